@@ -32,7 +32,7 @@ async function scene() {
   return { account, device, friend, inbox, send }
 }
 
-test('each rung is told once and in order, and the last one is what the API shows', async () => {
+test('each status is told once and in order, and the last one is what the API shows', async () => {
   const { account, device, friend, inbox, send } = await scene()
   await using _ = inbox
   const id = await send('one')
@@ -76,7 +76,7 @@ test('a failure is told with its reason, and a message that is sent again is que
   await friend.waitForText('at the second try')
 })
 
-test('one that its bridge says nothing about settles as sent, and still climbs when it does', async () => {
+test('one that its bridge says nothing about settles as sent, and still advances when it does', async () => {
   const { account, inbox, send } = await scene()
   await using _ = inbox
   await client.setFaults({ delay_ms: STATUS_TIMEOUT_MS * 3 })

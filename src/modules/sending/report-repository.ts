@@ -5,7 +5,7 @@
 import { and, eq, getTableColumns, sql } from 'drizzle-orm'
 import { chats, devices, ghostPhones, messages, unmatchedStatuses } from '../../db/schema/index.ts'
 import { ONE, textParam } from '../../db/stable-params.ts'
-import { statement } from '../../db/statement.ts'
+import { type Statement, statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
 import { MESSAGE_STATUSES, type MessageStatus } from '../../domain/states.ts'
 import { PLACE } from './message-repository.ts'
@@ -29,16 +29,15 @@ export interface ReadReport {
   userId: string
 }
 
-/** A message that a report is about. */
-export type Reported = NonNullable<Awaited<ReturnType<typeof messageOfEvent>>>
-
 const param = sql.placeholder
 const { seq, id, identityId, lane, deviceRowId, status, reason, resends, roomId, createdAt } =
   getTableColumns(messages)
 
-// One statement finds all that a report has to do with. Subqueries, as a join costs fifteen times
-// as much even for a single row.
-const byEvent = statement(orm =>
+/**
+ * One statement finds all that a report has to do with. Subqueries, as a join costs fifteen times
+ * as much even for a single row.
+ */
+export const messageOfEvent = statement(orm =>
   orm
     .select({
       ...{ seq, id, identityId, lane, deviceRowId, status, reason, resends, roomId, createdAt },
@@ -52,6 +51,9 @@ const byEvent = statement(orm =>
     .from(messages)
     .where(eq(messages.eventId, param('eventId'))),
 )
+/** A message that a report is about. */
+export type Reported = typeof messageOfEvent extends Statement<infer Row> ? Row : never
+
 const ownByNumber = statement(orm =>
   orm
     .select({ id: devices.id })
@@ -86,10 +88,6 @@ const insertUnmatched = statement(orm =>
 const isOfEvent = eq(unmatchedStatuses.eventId, param('eventId'))
 const unmatched = statement(orm => orm.select().from(unmatchedStatuses).where(isOfEvent))
 const dropUnmatched = statement(orm => orm.delete(unmatchedStatuses).where(isOfEvent))
-
-export function messageOfEvent(reader: Reader, eventId: string) {
-  return reader.get(byEvent, { eventId })
-}
 
 /** True when the account itself has read the message, by whichever of its Matrix users. */
 export async function isOwn(reader: Reader, message: Reported, userId: string): Promise<boolean> {

@@ -210,14 +210,14 @@ export function createStatusWriter(
       tx.run(markWaiting, { seq, reason: refused.reason, refusedSince: refused.refusedSince, now }),
 
     async report(tx: Tx, report: StatusReport, now: number): Promise<void> {
-      const message = await messageOfEvent(tx, report.eventId)
+      const message = await tx.get(messageOfEvent, { eventId: report.eventId })
       if (!message) await keepUnmatched(tx, report, now)
       else if (report.sender === message.bridgeBot) await apply(tx, message, report, now)
     },
 
     async read(tx: Tx, receipt: ReadReport, now: number): Promise<void> {
       const { roomId, userId } = receipt
-      const message = await messageOfEvent(tx, receipt.eventId)
+      const message = await tx.get(messageOfEvent, { eventId: receipt.eventId })
       if (!message) return keepUnmatchedRead(tx, receipt, now)
       if (message.roomId !== roomId || (await isOwn(tx, message, userId))) return
       // A bridge with `delivery_receipts` marks so what it has handed over to the network.
@@ -228,7 +228,7 @@ export function createStatusWriter(
       if (place < seq && advances(message.status, 'read'))
         await tx.run(setStatus, { seq, status: 'read', reason: null, now })
       for (const read of await tx.all(markRead, { roomId, place, seq, reason: null, now }))
-        await writeStatusEvent(tx, read, now)
+        await announce(tx, read, 'read', now)
     },
 
     /** Nobody has said anything about a message that was handed over: it counts as sent. */
@@ -266,14 +266,11 @@ async function sendAgain(
   return waits
 }
 
-/** Clients see a caption's failure as its message's. */
+/** Writes the event of a message's status, after the change, if anybody asks for it. */
 async function announce(tx: Tx, message: Waiting, status: MessageStatus, now: number): Promise<void> {
+  // Clients see a caption's failure as its message's.
   const captioned = status === 'failed' ? await passFailureOn(tx, message.seq) : null
-  await writeStatusEvent(tx, captioned ?? message, now)
-}
-
-/** Writes the event of a message's status, after the change. */
-async function writeStatusEvent(tx: Tx, { seq, identityId }: Waiting, now: number): Promise<void> {
+  const { seq, identityId } = captioned ?? message
   if (!(await tx.get(anyAsking, { identityId, since: now - FEED_REMEMBERED_MS }))) return
   const found = await tx.get(shown, { seq })
   // To clients a caption is no message of its own.

@@ -243,7 +243,7 @@ describe('a failure that the bridge calls retriable', () => {
 describe('a report that overtakes our own commit', () => {
   test.each<[MessageStatus, string, RoomEvent[], ReadReceipt[]]>([
     ['sent', 'success', [report('$m', 'SUCCESS')], []],
-    ['delivered', 'the highest rung', [delivered('$m'), report('$m', 'SUCCESS')], []],
+    ['delivered', 'the last one there is', [delivered('$m'), report('$m', 'SUCCESS')], []],
     ['read', 'a receipt', [report('$m', 'SUCCESS')], [readBy('$m')]],
     ['sent', 'a receipt of the bot', [], [readBy('$m', BOT)]],
     ['failed', 'a failure', [report('$m', 'FAIL_PERMANENT')], []],
@@ -316,7 +316,7 @@ describe('a message that nobody says anything about', () => {
     ['sent', [report('$m', 'SUCCESS')], []],
     ['delivered', [delivered('$m')], []],
     ['read', [], [readBy('$m')]],
-  ])('still climbs to %s afterwards, and the reason is gone', async (status, events, receipts) => {
+  ])('still advances to %s afterwards, and the reason is gone', async (status, events, receipts) => {
     await send('$m')
     await pass(TIMEOUT_MS + 5_000)
     await take(events, receipts)
@@ -346,7 +346,7 @@ describe('a message that nobody says anything about', () => {
 })
 
 describe('message.status', () => {
-  test('is told of each rung to the webhooks that ask, in order, as the API shows the message', async () => {
+  test('is told of each status to the webhooks that ask, in order, as the API shows the message', async () => {
     insertWebhook(db, { id: 1 })
     insertWebhook(db, { id: 2, url: 'http://b', events: ['message.status'] })
     insertWebhook(db, { id: 3, url: 'http://c', events: ['*'] })

@@ -18,7 +18,7 @@ export function statusCases(setting: SettingOf): void {
     await user.account.waitForStatus(id, ['read'])
   })
 
-  test('it is being sent until the network has answered, and a webhook that asks hears of each rung', async () => {
+  test('it is being sent until the network has answered, and a webhook that asks hears of each status', async () => {
     await using user = await linkedUser(setting())
     await using statuses = await InboxReader.of<StatusEvent>(user.account, ['message.status'])
     const friend = await setting().testnet.newPhone({ receipts: '' })
