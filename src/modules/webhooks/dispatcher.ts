@@ -113,8 +113,7 @@ export function createDispatcher(options: DispatcherOptions): Worker {
       claimed.webhook = tried.webhook
       const { settlement, note, heldUntil } = conclude(claimed, next, tried)
       observe(claimed, next, settlement, performance.now() - startedAt)
-      const settled = queue.settle(claimed, next, settlement, note, settlement.attempt.at)
-      const settling = settled.then(reason => logDisabled(claimed, reason))
+      const settling = settle(claimed, next, settlement, note)
       return heldUntil === null ? { settling } : { settling, heldUntil }
     }
   }
@@ -144,7 +143,17 @@ export function createDispatcher(options: DispatcherOptions): Worker {
     const error = `not sent: the webhook no longer asks for ${delivery.name}`
     const dueAt = clock.now()
     const attempt = { at: dueAt, status: null, error, latencyMs: 0, response: '' }
-    await queue.settle(claimed, delivery, { outcome: 'dead', attempt, dueAt, uncounted: 0 }, null, dueAt)
+    await settle(claimed, delivery, { outcome: 'dead', attempt, dueAt, uncounted: 0 }, null)
+  }
+
+  async function settle(
+    claimed: ClaimedDeliveries,
+    delivery: ClaimedDelivery,
+    settlement: DeliverySettlement,
+    note: HealthNote | null,
+  ): Promise<void> {
+    const reason = await queue.settle(claimed, delivery, settlement, note)
+    if (reason !== null) logger.warn({ webhook: claimed.endpoint, reason }, 'a webhook was switched off')
   }
 
   /** @returns the note to write about the endpoint, and the failure that the try was part of */
@@ -162,10 +171,6 @@ export function createDispatcher(options: DispatcherOptions): Worker {
       note: { kind: 'failed', error: answer.error, isGone: answer.status === GONE, disableAfterMs },
       failure,
     }
-  }
-
-  function logDisabled({ endpoint }: ClaimedDeliveries, reason: string | null): void {
-    if (reason !== null) logger.warn({ webhook: endpoint, reason }, 'a webhook was switched off')
   }
 
   /** How many more lanes the endpoint may have in flight. */

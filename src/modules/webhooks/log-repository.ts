@@ -181,7 +181,7 @@ export function createDeliveryLogRepository(
             .returning(),
         )
         const status = attempt.error === null ? 'succeeded' : 'dead'
-        if (delivery) await recordAttempt(tx, delivery, attempt, status, attempt.at)
+        if (delivery) await recordAttempt(tx, delivery, attempt, status)
       }),
   }
 }

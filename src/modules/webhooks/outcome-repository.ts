@@ -8,7 +8,6 @@ import { and, asc, eq, sql } from 'drizzle-orm'
 import { type Delivery, deliveries, deliveryAttempts, type Webhook, webhooks } from '../../db/schema/index.ts'
 import { statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
-import type { WebhookDisabledEvent, WebhookTestEvent } from '../../domain/events.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { type NewEvent, writeEvent } from '../events/event-repository.ts'
@@ -27,7 +26,7 @@ export interface Attempt {
 
 export interface DeliverySettlement {
   attempt: Attempt
-  /** `retry`: tried again in its place; its lane waits. `set_aside`: by itself; its lane goes on. */
+  /** `retry`: in its place, where its lane waits. `set_aside`: by itself, and its lane goes on. */
   outcome: 'succeeded' | 'dead' | 'retry' | 'set_aside'
   /** Time of the next try, or of this one if there is no next. */
   dueAt: number
@@ -131,10 +130,9 @@ export async function recordAttempt(
   { seq, id, attempts }: Pick<Delivery, 'seq' | 'id' | 'attempts'>,
   { status: lastStatus, ...attempt }: Attempt,
   status: Delivery['status'],
-  now: number,
 ): Promise<boolean> {
   if (attempts > 0) await tx.run(keepLast, { seq, id })
-  const settledAt = status === 'pending' ? null : now
+  const settledAt = status === 'pending' ? null : attempt.at
   return (await tx.get(markTried, { seq, id, status, lastStatus, ...attempt, settledAt })) !== undefined
 }
 
@@ -192,25 +190,20 @@ function inWords(ms: number): string {
 /** The gateway switched the webhook off. Goes to the identity's other webhooks and the feed. */
 export function disabledEvent(webhook: Webhook, reason: string, now: number): NewEvent {
   const { id, url, failingSince } = webhook
-  const payload: WebhookDisabledEvent = {
+  return eventAbout(webhook, {
     event: 'webhook.disabled',
     timestamp: rfc3339(now),
     webhook_id: id,
     url,
     reason,
     failing_since: failingSince === null ? null : rfc3339(failingSince),
-  }
-  return eventAbout(webhook, payload)
+  })
 }
 
 /** The owner tests the webhook, which alone gets this. */
 export function testEvent(webhook: Webhook, now: number): NewEvent {
-  const payload: WebhookTestEvent = {
-    event: 'webhook.test',
-    timestamp: rfc3339(now),
-    webhook_id: webhook.id,
-  }
-  return eventAbout(webhook, payload)
+  const timestamp = rfc3339(now)
+  return eventAbout(webhook, { event: 'webhook.test', timestamp, webhook_id: webhook.id })
 }
 
 function eventAbout({ identityId, id }: Webhook, payload: NewEvent['payload']): NewEvent {

@@ -220,11 +220,10 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>) {
       delivery: ClaimedDelivery,
       settlement: DeliverySettlement,
       note: HealthNote | null,
-      now: number,
     ): Promise<string | null> =>
       db.write(async tx => {
         const { attempt, outcome } = settlement
-        const isThere = await recordAttempt(tx, delivery, attempt, statusOf(outcome), now)
+        const isThere = await recordAttempt(tx, delivery, attempt, statusOf(outcome))
         // A lane for a delivery that was removed with its webhook would stay for ever.
         if (isThere && settlement.outcome === 'set_aside') {
           const lane = asideLane(endpoint, delivery)
@@ -232,7 +231,7 @@ export function createDeliveryQueue(db: Pick<Db, 'read' | 'write'>) {
           const dueAt = await dueOrAtOnce(tx, webhook, settlement.dueAt)
           await tx.run(putLane, { lane, endpoint, dueAt })
         }
-        return note && writeHealth(tx, webhook, note, now)
+        return note && writeHealth(tx, webhook, note, attempt.at)
       }),
 
     release: ({ lane, leaseId, webhook }: ClaimedDeliveries, releasedDueAt: number) =>

@@ -124,7 +124,7 @@ describe('a lane', () => {
       .run()
     const attempt = { at: 1, status: 500, error: 'HTTP 500', latencyMs: 1, response: '' }
     const settlement = { outcome: 'set_aside' as const, dueAt: 5, uncounted: 0, attempt }
-    await queue.settle(held, delivery, settlement, null, 1)
+    await queue.settle(held, delivery, settlement, null)
     expect(lanes()).toMatchObject([{ leaseId: held.leaseId }])
   })
 })
