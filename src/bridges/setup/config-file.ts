@@ -135,22 +135,16 @@ const PUPPET_SECRETS: Record<Layout, Path> = {
   'legacy-python': ['bridge', 'login_shared_secret_map'],
 }
 
+const NAMES_TODAY: Record<keyof BridgeNames, Path> = {
+  id: ['appservice', 'id'],
+  botLocalpart: ['appservice', 'bot', 'username'],
+  usernameTemplate: ['appservice', 'username_template'],
+}
+const NAMES_IN_GO = { ...NAMES_TODAY, usernameTemplate: ['bridge', 'username_template'] }
 const NAME_PATHS: Record<Layout, Record<keyof BridgeNames, Path>> = {
-  bridgev2: {
-    id: ['appservice', 'id'],
-    botLocalpart: ['appservice', 'bot', 'username'],
-    usernameTemplate: ['appservice', 'username_template'],
-  },
-  'legacy-go': {
-    id: ['appservice', 'id'],
-    botLocalpart: ['appservice', 'bot', 'username'],
-    usernameTemplate: ['bridge', 'username_template'],
-  },
-  'legacy-python': {
-    id: ['appservice', 'id'],
-    botLocalpart: ['appservice', 'bot_username'],
-    usernameTemplate: ['bridge', 'username_template'],
-  },
+  bridgev2: NAMES_TODAY,
+  'legacy-go': NAMES_IN_GO,
+  'legacy-python': { ...NAMES_IN_GO, botLocalpart: ['appservice', 'bot_username'] },
 }
 
 /** The example's names, unless forced. `extra` wins, as it will in the file. */
@@ -189,22 +183,17 @@ function factsOf(layout: Layout, settings: BridgeSettings, names: BridgeNames, d
     { path: paths.botLocalpart, value: names.botLocalpart, always: true },
     { path: paths.usernameTemplate, value: names.usernameTemplate, always: true },
     { path: SECRET[layout], value: settings.secret },
+    { path: ['bridge', 'permissions'], value: permissions(doc, settings.serverName), always: true },
+    // The example's entries name servers that don't exist.
     {
-      path: ['bridge', 'permissions'],
-      value: permissions(doc, settings.serverName),
-      always: true,
+      path: PUPPET_SECRETS[layout],
+      value: { [settings.serverName]: `as_token:${settings.puppetToken}` },
+      always: layout === 'bridgev2',
     },
-    ...puppetFacts(layout, settings),
     // Spaces would only be more rooms to join.
     { path: ['bridge', 'personal_filtering_spaces'], value: false },
   ]
   return [...common, ...(layout === 'bridgev2' ? bridgev2Facts(settings) : legacyFacts(layout, settings))]
-}
-
-/** The example's entries name servers that don't exist. */
-function puppetFacts(layout: Layout, { serverName, puppetToken }: BridgeSettings): Fact[] {
-  const value = { [serverName]: `as_token:${puppetToken}` }
-  return [{ path: PUPPET_SECRETS[layout], value, always: layout === 'bridgev2' }]
 }
 
 function homeserverFacts({ homeserver, serverName }: BridgeSettings): Fact[] {
