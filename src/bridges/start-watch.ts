@@ -8,7 +8,7 @@
  * between two requests. When we start, nobody knows how long a bridge has run, so it counts as new.
  */
 import { GatewayError } from '../domain/errors.ts'
-import type { Clock } from '../lib/clock.ts'
+import { after, type Clock } from '../lib/clock.ts'
 import { connectionProblem } from '../lib/connection-problem.ts'
 import type { Logger } from '../lib/logger.ts'
 import { type KeptAnswer, KeptConnection } from './kept-connection.ts'
@@ -57,7 +57,8 @@ export class StartWatch {
   private readonly stopping = new AbortController()
   /** Ends the wait before the next look. */
   private hurry = new AbortController()
-  private settling = new AbortController()
+  /** Ends the wait for a bridge that has come up to load its logins. */
+  private endSettling: () => void = () => undefined
   private readonly waiting = new Set<() => void>()
 
   constructor(private readonly options: StartWatchOptions) {
@@ -66,7 +67,7 @@ export class StartWatch {
 
   stop(): void {
     this.stopping.abort()
-    this.settling.abort()
+    this.endSettling()
     this.hurry.abort()
     this.connection?.end(new Error('not needed any more'))
     this.wake()
@@ -101,11 +102,10 @@ export class StartWatch {
    */
   async started(withinMs: number): Promise<void> {
     const late = new AbortController()
-    const over = new AbortController()
-    void this.options.clock.sleep(withinMs, over.signal).then(() => late.abort())
+    const cancel = after(this.options.clock, withinMs, () => late.abort())
     await this.check().catch(() => undefined)
     while (!late.signal.aborted && this.mayComeUp(withinMs)) await this.nextChange(late.signal)
-    over.abort()
+    cancel()
     this.refuseUnlessReady()
   }
 
@@ -178,12 +178,8 @@ export class StartWatch {
   }
 
   private async answerOf(connection: KeptConnection): Promise<KeptAnswer> {
-    const answered = new AbortController()
     const late = Object.assign(new Error('no answer'), { name: 'TimeoutError' })
-    void this.options.clock.sleep(PATIENCE_MS, answered.signal).then(() => {
-      if (!answered.signal.aborted) connection.end(late)
-    })
-    return connection.ask().finally(() => answered.abort())
+    return connection.ask().finally(after(this.options.clock, PATIENCE_MS, () => connection.end(late)))
   }
 
   private answered({ status, isJson }: KeptAnswer): void {
@@ -199,16 +195,12 @@ export class StartWatch {
   private cameUp(): void {
     this.phase = 'starting'
     this.log('info', 'a bridge has come up: it is left alone until it has loaded its logins')
-    const settling = new AbortController()
-    this.settling = settling
-    void this.options.clock.sleep(SETTLED_AFTER_MS, settling.signal).then(() => {
-      if (!settling.signal.aborted) this.settle()
-    })
+    this.endSettling = after(this.options.clock, SETTLED_AFTER_MS, () => this.settle())
     if (this.hasToldWhileDown) this.settle()
   }
 
   private settle(): void {
-    this.settling.abort()
+    this.endSettling()
     this.hasToldWhileDown = false
     if (this.phase !== 'ready') this.log('info', 'a bridge is ready')
     this.phase = 'ready'
@@ -216,7 +208,7 @@ export class StartWatch {
   }
 
   private wentDown(problem: string): void {
-    this.settling.abort()
+    this.endSettling()
     this.hasToldWhileDown = false
     // A bridge that is yet to come up, such as one we have just started, is no cause for worry.
     if (this.phase !== 'down') this.log('warn', "a bridge can't be reached any more", problem)

@@ -43,6 +43,13 @@ export async function within<T>(
   }
 }
 
+/** Calls `task` after `ms` milliseconds. @returns a function that prevents it */
+export function after(clock: Pick<Clock, 'sleep'>, ms: number, task: () => void): () => void {
+  const waiting = new AbortController()
+  void clock.sleep(ms, waiting.signal).then(() => waiting.signal.aborted || task())
+  return () => waiting.abort()
+}
+
 /** RFC 3339 in UTC, without a fraction for whole seconds: `2026-04-27T10:00:00Z`. */
 export function rfc3339(epochMs: number): string {
   return new Date(epochMs).toISOString().replace('.000Z', 'Z')

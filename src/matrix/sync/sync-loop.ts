@@ -4,7 +4,7 @@
  */
 import { messageOf } from '../../domain/errors.ts'
 import type { RoomEvent, SyncPosition } from '../../domain/ports.ts'
-import type { Clock } from '../../lib/clock.ts'
+import { after, type Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { AnswerNotTaken } from '../http-api.ts'
 import type { MatrixCalls } from '../matrix-calls.ts'
@@ -121,10 +121,9 @@ export class SyncLoop {
   private async request(timeoutMs: number): Promise<SyncResponse> {
     const { calls, clock } = this.options
     const abort = new AbortController()
-    const done = new AbortController()
     const end = () => abort.abort()
     this.stopping.signal.addEventListener('abort', end, { once: true })
-    void clock.sleep(timeoutMs + ANSWER_PATIENCE_MS, done.signal).then(end)
+    const answered = after(clock, timeoutMs + ANSWER_PATIENCE_MS, end)
     const query = {
       filter: this.since === null || this.isSparing ? SPARING_FILTER : FILTER,
       set_presence: 'offline',
@@ -143,7 +142,7 @@ export class SyncLoop {
       return syncResponse.parse(await response.json())
     } finally {
       this.stopping.signal.removeEventListener('abort', end)
-      done.abort()
+      answered()
     }
   }
 

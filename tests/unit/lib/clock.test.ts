@@ -1,6 +1,7 @@
 /** The system's clock, and the form of timestamps. */
 import { describe, expect, test } from 'bun:test'
-import { rfc3339, systemClock, within } from '../../../src/lib/clock.ts'
+import { after, rfc3339, systemClock, within } from '../../../src/lib/clock.ts'
+import { ManualClock, settled } from '../../support/manual-clock.ts'
 
 const AN_HOUR_MS = 3_600_000
 
@@ -22,6 +23,19 @@ describe('sleep', () => {
   test('does not begin when its signal has aborted already', async () => {
     await systemClock.sleep(AN_HOUR_MS, AbortSignal.abort())
   })
+})
+
+test('after calls when the time is over, unless that was prevented before', async () => {
+  const clock = new ManualClock()
+  const called: string[] = []
+  after(clock, 10, () => called.push('one'))
+  const prevent = after(clock, 10, () => called.push('other'))
+  await clock.advance(9)
+  expect(called).toEqual([])
+  prevent()
+  await clock.advance(1)
+  await settled()
+  expect(called).toEqual(['one'])
 })
 
 describe('within', () => {
