@@ -3,7 +3,7 @@
  * and the rule that picks one after each try.
  */
 import { jittered } from '../../lib/backoff.ts'
-import type { WebhookAnswer } from '../../webhooks/client.ts'
+import type { WebhookAnswer } from '../../webhooks/index.ts'
 import type { Attempt, DeliverySettlement } from './outcome-repository.ts'
 
 const SECOND = 1_000

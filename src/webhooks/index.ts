@@ -1,6 +1,7 @@
 /**
  * Makes one try to deliver to an endpoint: signed by Standard Webhooks, limited in time, without
- * redirects, reading only the start of the answer.
+ * redirects, reading only the start of the answer. `endpoint-guard.ts` says which addresses it may
+ * connect to, and `pinned-fetch.ts` connects to those.
  */
 import { createHmac } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
