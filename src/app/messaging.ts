@@ -74,7 +74,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
 
   const statuses = createStatusWriter(observer, backlog)
   const paceOf = createPaces(config, sandbox)
-  const endings = createMessageEndings(db, statuses, observer)
+  const endings = createMessageEndings(db, statuses)
   const repository = createMessageRepository(db)
   const recipients = createRecipients({ chats, devices, bridges, phones, clock })
   const outbox = createOutbox({

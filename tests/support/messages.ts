@@ -26,7 +26,7 @@ export function messageStore(db: Db, observer?: Pick<Observer, 'messageSettled'>
     repository: createMessageRepository(db),
     waiting: createWaitingMessages(db),
     queue: createOutboxQueue(db, statuses),
-    endings: createMessageEndings(db, statuses, observer),
+    endings: createMessageEndings(db, statuses),
     phones: phonesOn(db),
     recipients: createRecipients({
       chats: createChatRepository(db),

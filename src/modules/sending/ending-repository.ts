@@ -8,9 +8,8 @@ import { type Device, devices, type Message, media, messages, outboxLanes } from
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
-import type { Observer } from '../../domain/observation.ts'
 import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
-import { findMessage, type MessageWithDevice } from './message-repository.ts'
+import { findMessage } from './message-repository.ts'
 import type { StatusWriter } from './status-repository.ts'
 
 /** Messages that ended. */
@@ -18,38 +17,6 @@ export interface Ended {
   count: number
   /** Files whose rows are gone, as no message needs them any more. */
   unneeded: string[]
-}
-
-export interface Cancelled {
-  /** False: it was queued no more, and stays as it is. */
-  cancelled: boolean
-  found: MessageWithDevice
-  unneeded: string[]
-}
-
-export interface MessageEndings {
-  /**
-   * Takes back a message if it is still queued.
-   * @returns null when the identity has no such message
-   */
-  cancel(identityId: string, id: string, now: number): Promise<Cancelled | null>
-  /** Fails at most `limit` messages that are queued beyond their `expires_at`, oldest first. */
-  expire(now: number, limit: number): Promise<Ended>
-  /**
-   * @returns deleted devices for which something waits, and those that were linked again before all
-   * of it had failed
-   */
-  discardedQueues(): Promise<string[]>
-  /**
-   * Fails messages that wait for a device that was deleted, at most `limit`; one that is being sent
-   * just now is left to whoever sends it.
-   */
-  failDiscarded(deviceRowId: string, limit: number, now: number): Promise<Ended>
-  /**
-   * Marks messages handed over before `before` without a status as sent.
-   * @returns how many, at most `limit`
-   */
-  settleSilent(before: number, limit: number, now: number): Promise<number>
 }
 
 const stillNeeded = statement(orm =>
@@ -76,13 +43,7 @@ const expired = statement(orm =>
 // The status is spelled out, as a partial index is found by its text.
 const silent = statement(orm =>
   orm
-    .select({
-      seq: messages.seq,
-      id: messages.id,
-      identityId: messages.identityId,
-      deviceRowId: messages.deviceRowId,
-      createdAt: messages.createdAt,
-    })
+    .select()
     .from(messages)
     .where(sql`${messages.status} = 'submitted' and ${messages.updatedAt} <= ${numberParam('before')}`)
     .orderBy(messages.updatedAt)
@@ -139,11 +100,12 @@ const clearMark = statement(orm =>
 )
 const removeFile = statement(orm => orm.delete(media).where(eq(media.id, sql.placeholder('mediaId'))))
 
+export type MessageEndings = ReturnType<typeof createMessageEndings>
+
 export function createMessageEndings(
   db: Pick<Db, 'read' | 'write'>,
-  statuses: Pick<StatusWriter, 'ended' | 'stayedSilent'>,
-  observer?: Pick<Observer, 'messageSettled'>,
-): MessageEndings {
+  statuses: Pick<StatusWriter, 'endedUntried' | 'stayedSilent'>,
+) {
   async function failAll(
     tx: Tx,
     found: readonly Message[],
@@ -152,50 +114,54 @@ export function createMessageEndings(
   ): Promise<Ended> {
     const unneeded: string[] = []
     for (const message of found) {
-      await statuses.ended(tx, message, 'failed', reasonOf(message), now)
-      noteEnded(tx, message, 'failed', now)
+      await statuses.endedUntried(tx, message, 'failed', reasonOf(message), now)
       unneeded.push(...(await releaseFile(tx, message.mediaId)))
     }
     return { count: found.length, unneeded }
-  }
-
-  /** No try tells of it. */
-  function noteEnded(tx: Tx, message: Message, status: 'failed' | 'cancelled', now: number): void {
-    const { id, deviceRowId, createdAt } = message
-    const outcome = { messageId: id, deviceRowId, status, ageMs: now - createdAt }
-    tx.afterCommit(() => observer?.messageSettled(outcome))
   }
 
   const isAny = (query: typeof expired | typeof silent, values: Record<string, unknown>) =>
     db.read(async reader => (await reader.get<unknown>(query, values)) !== undefined)
 
   return {
-    cancel: (identityId, id, now) =>
+    /**
+     * Takes back a message if it is still queued; `cancelled` is false when it was queued no more.
+     * @returns null when the identity has no such message
+     */
+    cancel: (identityId: string, id: string, now: number) =>
       db.write(async tx => {
         const found = await findMessage(tx, identityId, id)
         if (!found) return null
         const { message } = found
         // A message that is claimed is `sending`: nobody holds one that is queued.
         if (message.status !== 'queued') return { found, cancelled: false, unneeded: [] }
-        await statuses.ended(tx, message, 'cancelled', null, now)
-        noteEnded(tx, message, 'cancelled', now)
+        await statuses.endedUntried(tx, message, 'cancelled', null, now)
         const changed = { ...message, status: 'cancelled' as const, reason: null, updatedAt: now }
         const unneeded = await releaseFile(tx, message.mediaId)
         return { found: { ...found, message: changed }, cancelled: true, unneeded }
       }),
 
-    async expire(now, limit) {
+    /** Fails at most `limit` messages that are queued beyond their `expires_at`, oldest first. */
+    async expire(now: number, limit: number): Promise<Ended> {
       // Seldom is there anything to write.
       if (!(await isAny(expired, { now, limit: 1 }))) return { count: 0, unneeded: [] }
       return db.write(async tx => failAll(tx, await tx.all(expired, { now, limit }), expiredReason, now))
     },
 
-    async discardedQueues() {
+    /**
+     * @returns deleted devices for which something waits, and those that were linked again before
+     * all of it had failed
+     */
+    async discardedQueues(): Promise<string[]> {
       const found = await db.read(reader => reader.all(queues))
       return found.map(({ deviceRowId }) => deviceRowId)
     },
 
-    failDiscarded: (deviceRowId, limit, now) =>
+    /**
+     * Fails messages that wait for a device that was deleted, at most `limit`; one that is being
+     * sent just now is left to whoever sends it.
+     */
+    failDiscarded: (deviceRowId: string, limit: number, now: number) =>
       db.write(async tx => {
         const through = (await tx.get(discardedThrough, { deviceRowId }))?.seq ?? 0
         const ofDevice = lanesOf(deviceRowId)
@@ -206,7 +172,11 @@ export function createMessageEndings(
         return ended
       }),
 
-    async settleSilent(before, limit, now) {
+    /**
+     * Marks messages handed over before `before` without a status as sent.
+     * @returns how many, at most `limit`
+     */
+    async settleSilent(before: number, limit: number, now: number): Promise<number> {
       if (!(await isAny(silent, { before, limit: 1 }))) return 0
       return db.write(async tx => {
         const found = await tx.all(silent, { before, limit })

@@ -152,7 +152,7 @@ export type OutboxQueue = ReturnType<typeof createOutboxQueue>
 
 export function createOutboxQueue(
   db: Pick<Db, 'read' | 'write'>,
-  statuses: Pick<StatusWriter, 'submitted' | 'ended' | 'waits'>,
+  statuses: Pick<StatusWriter, 'submitted' | 'failed' | 'waits'>,
 ) {
   return {
     isCaptionSent: (messageId: string) => db.read(reader => isCaptionSent(reader, messageId)),
@@ -196,7 +196,7 @@ export function createOutboxQueue(
           case 'failed':
             if (settlement.heldUpSince !== undefined)
               await tx.run(markHeldUp, { lane: message.lane, since: settlement.heldUpSince })
-            return statuses.ended(tx, message, 'failed', settlement.reason, now)
+            return statuses.failed(tx, message, settlement.reason, now)
           case 'retry':
             return statuses.waits(tx, message.seq, settlement, now)
         }

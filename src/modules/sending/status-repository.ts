@@ -190,15 +190,22 @@ export function createStatusWriter(
       if (caption) await captionSent(tx, message, caption, at, now)
     },
 
-    /** The message waited, and never will be handed over. */
-    ended(
+    /** The message was tried, and never will be handed over. */
+    failed(tx: Tx, message: Waiting, reason: string, now: number): Promise<void> {
+      leave(tx, message)
+      return change(tx, message, 'failed', reason, now)
+    },
+
+    /** A message that waited ends without a try. */
+    endedUntried(
       tx: Tx,
-      message: Waiting,
+      message: Message,
       status: 'failed' | 'cancelled',
       reason: string | null,
       now: number,
     ): Promise<void> {
       leave(tx, message)
+      observe(tx, message, status, now)
       return change(tx, message, status, reason, now)
     },
 

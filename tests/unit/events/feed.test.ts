@@ -383,8 +383,8 @@ describe('statuses of messages are kept', () => {
     const { seq } = scene.db.connection.query('SELECT seq FROM messages WHERE id = ?').get(id) as {
       seq: number
     }
-    const message = { seq, identityId: 'id_1' } as Parameters<typeof statuses.ended>[1]
-    await scene.db.write(tx => statuses.ended(tx, message, 'failed', 'because', scene.clock.now()))
+    const message = { seq, identityId: 'id_1' } as Parameters<typeof statuses.failed>[1]
+    await scene.db.write(tx => statuses.failed(tx, message, 'because', scene.clock.now()))
   }
 
   test('for who reads the feed, though no webhook asks', async () => {

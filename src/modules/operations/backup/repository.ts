@@ -40,7 +40,7 @@ export function createBackupRepository(db: Pick<Db, 'read' | 'write'>) {
     failWaiting: (reason: string, now: number) =>
       db.write(async tx => {
         const found = await tx.all(waiting)
-        for (const message of found) await statuses.ended(tx, message, 'failed', reason, now)
+        for (const message of found) await statuses.failed(tx, message, reason, now)
         // A lane that waits for a retry would hold up what is sent next.
         await tx.run(orm => orm.delete(outboxLanes))
         return found.length
