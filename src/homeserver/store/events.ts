@@ -62,7 +62,9 @@ export function eventStore(db: Database) {
     `INSERT INTO hs_events (stream_id, event_id, room, type, state_key, sender, origin_server_ts, content, replaces, redacts,
        relates_to, rel_type, txn_scope, txn_id, interest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
-  const at = one<EventRow, [streamId: number]>(`SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.stream_id = ?`)
+  // Placeholders of joins stand in expressions: bare, SQLite plans anew for each value, ten times
+  // what the query takes.
+  const at = one<EventRow, [streamId: number]>(`SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.stream_id = (? + 0)`)
   const byTxn = one<{ event_id: string }, [string, string, string, number, string]>(
     'SELECT event_id FROM hs_events WHERE txn_id = ? AND sender = ? AND txn_scope = ? AND room = ? AND type = ?',
   )
@@ -75,7 +77,7 @@ export function eventStore(db: Database) {
   )
   const stateAfter = one<{ stream_id: number }, [...StatePlace, number]>(
     `SELECT stream_id FROM hs_events INDEXED BY hs_events_state
-     WHERE room = ? AND type = ? AND state_key = ? AND stream_id > ? ORDER BY stream_id LIMIT 1`,
+     WHERE room = (? + 0) AND type = (? || '') AND state_key = (? || '') AND stream_id > (? + 0) ORDER BY stream_id LIMIT 1`,
   )
   const membershipIn = one<{ membership: Membership }, [string, string]>(
     `SELECT s.membership FROM hs_rooms r JOIN hs_room_state s ON s.room = r.room
@@ -128,7 +130,7 @@ export function eventStore(db: Database) {
       )
     },
     at,
-    byId: one<EventRow, [eventId: string]>(`SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.event_id = ?`),
+    byId: one<EventRow, [eventId: string]>(`SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.event_id = (? || '')`),
     /** Event that the same transaction has already created. */
     byTxn: (txnId: string, sender: string, scope: string, room: number, type: string) =>
       byTxn(txnId, sender, scope, room, type)?.event_id,
@@ -146,7 +148,8 @@ export function eventStore(db: Database) {
     /** The piece of state as of `position`. */
     stateAt: one<EventRow, [...StatePlace, position: number]>(
       `SELECT ${COLUMNS} FROM hs_events e INDEXED BY hs_events_state JOIN hs_rooms r ON r.room = e.room
-       WHERE e.room = ? AND e.type = ? AND e.state_key = ? AND e.stream_id <= ? ORDER BY e.stream_id DESC LIMIT 1`,
+       WHERE e.room = (? + 0) AND e.type = (? || '') AND e.state_key = (? || '') AND e.stream_id <= (? + 0)
+       ORDER BY e.stream_id DESC LIMIT 1`,
     ),
     /** Position of the next change of the piece of state after `position`. */
     stateAfter: (room: number, type: string, stateKey: string, position: number) =>
@@ -168,11 +171,13 @@ export function eventStore(db: Database) {
     ),
     /** Newest first. */
     before: all<EventRow, Span>(
-      `SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.room = ? AND e.stream_id > ? AND e.stream_id <= ? ORDER BY e.stream_id DESC LIMIT ?`,
+      `SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.room = (? + 0) AND e.stream_id > (? + 0) AND e.stream_id <= (? + 0)
+       ORDER BY e.stream_id DESC LIMIT (? + 0)`,
     ),
     /** Oldest first. */
     after: all<EventRow, Span>(
-      `SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.room = ? AND e.stream_id > ? AND e.stream_id <= ? ORDER BY e.stream_id LIMIT ?`,
+      `SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.room = (? + 0) AND e.stream_id > (? + 0) AND e.stream_id <= (? + 0)
+       ORDER BY e.stream_id LIMIT (? + 0)`,
     ),
     lastOfRoom: (room: number) => lastOfRoom(room)?.stream_id ?? 0,
     /** Appservices interested in each event of all rooms, in order. */
