@@ -1,4 +1,4 @@
-/** Every migration, oldest first, embedded in the binary. Append only: a released migration never changes. */
+/** Every migration, oldest first, embedded in the binary. A released migration never changes. */
 import gatewayDown from './0001_gateway.down.sql' with { type: 'text' }
 import gatewayUp from './0001_gateway.up.sql' with { type: 'text' }
 import homeserverDown from './0002_homeserver.down.sql' with { type: 'text' }

@@ -1,4 +1,4 @@
-/** Every link in the documents leads to an existing file and heading, every file they name exists. */
+/** Links in the documents lead to files and headings that exist; so do the files they name. */
 import { describe, expect, test } from 'bun:test'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'

@@ -1,4 +1,4 @@
-/** Memory of requests under way: whoever doesn't fit is refused, and there is memory again once others are answered. */
+/** Memory of requests under way: a request that doesn’t fit is refused until memory is free again. */
 import { expect, test } from 'bun:test'
 import { budgetOf, createInFlight, type MemoryBudget } from '../../../src/http/in-flight.ts'
 import { notesOf } from '../../../src/http/request-notes.ts'

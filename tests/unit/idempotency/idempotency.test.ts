@@ -1,4 +1,4 @@
-/** What an Idempotency-Key stands for: while its request is under way, after a crash, and under another SECRET_KEY. */
+/** An Idempotency-Key while its request runs, after a crash, and under another SECRET_KEY. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { idempotencyKeys, settings } from '../../../src/db/schema/index.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'

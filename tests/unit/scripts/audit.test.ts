@@ -1,4 +1,4 @@
-/** `make audit`: vulnerabilities are failures, and a registry that can't be asked is said to be one. */
+/** `make audit` fails on vulnerabilities, and says so when the registry can't be asked. */
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 

@@ -1,4 +1,4 @@
-/** The bill of materials that comes with a release: valid, complete, and the same for the same lockfile. */
+/** A release’s bill of materials is valid, complete, and the same for the same lockfile. */
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -28,7 +28,7 @@ test('has the program, Bun, and every package it needs at the version installed'
   for (const [name, version] of Object.entries<string>(manifest.dependencies)) {
     expect([name, versions.get(name)]).toEqual([name, version])
   }
-  // Of matrix-js-sdk, which is no dependency of ours itself.
+  // A dependency of matrix-js-sdk, and none of ours itself.
   expect(versions.has('matrix-events-sdk')).toBeTrue()
 })
 
