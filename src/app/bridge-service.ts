@@ -15,20 +15,6 @@ import type { BridgesInUse } from './bridges-in-use.ts'
 import type { AppContext } from './context.ts'
 import type { Visitors } from './visitors.ts'
 
-export interface BridgeService {
-  /**
-   * Opens the listener when there is somebody to serve.
-   * @throws StartError when it can't listen there
-   */
-  serve(bridges: readonly AttachedBridge[]): Promise<void>
-  /** Makes the bridge's configuration lead to the listener, if we wrote it. */
-  direct(bridge: AttachedBridge): void
-  /** How bridges on this machine reach the listener; null while it is closed. */
-  url(): string | null
-  /** Stops once requests have finished, or after `graceMs`. @returns true when all have finished */
-  stop(graceMs: number): Promise<boolean>
-}
-
 export interface BridgeServiceParts {
   visitors: Pick<Visitors, 'expect'>
   inUse: BridgesInUse
@@ -37,10 +23,12 @@ export interface BridgeServiceParts {
   http: Pick<Http, 'listenForBridges'>
 }
 
+export type BridgeService = ReturnType<typeof createBridgeService>
+
 export function createBridgeService(
   { config, db, signals, logger }: AppContext,
   { visitors, inUse, isPushed, http }: BridgeServiceParts,
-): BridgeService {
+) {
   const arrivals = createArrivals(db)
   const at = config.bridgeListener
   let running: { server: RunningServer; url: string } | null = null
@@ -95,7 +83,11 @@ export function createBridgeService(
   }
 
   return {
-    async serve(bridges) {
+    /**
+     * Opens the listener when there is somebody to serve.
+     * @throws StartError when it can't listen there
+     */
+    async serve(bridges: readonly AttachedBridge[]): Promise<void> {
       const expected = bridges.map(({ platform }): Visitor => ({ platform }))
       if (isPushed) expected.push('homeserver')
       await visitors.expect(expected)
@@ -104,9 +96,15 @@ export function createBridgeService(
         await arrivals.noteUrl(open())
       }
     },
-    direct: bridge => direct(bridge),
-    url: () => running?.url ?? null,
-    async stop(graceMs) {
+    /** Makes the bridge's configuration lead to the listener, if we wrote it. */
+    direct: (bridge: AttachedBridge) => direct(bridge),
+    /** How bridges on this machine reach the listener; null while it is closed. */
+    url: (): string | null => running?.url ?? null,
+    /**
+     * Stops once requests have finished, or after `graceMs`.
+     * @returns true when all have finished
+     */
+    async stop(graceMs: number): Promise<boolean> {
       const closing = running?.server
       running = null
       return (await closing?.stop(graceMs)) ?? true

@@ -9,20 +9,13 @@ import type { Mount } from '../http/mounts.ts'
 import { arrivalSetting, createArrivals, type Listener } from '../modules/bridges-attached/repository.ts'
 import type { AppContext } from './context.ts'
 
-export interface Visitors {
-  /** The mounts for the listener for bridges. */
-  atBridgePort(mounts: readonly Mount[]): Mount[]
-  /** The mounts for the clients' port. */
-  atMainPort(mounts: readonly Mount[]): Mount[]
-  /** Sets who may come, and reads where each came to last. */
-  expect(visitors: readonly Visitor[]): Promise<void>
-}
+export type Visitors = ReturnType<typeof createVisitors>
 
 export function createVisitors(
   { db, signals, logger }: Pick<AppContext, 'db' | 'signals' | 'logger'>,
   /** The bridge or homeserver with this token; undefined: none has it. */
   ownerOf: (token: string) => Visitor | undefined,
-): Visitors {
+) {
   const arrivals = createArrivals(db)
   /** Where each visitor came to last, by name; undefined: it hasn't come yet. */
   const known = new Map<string, Listener | undefined>()
@@ -49,7 +42,8 @@ export function createVisitors(
   }
 
   return {
-    atBridgePort: mounts =>
+    /** The mounts for the listener for bridges. */
+    atBridgePort: (mounts: readonly Mount[]): Mount[] =>
       mounts.map(mount => ({
         ...mount,
         fetch(request) {
@@ -61,7 +55,8 @@ export function createVisitors(
         },
       })),
 
-    atMainPort: mounts =>
+    /** The mounts for the clients' port. */
+    atMainPort: (mounts: readonly Mount[]): Mount[] =>
       mounts.map(mount => ({
         ...mount,
         anyHost: true,
@@ -74,7 +69,8 @@ export function createVisitors(
         },
       })),
 
-    async expect(visitors) {
+    /** Sets who may come, and reads where each came to last. */
+    async expect(visitors: readonly Visitor[]): Promise<void> {
       const names = new Set(visitors.map(arrivalSetting))
       for (const name of known.keys()) if (!names.has(name)) known.delete(name)
       for (const visitor of visitors) {

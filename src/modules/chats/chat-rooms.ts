@@ -27,22 +27,9 @@ export interface EnteredChat extends Chat {
   takes: RoomFeatures | null
 }
 
-export interface ChatRooms {
-  /**
-   * Makes sure the identity is in the room and the chat is known.
-   * @throws GatewayError forbidden when it may not join, and as sessions do
-   */
-  ensureEntered(identityId: string, roomId: string): Promise<EnteredChat>
-  /**
-   * Joins the room unless we are in it, and reads its state: the chat is described then, and is to
-   * be joined to the end (`joining`).
-   * @returns facts of the room's state, in full
-   * @throws GatewayError as `ensureEntered`
-   */
-  enter(identityId: string, roomId: string): Promise<readonly Fact[]>
-}
+export type ChatRooms = ReturnType<typeof createChatRooms>
 
-export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
+export function createChatRooms(options: ChatRoomsOptions) {
   const { repository, knowledgeOf, sessions, matrixUserOf, clock } = options
   const entering = new SingleFlight<readonly Fact[]>()
 
@@ -79,6 +66,12 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
     return { believed: ofRoom.filter(told => !forged.has(told)), platforms }
   }
 
+  /**
+   * Joins the room unless we are in it, and reads its state: the chat is described then, and is to
+   * be joined to the end (`joining`).
+   * @returns facts of the room's state, in full
+   * @throws GatewayError as `ensureEntered`
+   */
   function enterOnce(identityId: string, roomId: string): Promise<readonly Fact[]> {
     return entering.run(`${identityId} ${roomId}`, () => enter(identityId, roomId))
   }
@@ -95,7 +88,11 @@ export function createChatRooms(options: ChatRoomsOptions): ChatRooms {
   return {
     enter: enterOnce,
 
-    async ensureEntered(identityId, roomId) {
+    /**
+     * Makes sure the identity is in the room and the chat is known.
+     * @throws GatewayError forbidden when it may not join, and as sessions do
+     */
+    async ensureEntered(identityId: string, roomId: string): Promise<EnteredChat> {
       let chat = await repository.get(identityId, roomId)
       if (chat?.membership !== 'joined') {
         await enterOnce(identityId, roomId)

@@ -14,23 +14,14 @@ export interface ContactsOptions {
   logger: Logger
 }
 
-export interface Contacts {
-  /**
-   * The sender as the device's address book has it, by Matrix user or phone number; null when it
-   * isn't there. The bridge is asked once more about a stranger, at most every few seconds and only
-   * as long as a delivery can wait.
-   */
-  lookUp(device: Device, matrixUserId: string, phone: string | null): Promise<Contact | null>
-  /** Fetches the address book. Never rejects: if the bridge has none, the known one stays. */
-  refresh(device: Device): Promise<void>
-}
-
 /** A stranger may have been saved since: an older address book is fetched again. */
 const FRESH_MS = 15_000
 /** A delivery waits no longer than this for the address book. */
 const PATIENCE_MS = 1_000
 
-export function createContacts(options: ContactsOptions): Contacts {
+export type Contacts = ReturnType<typeof createContacts>
+
+export function createContacts(options: ContactsOptions) {
   const { repository, bridges, matrixUserOf, clock, logger } = options
   const refreshedAt = new Map<string, number>()
   const refreshing = new SingleFlight()
@@ -48,6 +39,7 @@ export function createContacts(options: ContactsOptions): Contacts {
     }
   }
 
+  /** Fetches the address book. Never rejects: if the bridge has none, the known one stays. */
   function refresh(device: Device): Promise<void> {
     return refreshing.run(device.id, () => {
       refreshedAt.set(device.id, clock.steady())
@@ -57,7 +49,13 @@ export function createContacts(options: ContactsOptions): Contacts {
 
   return {
     refresh,
-    async lookUp(device, matrixUserId, phone) {
+
+    /**
+     * The sender as the device's address book has it, by Matrix user or phone number; null when it
+     * isn't there. The bridge is asked once more about a stranger, at most every few seconds and
+     * only as long as a delivery can wait.
+     */
+    async lookUp(device: Device, matrixUserId: string, phone: string | null): Promise<Contact | null> {
       const known = await repository.findContact(device.id, matrixUserId, phone)
       if (known) return known
       const isFresh = clock.steady() - (refreshedAt.get(device.id) ?? Number.NEGATIVE_INFINITY) < FRESH_MS

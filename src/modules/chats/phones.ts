@@ -23,26 +23,6 @@ export interface PeoplesPhonesOptions {
   logger: Logger
 }
 
-export interface PeoplesPhones {
-  /**
-   * The number, as far as it is known, of a person whose contact is a Matrix user or an id of the
-   * network.
-   * @returns digits, null when it isn't known
-   */
-  of(device: Device, contact: string): Promise<string | null>
-  /**
-   * As `of`, for a Matrix user; undefined when the bridge may know and wasn't asked, or not lately.
-   */
-  ofSender(device: Device, matrixUserId: string): Promise<string | null | undefined>
-  /**
-   * Asks the bridge about a device's Matrix users, only as long as a message can wait. Never
-   * rejects.
-   */
-  learn(device: Device, matrixUserIds: readonly string[]): Promise<void>
-  /** Notes facts about a person that a bridge gave in answer to something else. */
-  note(device: Device, contact: BridgeContact): Promise<void>
-}
-
 /** A message waits no longer than this for the number of its sender. */
 const PATIENCE_MS = 1_000
 /** A bridge that couldn't be asked is left alone for this long. */
@@ -50,7 +30,9 @@ const COOL_DOWN_MS = 15_000
 /** A number that the bridge didn't know may have become known since. */
 const ASK_AGAIN_MS = 3_600_000
 
-export function createPeoplesPhones(options: PeoplesPhonesOptions): PeoplesPhones {
+export type PeoplesPhones = ReturnType<typeof createPeoplesPhones>
+
+export function createPeoplesPhones(options: PeoplesPhonesOptions) {
   const { repository, bridges, matrixUserOf, clock, logger } = options
   /** By devices, until when their bridges aren't asked. */
   const coolUntil = new Map<string, number>()
@@ -74,13 +56,19 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions): PeoplesPhone
   const isCooling = (device: Device) => clock.steady() < (coolUntil.get(device.id) ?? 0)
 
   return {
-    async of(device, contact) {
+    /**
+     * The number, as far as it is known, of a person whose contact is a Matrix user or an id of the
+     * network.
+     * @returns digits, null when it isn't known
+     */
+    async of(device: Device, contact: string): Promise<string | null> {
       const ghost = ghostOf(device, contact)
       if (ghost === null) return null
       return phoneOfGhost(device, ghost) ?? (await repository.findPhone(device.id, ghost))?.phone ?? null
     },
 
-    async ofSender(device, matrixUserId) {
+    /** As `of`, for a Matrix user; undefined when the bridge may know and wasn't asked lately. */
+    async ofSender(device: Device, matrixUserId: string): Promise<string | null | undefined> {
       if (!isHidden(device, matrixUserId)) return phoneOfGhost(device, matrixUserId)
       const known = await repository.findPhone(device.id, matrixUserId)
       // The clock may have been set back since.
@@ -88,7 +76,8 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions): PeoplesPhone
       return isStale ? undefined : known.phone
     },
 
-    async learn(device, matrixUserIds) {
+    /** Asks the bridge about Matrix users, only as long as a message can wait. Never rejects. */
+    async learn(device: Device, matrixUserIds: readonly string[]): Promise<void> {
       const deadline = clock.steady() + PATIENCE_MS
       for (const matrixUserId of matrixUserIds) {
         const left = deadline - clock.steady()
@@ -100,7 +89,8 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions): PeoplesPhone
       }
     },
 
-    async note(device, { matrixUserId, phone }) {
+    /** Notes facts about a person that a bridge gave in answer to something else. */
+    async note(device: Device, { matrixUserId, phone }: BridgeContact): Promise<void> {
       if (matrixUserId === null || phone === null || !isHidden(device, matrixUserId)) return
       const known = await repository.findPhone(device.id, matrixUserId)
       if (known?.phone !== phone) await repository.putPhone(device.id, matrixUserId, phone, clock.now())

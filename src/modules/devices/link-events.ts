@@ -1,7 +1,9 @@
 /** Shows a bridge's login steps to those who follow a link. */
 import { GatewayError } from '../../domain/errors.ts'
-import type { LoginStep } from '../../domain/login-steps.ts'
+import type { AskingStep, LoginStep } from '../../domain/login-steps.ts'
 import type { LinkEnd, LinkEvent, LinkState } from '../../domain/views/link.ts'
+import { connectionProblem } from '../../lib/connection-problem.ts'
+import { namesOf } from './link-answers.ts'
 
 export function eventOf(step: Exclude<LoginStep, { kind: 'complete' }>): LinkEvent {
   const { instructions } = step
@@ -49,4 +51,19 @@ export function endOf(error: unknown): LinkEnd {
   const message = error instanceof Error ? error.message : String(error)
   if (/time[d-]?[\s-]?out|expired/i.test(message)) return 'timeout'
   return /cancel/i.test(message) ? 'cancelled' : 'failed'
+}
+
+/** A bridge's own words, or ours: those of the runtime are no use to whoever links a device. */
+export function wordsOf(error: unknown): string {
+  return error instanceof GatewayError ? error.message : connectionProblem(error)
+}
+
+/** A bridge's refusal of an answer, for the person who gave it. */
+export function refused(step: AskingStep, error: unknown): GatewayError {
+  if (!(error instanceof GatewayError)) return new GatewayError('bridge_error', wordsOf(error))
+  if (error.code === 'bad_request')
+    return new GatewayError('bad_request', `${namesOf(step.fields)}: ${error.message}`)
+  if (error.code === 'not_found')
+    return new GatewayError('bridge_error', `the bridge no longer knows this login: ${error.message}`)
+  return error
 }

@@ -8,12 +8,11 @@ import type { AskingStep, LoginStep } from '../../domain/login-steps.ts'
 import type { Bridge } from '../../domain/ports.ts'
 import type { LinkEnd, LinkEvent, LinkView } from '../../domain/views/link.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
-import { connectionProblem } from '../../lib/connection-problem.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { maskAddresses } from '../../lib/mask-addresses.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
-import { checkedAnswers, forget, knownOf, namesOf, suffices, tiedToFields } from './link-answers.ts'
-import { endOf, eventOf, stateOf } from './link-events.ts'
+import { checkedAnswers, forget, knownOf, suffices, tiedToFields } from './link-answers.ts'
+import { endOf, eventOf, refused, stateOf, wordsOf } from './link-events.ts'
 
 export interface LinkOptions {
   identityId: string
@@ -294,19 +293,4 @@ export class Link {
       .cancelLogin(userId, this.processId)
       .catch(error => logger.debug({ err: error }, 'cancelling a login failed'))
   }
-}
-
-/** A bridge's own words, or ours: those of the runtime are no use to whoever links a device. */
-function wordsOf(error: unknown): string {
-  return error instanceof GatewayError ? error.message : connectionProblem(error)
-}
-
-/** A bridge's refusal of an answer, for the person who gave it. */
-function refused(step: AskingStep, error: unknown): GatewayError {
-  if (!(error instanceof GatewayError)) return new GatewayError('bridge_error', wordsOf(error))
-  if (error.code === 'bad_request')
-    return new GatewayError('bad_request', `${namesOf(step.fields)}: ${error.message}`)
-  if (error.code === 'not_found')
-    return new GatewayError('bridge_error', `the bridge no longer knows this login: ${error.message}`)
-  return error
 }

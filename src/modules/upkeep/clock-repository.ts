@@ -2,8 +2,8 @@
  * SQL of all rows that wait until an instant: when the clock is set, they wait as long as they had
  * left.
  */
-import { gt, isNotNull, or, sql } from 'drizzle-orm'
-import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
+import { getTableColumns, gt, isNotNull, or, type SQL, sql } from 'drizzle-orm'
+import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
 import {
   awaitedLogins,
@@ -18,33 +18,26 @@ import {
 import type { Tx } from '../../db/transaction.ts'
 import { replaceSetting, settingOf } from '../tenants/settings-repository.ts'
 
-export interface TimekeepingRepository {
-  /**
-   * The latest instant at which a process is known to have run, by the clock of then; null before
-   * the first.
-   */
-  lastSeen(): Promise<number | null>
-  note(now: number): Promise<void>
-  /**
-   * The clock was set by `stepMs`.
-   * @param now by the clock as it is set now
-   */
-  move(stepMs: number, now: number): Promise<void>
-}
-
 /** The row of `settings` that holds it. */
 const LAST_SEEN = 'clock_seen'
 
-export function createTimekeepingRepository(db: Pick<Db, 'read' | 'write'>): TimekeepingRepository {
+export type TimekeepingRepository = ReturnType<typeof createTimekeepingRepository>
+
+export function createTimekeepingRepository(db: Pick<Db, 'read' | 'write'>) {
   return {
-    async lastSeen() {
+    /** The latest instant at which a process ran, by the clock of then; null before the first. */
+    async lastSeen(): Promise<number | null> {
       const seen = await db.read(reader => settingOf(reader, LAST_SEEN))
       return seen === null ? null : Number(seen)
     },
 
-    note: now => db.write(tx => note(tx, now)),
+    note: (now: number) => db.write(tx => note(tx, now)),
 
-    move: (stepMs, now) =>
+    /**
+     * The clock was set by `stepMs`.
+     * @param now by the clock as it is set now
+     */
+    move: (stepMs: number, now: number) =>
       db.write(async tx => {
         await moveQueues(tx, stepMs)
         await moveMessages(tx, stepMs)
@@ -60,46 +53,21 @@ function note(tx: Tx, now: number): Promise<void> {
 
 async function moveQueues(tx: Tx, stepMs: number): Promise<void> {
   // First the devices, as a lane that moves back makes its device due.
-  await tx.run(orm =>
-    orm.update(outboxDevices).set({
-      dueAt: plus(outboxDevices.dueAt, stepMs),
-      nextSendAt: plus(outboxDevices.nextSendAt, stepMs),
-    }),
-  )
-  await tx.run(orm => orm.update(outboxLanes).set({ dueAt: plus(outboxLanes.dueAt, stepMs) }))
-  await tx.run(orm => orm.update(deliveryLanes).set({ dueAt: plus(deliveryLanes.dueAt, stepMs) }))
-  await tx.run(orm =>
-    orm
-      .update(webhooks)
-      .set({
-        failingSince: plus(webhooks.failingSince, stepMs),
-        oldSecretUntil: plus(webhooks.oldSecretUntil, stepMs),
-      })
-      .where(or(isNotNull(webhooks.failingSince), isNotNull(webhooks.oldSecretUntil))),
-  )
+  await move(tx, stepMs, outboxDevices, ['dueAt', 'nextSendAt'])
+  await move(tx, stepMs, outboxLanes, ['dueAt'])
+  await move(tx, stepMs, deliveryLanes, ['dueAt'])
+  const isWaiting = or(isNotNull(webhooks.failingSince), isNotNull(webhooks.oldSecretUntil))
+  await move(tx, stepMs, webhooks, ['failingSince', 'oldSecretUntil'], isWaiting)
   // Forgotten before its day is over, a key would let a request be done twice.
-  await tx.run(orm => orm.update(idempotencyKeys).set({ createdAt: plus(idempotencyKeys.createdAt, stepMs) }))
+  await move(tx, stepMs, idempotencyKeys, ['createdAt'])
 }
 
 /** When a message was accepted or handed over counts only until it is settled. */
 async function moveMessages(tx: Tx, stepMs: number): Promise<void> {
-  await tx.run(orm =>
-    orm
-      .update(messages)
-      .set({
-        createdAt: plus(messages.createdAt, stepMs),
-        expiresAt: plus(messages.expiresAt, stepMs),
-        failingSince: plus(messages.failingSince, stepMs),
-        refusedSince: plus(messages.refusedSince, stepMs),
-      })
-      .where(sql`${messages.status} in ('queued', 'sending')`),
-  )
-  await tx.run(orm =>
-    orm
-      .update(messages)
-      .set({ updatedAt: plus(messages.updatedAt, stepMs) })
-      .where(sql`${messages.status} = 'submitted'`),
-  )
+  const isWaiting = sql`${messages.status} in ('queued', 'sending')`
+  const times = ['createdAt', 'expiresAt', 'failingSince', 'refusedSince'] as const
+  await move(tx, stepMs, messages, times, isWaiting)
+  await move(tx, stepMs, messages, ['updatedAt'], sql`${messages.status} = 'submitted'`)
 }
 
 /**
@@ -107,23 +75,24 @@ async function moveMessages(tx: Tx, stepMs: number): Promise<void> {
  * brings now would be history.
  */
 async function moveDevices(tx: Tx, stepMs: number, now: number): Promise<void> {
-  for (const name of ['linkedAt', 'stateSince', 'receivesFrom'] as const) {
-    const column = devices[name]
-    await tx.run(orm =>
-      orm
-        .update(devices)
-        .set({ [name]: plus(column, stepMs) })
-        .where(gt(column, now)),
-    )
-  }
-  await tx.run(orm =>
-    orm
-      .update(awaitedLogins)
-      .set({ since: plus(awaitedLogins.since, stepMs) })
-      .where(gt(awaitedLogins.since, now)),
-  )
+  for (const name of ['linkedAt', 'stateSince', 'receivesFrom'] as const)
+    await move(tx, stepMs, devices, [name], gt(devices[name], now))
+  await move(tx, stepMs, awaitedLogins, ['since'], gt(awaitedLogins.since, now))
 }
 
-function plus(column: SQLiteColumn, ms: number) {
-  return sql`${column} + ${ms}`
+async function move<Table extends SQLiteTable>(
+  tx: Tx,
+  stepMs: number,
+  table: Table,
+  names: readonly (keyof Table['_']['columns'])[],
+  where?: SQL,
+): Promise<void> {
+  const columns = getTableColumns(table)
+  const set = Object.fromEntries(names.map(name => [name, sql`${columns[name]} + ${stepMs}`]))
+  await tx.run(orm =>
+    orm
+      .update(table)
+      .set(set as never)
+      .where(where),
+  )
 }

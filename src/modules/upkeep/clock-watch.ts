@@ -5,7 +5,7 @@
 import type { Emits } from '../../domain/signals.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { ProcessClock } from '../../lib/process-clock.ts'
-import { every, type Worker } from '../../runtime/worker.ts'
+import { every } from '../../runtime/worker.ts'
 import type { TimekeepingRepository } from './clock-repository.ts'
 
 export interface ClockWatchOptions {
@@ -15,21 +15,13 @@ export interface ClockWatchOptions {
   logger: Logger
 }
 
-export interface ClockWatch {
-  /**
-   * Comes before anything else goes by the clock, which may have been set back since the last run.
-   */
-  begin(): Promise<void>
-  worker: Worker
-}
-
 const LOOK_MS = 1_000
 /** Less is no step but drift, and matters to nothing that waits. */
 const SMALLEST_STEP_MS = 2_000
 /** How often it is noted that a process runs, in milliseconds. */
 const NOTE_MS = 60_000
 
-export function createClockWatch({ clock, repository, signals, logger }: ClockWatchOptions): ClockWatch {
+export function createClockWatch({ clock, repository, signals, logger }: ClockWatchOptions) {
   /** A step back that is adopted, and that what waits has yet to be told of. */
   let owedMs = 0
   let notedAt = Number.NEGATIVE_INFINITY
@@ -76,7 +68,11 @@ export function createClockWatch({ clock, repository, signals, logger }: ClockWa
   }
 
   return {
-    async begin() {
+    /**
+     * Comes before anything else goes by the clock, which may have been set back since the last
+     * run.
+     */
+    async begin(): Promise<void> {
       const seen = await repository.lastSeen()
       const now = clock.now()
       if (seen === null || now >= seen - SMALLEST_STEP_MS) return

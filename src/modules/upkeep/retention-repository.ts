@@ -7,7 +7,8 @@ import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { deliveries, inboxEvents, media, messages, replays } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
-import { sqlStatement, statement } from '../../db/statement.ts'
+import { type Statement, sqlStatement, statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
 import type { MessageStatus } from '../../domain/states.ts'
 
 export interface Step<Cursor> {
@@ -16,25 +17,6 @@ export interface Step<Cursor> {
   removed: number
   /** Files whose rows are gone, or that are no longer said to be on the disk. */
   files: string[]
-}
-
-/** @param after where the step before ended @param before epoch milliseconds: older rows may go */
-type Forget<Cursor> = (after: Cursor, before: number) => Promise<Step<Cursor>>
-
-export interface RetentionRepository {
-  /** Messages that are settled, with the files that no other one has. */
-  messages: Forget<number>
-  /** Deliveries that succeeded or are dead, with the log of their tries. */
-  deliveries: Forget<number>
-  /** Events without deliveries, with their files. */
-  events: Forget<number>
-  /** Files that no waiting message needs. Their rows stay: incoming ones can be fetched again. */
-  files: Forget<string>
-  /**
-   * Gives free pages of the database file back, if there are many.
-   * @returns true if more are left
-   */
-  shrink(): Promise<boolean>
 }
 
 /** Rows that a step looks at, and how long it may take in milliseconds. */
@@ -143,81 +125,85 @@ const vacuumMode = sqlStatement<{ auto_vacuum: number }>('PRAGMA auto_vacuum')
 /** Older databases have no map of their pages: they shrink only by VACUUM. */
 const INCREMENTAL = 2
 
-/** Deletes what `forget` takes of some rows, for as long as a step may take. */
-async function stepThrough<Cursor extends number | string, Row extends { at: Cursor; createdAt: number }>(
-  rows: readonly Row[],
-  { before, isByAge }: { before: number; isByAge: boolean },
-  forget: (row: Row, files: string[]) => Promise<boolean>,
-): Promise<Step<Cursor>> {
-  const deadline = performance.now() + BUDGET_MS
-  const step: Step<Cursor> = { next: null, removed: 0, files: [] }
-  // All of them must be young: clocks are set, and one row may be stamped with a time to come.
-  if (isByAge && rows.every(row => row.createdAt >= before)) return step
-  for (const row of rows) {
-    step.next = row.at
-    if (row.createdAt < before && (await forget(row, step.files))) step.removed++
-    if (performance.now() > deadline) return step
+export type RetentionRepository = ReturnType<typeof createRetentionRepository>
+
+export function createRetentionRepository(db: Pick<Db, 'write'>) {
+  /**
+   * Makes a step through the rows of a query, which forgets some for as long as it may take.
+   * @param isByAge true when the rows come in the order of their age
+   * @param forget tells if it did; it adds files whose rows go
+   */
+  function stepsThrough<Row extends { at: number | string; createdAt: number }>(
+    query: Statement<Row>,
+    isByAge: boolean,
+    forget: (tx: Tx, row: Row, before: number, files: string[]) => Promise<boolean>,
+  ) {
+    /**
+     * @param after where the step before ended
+     * @param before epoch milliseconds: older rows may go
+     */
+    return (after: Row['at'], before: number): Promise<Step<Row['at']>> =>
+      db.write(async tx => {
+        const rows = await tx.all(query, { after, limit: ROWS })
+        const deadline = performance.now() + BUDGET_MS
+        const step: Step<Row['at']> = { next: null, removed: 0, files: [] }
+        // All of them must be young: clocks are set, and one row may be stamped with a time to
+        // come.
+        if (isByAge && rows.every(row => row.createdAt >= before)) return step
+        for (const row of rows) {
+          step.next = row.at
+          if (row.createdAt < before && (await forget(tx, row, before, step.files))) step.removed++
+          if (performance.now() > deadline) return step
+        }
+        if (rows.length < ROWS) step.next = null
+        return step
+      })
   }
-  if (rows.length < ROWS) step.next = null
-  return step
-}
 
-export function createRetentionRepository(db: Pick<Db, 'write'>): RetentionRepository {
+  async function forgetFile(tx: Tx, mediaId: string, files: string[]): Promise<void> {
+    await tx.run(deleteFile, { mediaId })
+    files.push(mediaId)
+  }
+
   return {
-    messages: (after, before) =>
-      db.write(async tx => {
-        const rows = await tx.all(nextMessages, { after, limit: ROWS })
-        return stepThrough(
-          rows,
-          { before, isByAge: true },
-          async ({ at, status, updatedAt, mediaId }, files) => {
-            if (updatedAt >= before || !SETTLED.includes(status)) return false
-            await tx.run(deleteMessage, { at })
-            if (mediaId !== null && !(await tx.get(messageWithFile, { mediaId }))) {
-              await tx.run(deleteFile, { mediaId })
-              files.push(mediaId)
-            }
-            return true
-          },
-        )
-      }),
+    /** Messages that are settled, with the files that no other one has. */
+    messages: stepsThrough(nextMessages, true, async (tx, row, before, files) => {
+      const { at, status, updatedAt, mediaId } = row
+      if (updatedAt >= before || !SETTLED.includes(status)) return false
+      await tx.run(deleteMessage, { at })
+      const isUnneeded = mediaId !== null && !(await tx.get(messageWithFile, { mediaId }))
+      if (isUnneeded) await forgetFile(tx, mediaId, files)
+      return true
+    }),
 
-    deliveries: (after, before) =>
-      db.write(async tx => {
-        const rows = await tx.all(nextDeliveries, { after, limit: ROWS })
-        return stepThrough(rows, { before, isByAge: true }, async ({ at, status, settledAt }) => {
-          if (status === 'pending' || settledAt === null || settledAt >= before) return false
-          await tx.run(deleteDelivery, { at })
-          return true
-        })
-      }),
+    /** Deliveries that succeeded or are dead, with the log of their tries. */
+    deliveries: stepsThrough(nextDeliveries, true, async (tx, { at, status, settledAt }, before) => {
+      if (status === 'pending' || settledAt === null || settledAt >= before) return false
+      await tx.run(deleteDelivery, { at })
+      return true
+    }),
 
-    events: (after, before) =>
-      db.write(async tx => {
-        const rows = await tx.all(nextEvents, { after, limit: ROWS })
-        return stepThrough(rows, { before, isByAge: true }, async ({ at, identityId, mediaId }, files) => {
-          if (await tx.get(deliveryOfEvent, { identityId, at })) return false
-          if (await tx.get(replayOf, { identityId })) return false
-          await tx.run(deleteEvent, { at })
-          if (mediaId !== null) {
-            await tx.run(deleteFile, { mediaId })
-            files.push(mediaId)
-          }
-          return true
-        })
-      }),
+    /** Events without deliveries, with their files. */
+    events: stepsThrough(nextEvents, true, async (tx, { at, identityId, mediaId }, _before, files) => {
+      if (await tx.get(deliveryOfEvent, { identityId, at })) return false
+      if (await tx.get(replayOf, { identityId })) return false
+      await tx.run(deleteEvent, { at })
+      if (mediaId !== null) await forgetFile(tx, mediaId, files)
+      return true
+    }),
 
-    files: (after, before) =>
-      db.write(async tx => {
-        const rows = await tx.all(nextFiles, { after, limit: ROWS })
-        return stepThrough(rows, { before, isByAge: false }, async ({ at: mediaId, stored }, files) => {
-          if (!stored || (await tx.get(waitingWithFile, { mediaId }))) return false
-          await tx.run(noteRemoved, { mediaId })
-          files.push(mediaId)
-          return true
-        })
-      }),
+    /** Files that no waiting message needs. Their rows stay: incoming ones can be fetched again. */
+    files: stepsThrough(nextFiles, false, async (tx, { at: mediaId, stored }, _before, files) => {
+      if (!stored || (await tx.get(waitingWithFile, { mediaId }))) return false
+      await tx.run(noteRemoved, { mediaId })
+      files.push(mediaId)
+      return true
+    }),
 
+    /**
+     * Gives free pages of the database file back, if there are many.
+     * @returns true if more are left
+     */
     shrink: () =>
       db.write(async tx => {
         const free = await tx.get(freePages)
