@@ -1,4 +1,4 @@
-/** Figure 7: deliveries a second for a few chats, to an endpoint that answers some tries with 500. */
+/** Figure 7: a few chats’ deliveries a second to an endpoint that answers some tries with 500. */
 import { runTask } from '../child.ts'
 import { type Bench, type Figure, Malfunction, type Row, whole } from '../figure.ts'
 import { assertNoneRefused, createQuietPhones, DEVICE, startLinkedGateway } from '../gateway.ts'

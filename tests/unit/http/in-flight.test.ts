@@ -1,4 +1,4 @@
-/** Memory of requests under way: a request that doesn’t fit is refused until memory is free again. */
+/** Memory of requests under way: one that doesn’t fit is refused until others are answered. */
 import { expect, test } from 'bun:test'
 import { budgetOf, createInFlight, type MemoryBudget } from '../../../src/http/in-flight.ts'
 import { notesOf } from '../../../src/http/request-notes.ts'

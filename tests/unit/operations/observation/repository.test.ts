@@ -28,7 +28,7 @@ test('however long the queues and their lanes are, all of them is counted, and t
   const lanes = ['dev_1/contact:1', 'dev_1/contact:2', 'dev_1/contact:3']
   orm
     .insert(outboxLanes)
-    .values(lanes.map(lane => ({ lane, deviceRowId: 'dev_1', dueAt: 0, hasSlot: false })))
+    .values(lanes.map(lane => ({ lane, deviceRowId: 'dev_1', dueAt: 0 })))
     .run()
   const message = {
     identityId: 'id_1',
