@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { SCOPES, type Scope } from '../../src/domain/scopes.ts'
 import type { OpenApiDocument } from '../../src/http/openapi/document.ts'
 import { basic, bearer } from '../support/json-client.ts'
-import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
+import { type TestGateway, testGateway } from '../support/test-gateway.ts'
 import { OPERATIONS, type Operation, type Things } from './access-table/operations.ts'
 import { createCaller, createTenant, type Tenant } from './access-table/tenant.ts'
 
@@ -31,7 +31,7 @@ test('the document says of each how one authenticates', () => {
   }
 })
 
-let gateway: LiveGateway
+let gateway: TestGateway
 let ours: Tenant
 let theirs: Tenant
 /** Authorization of callers who may do nothing at all with Basic or with Bearer, and what they are told. */
@@ -39,7 +39,7 @@ let strangers: Record<'basic' | 'bearer', [string, string | undefined, number][]
 
 beforeAll(async () => {
   // Failing is the point here: nobody is to be slowed down.
-  gateway = await liveGateway({
+  gateway = await testGateway({
     AUTH_FAILURES_PER_CREDENTIAL: '1000000',
     AUTH_FAILURES_PER_ADDRESS: '1000000',
   })

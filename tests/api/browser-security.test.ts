@@ -3,8 +3,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test
 import type { AnsweredRequest } from '../../src/domain/observation.ts'
 import type { RunningServer } from '../../src/http/server.ts'
 import { createLogger } from '../../src/lib/logger.ts'
-import { liveGateway } from '../support/live-gateway.ts'
 import { watchSocket } from '../support/socket-watcher.ts'
+import { testGateway } from '../support/test-gateway.ts'
 import { basic, testHttp } from '../support/test-http.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -188,7 +188,7 @@ describe('other origins', () => {
   )
 
   test('change nothing in the sandbox of the whole gateway, whose own pages do', async () => {
-    await using gateway = await liveGateway()
+    await using gateway = await testGateway()
     const phone = (origin: string) =>
       fetch(`${gateway.url}/sandbox/api/phones`, {
         method: 'POST',

@@ -6,8 +6,8 @@ import { silentLogger } from '../../src/lib/logger.ts'
 import { Signals } from '../../src/lib/signals.ts'
 import { createAppserviceSource } from '../../src/matrix/appservice-source.ts'
 import { collectedLog } from '../support/collected-log.ts'
-import { liveGateway } from '../support/live-gateway.ts'
 import { answers, freePort } from '../support/program.ts'
+import { testGateway } from '../support/test-gateway.ts'
 import { basic, testHttp } from '../support/test-http.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -214,7 +214,7 @@ test('what takes no tokens is nobody’s guess', async () => {
 
 test('the embedded homeserver of the whole gateway is guarded, in the header and in the query', async () => {
   const port = freePort()
-  await using gateway = await liveGateway({ AUTH_FAILURES_PER_ADDRESS: '4', BRIDGE_PORT: String(port) })
+  await using gateway = await testGateway({ AUTH_FAILURES_PER_ADDRESS: '4', BRIDGE_PORT: String(port) })
   const url = `http://127.0.0.1:${port}`
   await gateway.meshgateBridge('add', 'wa', '--url', 'http://127.0.0.1:1')
   await waitFor(() => answers(`${url}/_matrix/client/versions`))

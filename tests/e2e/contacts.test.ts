@@ -3,15 +3,15 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import type { ContactView, GroupView } from '../../src/domain/views/contact.ts'
 import type { PlatformView } from '../../src/domain/views/platform.ts'
 import type { GatewayClient } from '../support/gateway-client.ts'
-import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
+import { type TestGateway, testGateway } from '../support/test-gateway.ts'
 
 setDefaultTimeout(60_000)
 
-let gateway: LiveGateway
+let gateway: TestGateway
 let client: GatewayClient
 
 beforeAll(async () => {
-  gateway = await liveGateway()
+  gateway = await testGateway()
   client = gateway.client
 })
 afterAll(() => gateway[Symbol.asyncDispose]())

@@ -4,18 +4,18 @@ import type { DeviceEvent } from '../../src/domain/events.ts'
 import { DEVICE_EVENT_NAMES } from '../../src/domain/states.ts'
 import type { Account, GatewayClient, Platform } from '../support/gateway-client.ts'
 import { InboxReader } from '../support/inbox-reader.ts'
-import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
+import { type TestGateway, testGateway } from '../support/test-gateway.ts'
 
 setDefaultTimeout(60_000)
 
 /** Longest time from a change at the network to its webhook, in milliseconds. */
 const PROMISED_MS = 5_000
 
-let gateway: LiveGateway
+let gateway: TestGateway
 let client: GatewayClient
 
 beforeAll(async () => {
-  gateway = await liveGateway()
+  gateway = await testGateway()
   client = gateway.client
 })
 

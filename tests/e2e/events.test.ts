@@ -5,15 +5,15 @@ import type { FeedPage } from '../../src/modules/events/events.ts'
 import { openEvents } from '../support/event-source.ts'
 import { pngOf } from '../support/files.ts'
 import { formWith } from '../support/gateway-client.ts'
-import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
+import { type TestGateway, testGateway } from '../support/test-gateway.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { webhookReceiver } from '../support/webhook-receiver.ts'
 
 setDefaultTimeout(60_000)
 
-let gateway: LiveGateway
+let gateway: TestGateway
 beforeAll(async () => {
-  gateway = await liveGateway()
+  gateway = await testGateway()
   // The first token is the host's.
   await gateway.client.account()
 })

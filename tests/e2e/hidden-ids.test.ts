@@ -4,11 +4,11 @@ import type { MessagePayload } from '../../src/domain/events.ts'
 import type { ContactView } from '../../src/domain/views/contact.ts'
 import type { Account, GatewayClient, Phone } from '../support/gateway-client.ts'
 import { InboxReader } from '../support/inbox-reader.ts'
-import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
+import { type TestGateway, testGateway } from '../support/test-gateway.ts'
 
 setDefaultTimeout(60_000)
 
-let gateway: LiveGateway
+let gateway: TestGateway
 let client: GatewayClient
 let account: Account
 let device: string
@@ -17,7 +17,7 @@ let saved: Phone
 let inbox: InboxReader
 
 beforeAll(async () => {
-  gateway = await liveGateway()
+  gateway = await testGateway()
   client = gateway.client
   saved = await client.newPhone({ ending: '3' })
   const contacts = [{ phone: saved.number, name: 'Lena' }]

@@ -4,9 +4,9 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
 import { basic, bearer } from '../support/json-client.ts'
 import { enlarge } from '../support/large-database.ts'
-import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
 import { expectShortTurns } from '../support/longest-turn.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
+import { type TestGateway, testGateway } from '../support/test-gateway.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 setDefaultTimeout(60_000)
@@ -14,7 +14,7 @@ setDefaultTimeout(60_000)
 const SIZES = { messages: 20_000, identities: 3_000, chats: 5_000, contacts: 5_000 }
 
 let folder: TempDir
-let gateway: LiveGateway
+let gateway: TestGateway
 let token: string
 let device: string
 
@@ -24,7 +24,7 @@ beforeAll(async () => {
   using database = new Database(join(folder.path, 'data', 'meshgate.db'))
   enlarge(database, SIZES)
   database.close()
-  gateway = await liveGateway({}, folder.path)
+  gateway = await testGateway({}, folder.path)
 })
 
 afterAll(async () => {
@@ -34,7 +34,7 @@ afterAll(async () => {
 
 /** Makes one linked phone with one chat, and a message each way. */
 async function converse(): Promise<void> {
-  await using small = await liveGateway({}, folder.path)
+  await using small = await testGateway({}, folder.path)
   const { account, device: number, phone } = await small.client.linkedAccount()
   const friend = await small.client.newPhone()
   token = account.token
@@ -115,7 +115,7 @@ test('a start with it lets requests in between from the first one on', async () 
   await gateway[Symbol.asyncDispose]()
   await expectShortTurns(
     async () => {
-      await using started = await liveGateway({}, folder.path)
+      await using started = await testGateway({}, folder.path)
       await waitFor(async () => (await fetch(`${started.url}/ready`)).ok, { what: 'ready' })
       const { api } = started.client.accountOf(token)
       await waitFor(
@@ -129,5 +129,5 @@ test('a start with it lets requests in between from the first one on', async () 
     },
     { mostMs: 100 },
   )
-  gateway = await liveGateway({}, folder.path)
+  gateway = await testGateway({}, folder.path)
 })

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { type Account, type GatewayClient, scan } from '../support/gateway-client.ts'
 import { InboxReader } from '../support/inbox-reader.ts'
 import { bearer } from '../support/json-client.ts'
-import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
 import { matrixOf, matrixOfPng, matrixOfSvg, matrixOfTerminal } from '../support/qr-matrix.ts'
 import { watchSocket } from '../support/socket-watcher.ts'
+import { type TestGateway, testGateway } from '../support/test-gateway.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 setDefaultTimeout(60_000)
@@ -15,11 +15,11 @@ const REFRESH_MS = 20_000
 const CODES = 5
 const DEADLINE_MS = 20_000
 
-let gateway: LiveGateway
+let gateway: TestGateway
 let client: GatewayClient
 
 beforeAll(async () => {
-  gateway = await liveGateway()
+  gateway = await testGateway()
   client = gateway.client
 })
 
@@ -288,7 +288,7 @@ describe('the end', () => {
   })
 
   test('the gateway stops', async () => {
-    const other = await liveGateway()
+    const other = await testGateway()
     const account = await other.client.account()
     const socket = watchSocket(await account.addDevice('wa'))
     await socket.waitForText(0)
@@ -354,7 +354,7 @@ describe('refused before the upgrade', () => {
 })
 
 describe('the address of the socket', () => {
-  async function urlFor(at: LiveGateway, headers: Record<string, string>): Promise<string> {
+  async function urlFor(at: TestGateway, headers: Record<string, string>): Promise<string> {
     const account = await at.client.account()
     const answer = await fetch(`${at.url}/api/v1/devices`, {
       method: 'POST',
@@ -381,7 +381,7 @@ describe('the address of the socket', () => {
   })
 
   test('with PUBLIC_URL it is that one, and so is what the code leads to', async () => {
-    await using behind = await liveGateway({ PUBLIC_URL: 'https://gateway.example.com/' })
+    await using behind = await testGateway({ PUBLIC_URL: 'https://gateway.example.com/' })
     const forwarded = { 'x-forwarded-host': 'other.example.com' }
     expect(await urlFor(behind, forwarded)).toBe(
       'wss://gateway.example.com/api/v1/devices/qr-code?token=TOKEN',

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { bytesOf } from '../support/files.ts'
 import { type Account, formWith, type Phone } from '../support/gateway-client.ts'
 import { InboxReader } from '../support/inbox-reader.ts'
-import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
+import { type TestGateway, testGateway } from '../support/test-gateway.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 setDefaultTimeout(60_000)
@@ -16,7 +16,7 @@ const QUOTA = 500_000
 const FOLDERS = ['media', 'homeserver-media', 'sandbox-media']
 
 let folder: TempDir
-let gateway: LiveGateway
+let gateway: TestGateway
 let account: Account
 let device: string
 let phone: Phone
@@ -24,7 +24,7 @@ let friend: Phone
 
 beforeAll(async () => {
   folder = tempDir()
-  gateway = await liveGateway({ MEDIA_QUOTA_PER_IDENTITY: String(QUOTA) }, folder.path)
+  gateway = await testGateway({ MEDIA_QUOTA_PER_IDENTITY: String(QUOTA) }, folder.path)
   ;({ account, device, phone } = await gateway.client.linkedAccount())
   friend = await gateway.client.newPhone()
 })

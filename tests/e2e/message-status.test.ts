@@ -3,17 +3,17 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import type { StatusEvent } from '../../src/domain/events.ts'
 import type { GatewayClient } from '../support/gateway-client.ts'
 import { InboxReader } from '../support/inbox-reader.ts'
-import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
+import { type TestGateway, testGateway } from '../support/test-gateway.ts'
 
 setDefaultTimeout(60_000)
 
 const STATUS_TIMEOUT_MS = 1_000
 
-let gateway: LiveGateway
+let gateway: TestGateway
 let client: GatewayClient
 
 beforeAll(async () => {
-  gateway = await liveGateway({ STATUS_TIMEOUT_MS: String(STATUS_TIMEOUT_MS) })
+  gateway = await testGateway({ STATUS_TIMEOUT_MS: String(STATUS_TIMEOUT_MS) })
   client = gateway.client
 })
 

@@ -6,11 +6,11 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
 import { freePort, startProgram } from '../support/program.ts'
 import { rawRequest } from '../support/raw-request.ts'
 import { selfSigned } from '../support/self-signed.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
+import { type TestGateway, testGateway } from '../support/test-gateway.ts'
 import { examplesOf } from '../support/usage-guide.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -22,7 +22,7 @@ const NAME = 'gateway.example.com'
 interface Proxy {
   program: string
   /** Writes the proxy's configuration. @returns its command and its URL */
-  prepare(folder: TempDir, gateway: LiveGateway): { command: string[]; url: string }
+  prepare(folder: TempDir, gateway: TestGateway): { command: string[]; url: string }
 }
 
 const nginx: Proxy = {
@@ -164,13 +164,13 @@ describe.each([nginx, caddy])('$program', ({ program, prepare }) => {
 
   describe.skipIf(!isHere)('in front of the gateway', () => {
     const stack = new AsyncDisposableStack()
-    let gateway: LiveGateway
+    let gateway: TestGateway
     let url: string
     /** With a bridge's token the clients' port serves more than to strangers. */
     let bridgeToken: string
 
     beforeAll(async () => {
-      gateway = stack.use(await liveGateway({ PUBLIC_URL: `https://${NAME}` }))
+      gateway = stack.use(await testGateway({ PUBLIC_URL: `https://${NAME}` }))
       const told = await gateway.meshgateBridge('add', 'wa', '--url', 'http://127.0.0.1:1')
       const registration = /registration +(\S+)/.exec(told)?.[1] ?? ''
       bridgeToken = parse(readFileSync(registration, 'utf8')).as_token

@@ -4,7 +4,7 @@ import type { MessagePayload } from '../../src/domain/events.ts'
 import { bytesOf, pngOf, randomFrom } from '../support/files.ts'
 import { type Account, formWith, type GatewayClient, type Phone } from '../support/gateway-client.ts'
 import { InboxReader } from '../support/inbox-reader.ts'
-import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
+import { type TestGateway, testGateway } from '../support/test-gateway.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const INLINE_MAX_BYTES = 64 * 1024
@@ -14,13 +14,13 @@ const FIRST_RETRY_MS = 7_000
 
 setDefaultTimeout(60_000)
 
-let gateway: LiveGateway
+let gateway: TestGateway
 let client: GatewayClient
 /** The account of the first token, whose identity others can share. */
 let host: Account
 
 beforeAll(async () => {
-  gateway = await liveGateway({
+  gateway = await testGateway({
     MEDIA_INLINE_MAX_BYTES: String(INLINE_MAX_BYTES),
     MEDIA_URL_TTL_S: String(URL_TTL_S),
   })

@@ -11,7 +11,7 @@ import {
 } from '../support/gateway-client.ts'
 import { InboxReader } from '../support/inbox-reader.ts'
 import { bearer } from '../support/json-client.ts'
-import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
+import { type TestGateway, testGateway } from '../support/test-gateway.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 setDefaultTimeout(60_000)
@@ -20,14 +20,14 @@ const MIB = 1024 * 1024
 const MAX_BYTES = 24 * MIB
 const DEADLINE_MS = 30_000
 
-let gateway: LiveGateway
+let gateway: TestGateway
 let client: GatewayClient
 let account: Account
 let device: string
 let phone: Phone
 
 beforeAll(async () => {
-  gateway = await liveGateway({ MEDIA_MAX_BYTES: String(MAX_BYTES) })
+  gateway = await testGateway({ MEDIA_MAX_BYTES: String(MAX_BYTES) })
   client = gateway.client
   ;({ account, device, phone } = await client.linkedAccount())
 })

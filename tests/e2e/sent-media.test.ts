@@ -2,19 +2,19 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { FILES } from '../support/file-heads.ts'
 import { type Account, formWith, type GatewayClient, type Phone } from '../support/gateway-client.ts'
-import { type LiveGateway, liveGateway } from '../support/live-gateway.ts'
 import { RECORDING } from '../support/recording.ts'
+import { type TestGateway, testGateway } from '../support/test-gateway.ts'
 
 setDefaultTimeout(60_000)
 
-let gateway: LiveGateway
+let gateway: TestGateway
 let client: GatewayClient
 let account: Account
 let device: string
 let friend: Phone
 
 beforeAll(async () => {
-  gateway = await liveGateway()
+  gateway = await testGateway()
   client = gateway.client
   ;({ account, device } = await client.linkedAccount())
   friend = await client.newPhone()

@@ -1,6 +1,6 @@
 /**
  * Measures the longest turn of this process's event loop: no client's request may hold up others.
- * The gateway under test runs in this process (`liveGateway`, or an app's handler), so the test's
+ * The gateway under test runs in this process (`testGateway`, or an app's handler), so the test's
  * own work counts: build large bodies before, leave large answers unparsed (`arrayBuffer()`).
  */
 import { expect } from 'bun:test'

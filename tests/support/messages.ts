@@ -15,7 +15,7 @@ import type { SendRequest } from '../../src/modules/sending/sending.ts'
 import { createMessages, type MessagesOptions } from '../../src/modules/sending/sending.ts'
 import { createStatusWriter } from '../../src/modules/sending/status-repository.ts'
 import { ManualClock } from './manual-clock.ts'
-import { phonesOn } from './phones.ts'
+import { moduleOn } from './test-module.ts'
 
 export type MessageStore = ReturnType<typeof messageStore>
 
@@ -27,12 +27,12 @@ export function messageStore(db: Db, observer?: Pick<Observer, 'messageSettled'>
     waiting: createWaitingMessages(db),
     queue: createOutboxQueue(db, statuses),
     endings: createMessageEndings(db, statuses),
-    phones: phonesOn(db),
+    phones: moduleOn(db).phones,
     recipients: createRecipients({
       chats: createChatRepository(db),
       devices: { linked: async () => [] },
       bridges: {} as Bridges,
-      phones: phonesOn(db),
+      phones: moduleOn(db).phones,
       clock: new ManualClock(),
     }),
   }

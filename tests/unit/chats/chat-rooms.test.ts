@@ -3,13 +3,11 @@ import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { chats } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { MatrixSession, RoomEvent } from '../../../src/domain/ports.ts'
-import { silentLogger } from '../../../src/lib/logger.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
-import { type ChatRooms, createChatRooms } from '../../../src/modules/chats/chat-rooms.ts'
-import { knowledgeOn } from '../../support/chat-knowledge.ts'
-import { ManualClock } from '../../support/manual-clock.ts'
-import { insertChat, insertIdentity } from '../../support/rows.ts'
-import { type TempDb, tempDb } from '../../support/temp-db.ts'
+import type { ChatRooms } from '../../../src/modules/chats/chat-rooms.ts'
+import { insertChat } from '../../support/rows.ts'
+import type { TempDb } from '../../support/temp-db.ts'
+import { testModule } from '../../support/test-module.ts'
 
 let db: TempDb
 let joins: string[]
@@ -20,8 +18,6 @@ let stateReads: number
 let rooms: ChatRooms
 
 beforeEach(() => {
-  db = tempDb()
-  insertIdentity(db)
   joins = []
   failure = undefined
   state = []
@@ -37,13 +33,7 @@ beforeEach(() => {
       return state
     },
   }
-  rooms = createChatRooms({
-    repository: createChatRepository(db),
-    knowledgeOf: knowledgeOn(db, silentLogger),
-    sessions: { actingAs: () => session as MatrixSession },
-    matrixUserOf: async () => '@mg1:s',
-    clock: new ManualClock(),
-  })
+  ;({ db, chatRooms: rooms } = testModule({ session }))
 })
 afterEach(() => db.destroy())
 

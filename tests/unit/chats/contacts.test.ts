@@ -2,12 +2,11 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import type { Device } from '../../../src/db/schema/index.ts'
 import type { Bridge, BridgeContact } from '../../../src/domain/ports.ts'
-import { silentLogger } from '../../../src/lib/logger.ts'
-import { type Contacts, createContacts } from '../../../src/modules/chats/contacts.ts'
-import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
-import { ManualClock } from '../../support/manual-clock.ts'
-import { insertDevice, insertIdentity } from '../../support/rows.ts'
-import { type TempDb, tempDb } from '../../support/temp-db.ts'
+import type { Contacts } from '../../../src/modules/chats/contacts.ts'
+import type { ManualClock } from '../../support/manual-clock.ts'
+import { insertDevice } from '../../support/rows.ts'
+import type { TempDb } from '../../support/temp-db.ts'
+import { testModule } from '../../support/test-module.ts'
 
 let db: TempDb
 let clock: ManualClock
@@ -26,10 +25,6 @@ const ANN: BridgeContact = {
 }
 
 beforeEach(() => {
-  db = tempDb()
-  clock = new ManualClock()
-  insertIdentity(db)
-  device = insertDevice(db)
   asked = 0
   fetchBook = async () => [ANN, { ...ANN, matrixUserId: null, name: 'without a Matrix user' }]
   const bridge: Partial<Bridge> = {
@@ -38,18 +33,8 @@ beforeEach(() => {
       return fetchBook()
     },
   }
-  contacts = createContacts({
-    repository: createPeopleRepository(db),
-    bridges: {
-      platforms: ['wa'],
-      forPlatform: () => bridge as Bridge,
-      platformOfBot: async () => null,
-      ownsUser: () => null,
-    },
-    matrixUserOf: async () => '@mg1:s',
-    clock,
-    logger: silentLogger,
-  })
+  ;({ db, clock, contacts } = testModule({ bridge }))
+  device = insertDevice(db)
 })
 afterEach(() => db.destroy())
 

@@ -4,9 +4,9 @@ import { GatewayError } from '../../../src/domain/errors.ts'
 import type { Bridge, BridgeContact } from '../../../src/domain/ports.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
 import { createDirectory } from '../../../src/modules/chats/directory.ts'
-import { phonesOn } from '../../support/phones.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
+import { bridgesWith, moduleOn } from '../../support/test-module.ts'
 
 let db: TempDb
 
@@ -30,15 +30,10 @@ const ada = person('U2', 'Ada')
 
 const directoryOf = (bridge: Partial<Bridge>) =>
   createDirectory({
-    bridges: {
-      platforms: ['wa'],
-      forPlatform: () => bridge as Bridge,
-      platformOfBot: async () => null,
-      ownsUser: () => null,
-    },
+    bridges: bridgesWith(bridge),
     devices: { linked: async () => [], find: async () => db.orm.query.devices.findFirst().sync() ?? null },
     chats: createChatRepository(db),
-    phones: phonesOn(db),
+    phones: moduleOn(db).phones,
     matrixUserOf: async () => '@mg1:s',
   })
 

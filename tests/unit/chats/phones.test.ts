@@ -7,10 +7,10 @@ import type { Device } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { BridgeContact } from '../../../src/domain/ports.ts'
 import type { PeoplesPhones } from '../../../src/modules/chats/phones.ts'
-import { ManualClock } from '../../support/manual-clock.ts'
-import { phonesOn } from '../../support/phones.ts'
-import { insertDevice, insertIdentity } from '../../support/rows.ts'
-import { type TempDb, tempDb } from '../../support/temp-db.ts'
+import type { ManualClock } from '../../support/manual-clock.ts'
+import { insertDevice } from '../../support/rows.ts'
+import type { TempDb } from '../../support/temp-db.ts'
+import { testModule } from '../../support/test-module.ts'
 
 const LID = '@whatsapp_lid-55:s'
 const HOUR_MS = 3_600_000
@@ -23,10 +23,6 @@ let answer: () => Promise<string | null>
 let phones: PeoplesPhones
 
 beforeEach(() => {
-  db = tempDb()
-  clock = new ManualClock()
-  insertIdentity(db)
-  device = insertDevice(db)
   asked = []
   answer = async () => '237600000'
   const resolveIdentifier = async (
@@ -38,7 +34,8 @@ beforeEach(() => {
     const phone = await answer()
     return { id: 'lid-55', matrixUserId: LID, name: 'Ann', phone, identifiers: [], roomId: null }
   }
-  phones = phonesOn(db, { resolveIdentifier }, clock)
+  ;({ db, clock, phones } = testModule({ bridge: { resolveIdentifier } }))
+  device = insertDevice(db)
 })
 afterEach(() => db.destroy())
 

@@ -3,15 +3,12 @@ import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { chats } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { MatrixSession, RoomEvent } from '../../../src/domain/ports.ts'
-import { silentLogger } from '../../../src/lib/logger.ts'
-import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
-import { createChatRooms } from '../../../src/modules/chats/chat-rooms.ts'
 import { createJoins } from '../../../src/modules/receiving/joins.ts'
 import type { Worker } from '../../../src/runtime/worker.ts'
-import { knowledgeOn } from '../../support/chat-knowledge.ts'
-import { ManualClock, settled } from '../../support/manual-clock.ts'
-import { insertChat, insertIdentity } from '../../support/rows.ts'
-import { type TempDb, tempDb } from '../../support/temp-db.ts'
+import { type ManualClock, settled } from '../../support/manual-clock.ts'
+import { insertChat } from '../../support/rows.ts'
+import type { TempDb } from '../../support/temp-db.ts'
+import { testModule } from '../../support/test-module.ts'
 
 let db: TempDb
 let clock: ManualClock
@@ -26,9 +23,6 @@ let joiner: Worker
 let stop: () => Promise<void>
 
 beforeEach(() => {
-  db = tempDb()
-  clock = new ManualClock()
-  insertIdentity(db)
   joins = []
   looks = 0
   failure = undefined
@@ -48,29 +42,23 @@ beforeEach(() => {
       return { events: timeline.slice(start, end), next: end < timeline.length ? String(end) : null }
     },
   }
-  const repository = createChatRepository(db)
-  const sessions = { actingAs: () => session as MatrixSession }
-  const matrixUserOf = async () => '@mg1:s'
-  const knowledgeOf = knowledgeOn(db, silentLogger)
+  const module = testModule({ session })
+  const { chats: repository } = module
+  ;({ db, clock } = module)
   joiner = createJoins({
+    ...module,
     repository: {
       unfinished: () => {
         looks++
         return repository.unfinished()
       },
     },
-    chatRooms: createChatRooms({ repository, knowledgeOf, sessions, matrixUserOf, clock }),
     receiving: {
       completeJoin: async (chat, _state, said) => {
         completed.push(said.map(({ eventId }) => eventId))
         await repository.setMembership(chat.identityId, chat.roomId, 'joined', clock.now())
       },
     },
-    sessions,
-    matrixUserOf,
-    signals: db.signals,
-    clock,
-    logger: silentLogger,
   })
 })
 afterEach(async () => {

@@ -22,12 +22,11 @@ import { createChatRooms } from '../../../src/modules/chats/chat-rooms.ts'
 import type { KnowledgeOf } from '../../../src/modules/chats/knowledge.ts'
 import { createReceiving, type Receiving } from '../../../src/modules/receiving/receiving.ts'
 import { createReceivingRepository } from '../../../src/modules/receiving/receiving-repository.ts'
-import { knowledgeOn } from '../../support/chat-knowledge.ts'
 import { collectedLog } from '../../support/collected-log.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
-import { phonesOn } from '../../support/phones.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook, LINKED_AT } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
+import { bridgesWith, moduleOn } from '../../support/test-module.ts'
 
 let db: TempDb
 let inbox: Receiving
@@ -58,9 +57,14 @@ beforeEach(() => {
   numbers = {}
   learn = () => undefined
   meanwhile = async () => undefined
-  knowledgeOf = knowledgeOn(db, log.logger, (platform, userId) =>
-    knowsUsers ? (platform === 'wa' ? /^@whatsapp.*:s$/ : /^@signal.*:s$/).test(userId) : null,
-  )
+  const module = moduleOn(db, {
+    bridge: { resolveIdentifier: async (_user, _login, id) => person(id) },
+    bridges: {
+      ownsUser: (platform, userId) => (knowsUsers ? bridgesWith({}).ownsUser(platform, userId) : null),
+    },
+    logger: log.logger,
+  })
+  knowledgeOf = module.knowledgeOf
   inbox = createReceiving({
     repository: createReceivingRepository(db),
     knowledgeOf: async (...about) => {
@@ -68,7 +72,7 @@ beforeEach(() => {
       await meanwhile()
       return known
     },
-    phones: phonesOn(db, { resolveIdentifier: async (_user, _login, id) => person(id) }),
+    phones: module.phones,
     learnDevices: async (identityId, platform) => {
       learned.push(`${identityId}/${platform}`)
       learn()

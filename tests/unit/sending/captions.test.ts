@@ -16,12 +16,11 @@ import { createReceiving } from '../../../src/modules/receiving/receiving.ts'
 import { createReceivingRepository } from '../../../src/modules/receiving/receiving-repository.ts'
 import { createOutbox } from '../../../src/modules/sending/outbox.ts'
 import type { OutboxQueue } from '../../../src/modules/sending/queue-repository.ts'
-import { knowledgeOn } from '../../support/chat-knowledge.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { messageStore, messagesOn, SEND_REQUEST, stagedFile } from '../../support/messages.ts'
-import { phonesOn } from '../../support/phones.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
+import { moduleOn } from '../../support/test-module.ts'
 
 const BOT = '@whatsappbot:s'
 /** As on WhatsApp. */
@@ -127,8 +126,8 @@ async function idle() {
 async function take(events: RoomEvent[], receipts: ReadReceipt[] = []) {
   const inbox = createReceiving({
     repository: createReceivingRepository(db),
-    knowledgeOf: knowledgeOn(db, silentLogger),
-    phones: phonesOn(db),
+    knowledgeOf: moduleOn(db).knowledgeOf,
+    phones: moduleOn(db).phones,
     learnDevices: async () => undefined,
     clock,
     logger: silentLogger,

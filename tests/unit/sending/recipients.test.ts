@@ -6,9 +6,9 @@ import type { Bridge, JoinedGroup } from '../../../src/domain/ports.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
 import { createRecipients, type Recipients } from '../../../src/modules/sending/recipients.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
-import { phonesOn } from '../../support/phones.ts'
 import { insertChat, insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
+import { bridgesWith, moduleOn } from '../../support/test-module.ts'
 
 let db: TempDb
 let clock: ManualClock
@@ -60,13 +60,8 @@ beforeEach(() => {
   recipients = createRecipients({
     chats: createChatRepository(db),
     devices: { linked: async () => db.orm.query.devices.findMany().sync() },
-    bridges: {
-      platforms: ['wa'],
-      forPlatform: () => bridge as Bridge,
-      platformOfBot: async () => null,
-      ownsUser: () => null,
-    },
-    phones: phonesOn(db),
+    bridges: bridgesWith(bridge),
+    phones: moduleOn(db).phones,
     clock,
   })
 })

@@ -21,12 +21,11 @@ import { translated } from '../../../src/matrix/translate/facts.ts'
 import { createReceiving } from '../../../src/modules/receiving/receiving.ts'
 import { createReceivingRepository } from '../../../src/modules/receiving/receiving-repository.ts'
 import { createStatusTimeout } from '../../../src/modules/upkeep/message-deadlines.ts'
-import { knowledgeOn } from '../../support/chat-knowledge.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { type MessageStore, messageStore, messagesOn } from '../../support/messages.ts'
-import { phonesOn } from '../../support/phones.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
+import { moduleOn } from '../../support/test-module.ts'
 
 const BOT = '@whatsappbot:s'
 const FRIEND = '@whatsapp_1:s'
@@ -52,8 +51,8 @@ beforeEach(() => {
   store = messageStore(db)
   const inbox = createReceiving({
     repository: createReceivingRepository(db),
-    knowledgeOf: knowledgeOn(db, silentLogger),
-    phones: phonesOn(db),
+    knowledgeOf: moduleOn(db).knowledgeOf,
+    phones: moduleOn(db).phones,
     learnDevices: async () => undefined,
     clock,
     logger: silentLogger,
@@ -159,7 +158,7 @@ describe('a status that the bridge reports', () => {
     ['sent', 'the receipt by which a bridge says that it has it', [], [readBy('$m', BOT)]],
     ['read', 'everything at once', [report('$m', 'SUCCESS'), delivered('$m')], [readBy('$m')]],
   ])('%s: %s', async (status, _, events, receipts) => {
-    await phonesOn(db).note(ownDevice, { ...SELF, matrixUserId: OWN_HIDDEN })
+    await moduleOn(db).phones.note(ownDevice, { ...SELF, matrixUserId: OWN_HIDDEN })
     await send('$m')
     await take(events, receipts)
     expect(row().status).toBe(status)

@@ -1,4 +1,4 @@
-/** The gateway in this process, on a real port: `await using gateway = await liveGateway()`. */
+/** The gateway in this process, on a real port: `await using gateway = await testGateway()`. */
 import { createApp } from '../../src/app.ts'
 import { runCommandLine } from '../../src/cli/run.ts'
 import { configFrom, parseEnvironment } from '../../src/config/index.ts'
@@ -11,7 +11,7 @@ import { tempDir } from './temp-dir.ts'
 const CLIENT_ID = 'admin'
 const CLIENT_SECRET = 'a secret of the tests'
 
-export interface LiveGateway extends AsyncDisposable {
+export interface TestGateway extends AsyncDisposable {
   url: string
   client: GatewayClient
   clock: SkippingClock
@@ -23,10 +23,10 @@ export interface LiveGateway extends AsyncDisposable {
  * @param env settings beside the defaults
  * @param directory an earlier run's folder; by default a new one, removed at the end
  */
-export async function liveGateway(
+export async function testGateway(
   env: Record<string, string> = {},
   directory?: string,
-): Promise<LiveGateway> {
+): Promise<TestGateway> {
   const own = directory === undefined ? tempDir() : undefined
   const clock = new SkippingClock()
   const port = freePort()
