@@ -51,7 +51,7 @@ export interface SandboxBridge {
 export type ReportState = (
   platform: SandboxPlatform,
   login: { userId: string; loginId: string } | null,
-  state: 'BAD_CREDENTIALS' | 'RUNNING',
+  state: 'BAD_CREDENTIALS' | 'CONNECTED' | 'RUNNING' | 'TRANSIENT_DISCONNECT',
 ) => void
 
 /** Parts that the bridges of all platforms share. */
@@ -69,7 +69,7 @@ export interface BridgeParts
 const RETRY = { baseMs: 200, capMs: 10_000 }
 
 export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
-  const { clock, codes, network } = parts
+  const { clock, codes, faults, network } = parts
   const facts = platformFacts(platform)
   const asToken = randomToken('as_')
   const hsToken = randomToken('hs_')
@@ -98,6 +98,7 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
   const ready = Promise.withResolvers<void>()
   let starting: Promise<void> | null = null
   let unsubscribe = () => {}
+  let wasOffline = faults.of(platform).offline
 
   /** Retries until the homeserver answers; it may not be up yet. */
   async function begin(): Promise<void> {
@@ -123,8 +124,17 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
     if (change.kind === 'posted') deliveries.enqueue(change.posted.deliveries)
     else if (change.kind === 'linked') deliveries.enqueue(change.deliveries)
     else if (change.kind === 'unlinked' && change.login.platform === platform) onUnlinked(change)
-    // The platform may be online again.
-    else if (change.kind === 'directory') deliveries.nudge()
+    else if (change.kind === 'directory') followConnection()
+  }
+
+  /** The platform may have gone offline, or be online again. */
+  function followConnection(): void {
+    deliveries.nudge()
+    const { offline } = faults.of(platform)
+    if (offline === wasOffline) return
+    wasOffline = offline
+    for (const { id: loginId, userId } of network.store.loginsOn(platform))
+      parts.reportState(platform, { userId, loginId }, offline ? 'TRANSIENT_DISCONNECT' : 'CONNECTED')
   }
 
   function onUnlinked({ login, by }: Extract<NetworkChange, { kind: 'unlinked' }>): void {

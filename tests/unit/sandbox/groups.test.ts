@@ -207,6 +207,8 @@ describe('faults', () => {
     await harness.api('POST', 'api/faults', { offline: true, platform: 'wa' })
     const [login] = (await harness.provision('GET', 'whoami')).body.logins as Json[]
     expect(login?.state).toMatchObject({ state_event: 'TRANSIENT_DISCONNECT' })
+    const told = { platform: 'wa', loginId: login?.id }
+    expect(harness.reported.at(-1)).toMatchObject({ ...told, state: 'TRANSIENT_DISCONNECT' })
     expect((await harness.status(await harness.send(room, text('out')))).status).toBe('FAIL_RETRIABLE')
     const start = await harness.provision('POST', 'login/start/qr')
     expect([start.status, start.body.error]).toEqual([500, 'Internal error starting login'])
@@ -217,6 +219,7 @@ describe('faults', () => {
     expect(json.status).toBe('sent')
     expect(harness.seen.some(event => event.content.body === 'in')).toBe(false)
     await harness.api('DELETE', 'api/faults')
+    expect(harness.reported.at(-1)).toMatchObject({ ...told, state: 'CONNECTED' })
     await harness.event(event => event.content.body === 'in')
     expect((await harness.api('GET', 'api/faults')).json.wa).toMatchObject({ offline: false, fail_next: 0 })
   })

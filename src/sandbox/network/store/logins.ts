@@ -26,6 +26,7 @@ export function createLoginStore(database: Database) {
     login,
     /** Login of a phone: a platform links an account at most once. */
     loginOfPhone: (facts: PlatformFacts, phone: string) => login(facts.platform, facts.accountId(phone)),
+    loginsOn: all<Login, [platform: string]>(`${SELECT} WHERE platform = ? ORDER BY linked_at, id`),
     loginsOfUser: all<Login, [platform: string, userId: string]>(
       `${SELECT} WHERE platform = ? AND user_id = ? ORDER BY linked_at, id`,
     ),
