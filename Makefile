@@ -49,11 +49,12 @@ e2e: deps e2e-tools ## run the tests with real bridges and homeservers
 e2e-tools: ## install what they need besides: Synapse and the bridges, into .tools
 	@sh scripts/install-e2e-tools.sh
 
-lint: deps ## check format, types, dead code, layers and shell scripts
+lint: deps ## check format, types, dead code, layers, comments and shell scripts
 	@$(PACKAGE_RUN) check:code
 	@$(PACKAGE_RUN) check:types
 	@$(PACKAGE_RUN) check:unused
 	@$(PACKAGE_RUN) check:layers
+	@$(BUN) scripts/comments.ts
 ifeq ($(CI),true)
 	@sh scripts/install-ci-tools.sh
 endif

@@ -1,6 +1,7 @@
 /**
- * Every call of the API × everyone who may make it × one's own, another tenant's and no object at all. The calls come from the OpenAPI
- * document, so a route that isn't in the table fails the test. What is another's must look like what doesn't exist, to the letter.
+ * Every call of the API × every caller × one's own, another tenant's and no object at all. The
+ * calls come from the OpenAPI document, so a route that isn't in the table fails the test.
+ * Another's object must look like one that doesn't exist, to the letter.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
@@ -34,7 +35,7 @@ test('the document says of each how one authenticates', () => {
 let gateway: TestGateway
 let ours: Tenant
 let theirs: Tenant
-/** Authorization of callers who may do nothing at all with Basic or with Bearer, and what they are told. */
+/** Callers who may do nothing with Basic or with Bearer, and the status that each gets. */
 let strangers: Record<'basic' | 'bearer', [string, string | undefined, number][]>
 
 beforeAll(async () => {
@@ -51,7 +52,7 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => gateway[Symbol.asyncDispose]())
 
-/** Of the configured super admin. */
+/** The configured super admin's Authorization. */
 const admin = () => basic(gateway.client.address.clientId, gateway.client.address.clientSecret)
 
 async function createStrangers(): Promise<typeof strangers> {
@@ -99,7 +100,7 @@ interface Told {
   text: string
 }
 
-/** @param body by default what the operation takes; what is unreadable shows that nobody looked at it */
+/** @param body by default what the operation takes; an unreadable one shows that nobody read it */
 async function call(
   name: string,
   authorization: string | undefined,

@@ -1,4 +1,4 @@
-/** Guessing secrets is slowed down by address, and neither a stranger nor a neighbour can lock a client out by it. */
+/** Guessing secrets is slowed down by address, and nobody can lock another client out by it. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { collectedLog } from '../support/collected-log.ts'
 import { ADMIN, basic, testHttp } from '../support/test-http.ts'

@@ -1,4 +1,4 @@
-/** Both ways to authenticate, on every route: a caller is known before anything else is looked at. */
+/** Both ways to authenticate, on every route: the caller is checked before anything else. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { expectError } from '../support/expect-error.ts'
 import { ADMIN, basic, testHttp } from '../support/test-http.ts'

@@ -1,4 +1,4 @@
-/** What browsers are told: headers on every answer, which other origins may call, and which pages may open the WebSocket. */
+/** Security headers on every answer, allowed origins, and pages that may open the WebSocket. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import type { AnsweredRequest } from '../../src/domain/observation.ts'
 import type { RunningServer } from '../../src/http/server.ts'

@@ -1,4 +1,4 @@
-/** What every answer has in common: error bodies, request ids, headers, methods, and the parts that pass through. */
+/** Things that all answers share: error bodies, request ids, headers, methods. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { GatewayError } from '../../src/domain/errors.ts'
 import type { Logger } from '../../src/lib/logger.ts'

@@ -1,4 +1,4 @@
-/** What was delivered, and delivering again, over HTTP: statuses, bodies, and what of another identity stays hidden. */
+/** The log of deliveries and redelivery over HTTP: statuses, bodies, and nothing of others. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { expectError } from '../support/expect-error.ts'
 import { testHttp } from '../support/test-http.ts'
@@ -7,7 +7,7 @@ import { refused } from '../support/test-webhooks.ts'
 let app: Awaited<ReturnType<typeof testHttp>>
 let auth: string
 let stranger: string
-/** Of a test event. */
+/** The delivery of a test event. */
 let deliveryId: string
 beforeAll(async () => {
   app = await testHttp()

@@ -1,4 +1,4 @@
-/** Swagger UI in a browser: it shows the API, asks nobody else for anything, and calls with the credentials it was given. */
+/** Swagger UI in a browser: it shows the API, loads nothing from elsewhere, and calls work. */
 import { expect, test } from 'bun:test'
 import { chromium as playwright } from 'playwright-core'
 import openapi from '../../openapi.json'

@@ -1,4 +1,4 @@
-/** Clients that mean harm, on a raw socket: those that trickle, those whose requests can be read in two ways, and bodies made to cost a lot. */
+/** Hostile clients on a raw socket: they trickle, are ambiguous, or send bodies that cost a lot. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import type { RunningServer } from '../../src/http/server.ts'
 import { openRaw, type RawClient } from '../support/raw-client.ts'
@@ -77,7 +77,7 @@ async function untilPinged(): Promise<void> {
   await waitFor(() => client.heard.endsWith(pinged), { what: 'a ping', deadlineMs: 25_000 })
 }
 
-/** An upload for twice as long as the server's patience, at a few times the rate asked for. @returns the answer */
+/** Uploads for twice the server's patience, faster than it asks for. @returns the answer */
 async function uploadFairly(): Promise<string> {
   const client = await open()
   const end = [
@@ -231,7 +231,7 @@ describe('a request that could be read in two ways is refused', () => {
       `POST /nowhere HTTP/1.1\r\nHost: localhost\r\n${head}\r\n\r\n${body}GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n`,
     )
     await waitFor(() => client.closed, { what: 'the server to close' })
-    // A body may be found wrong when the request is answered already; what follows it must not be taken for another.
+    // A body may prove wrong after the answer; what follows it must not count as another.
     expect(client.heard).toMatch(/HTTP\/1\.1 400 Bad Request\r\nConnection: close\r\n\r\n$/)
     expect(client.heard).not.toContain('200 OK')
   })

@@ -1,4 +1,4 @@
-/** Lists that their clients ask for and don't read: what they take is bounded, for each identity. */
+/** Lists that clients ask for and don't read take bounded memory, for each identity. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { expectError } from '../support/expect-error.ts'
 import { expectShortTurns } from '../support/longest-turn.ts'

@@ -1,6 +1,6 @@
 /**
- * The binary is minified, and Elysia reads the source of hooks and the names of classes. So the application is asked here as it is in the
- * binary: what is parsed, validated and refused must not depend on it.
+ * The binary is minified, and Elysia reads the source of hooks and the names of classes. So the
+ * application is asked here as it is in the binary: parsing and validating must not depend on it.
  */
 import { expect, test } from 'bun:test'
 import { tempDir } from '../support/temp-dir.ts'

@@ -20,7 +20,7 @@ beforeEach(() => {
 })
 afterEach(() => folder[Symbol.dispose]())
 
-/** Puts another certificate in the place of the one served, as a renewal does. @returns its fingerprint */
+/** Replaces the certificate, as a renewal does. @returns its fingerprint */
 function renew(name: string): string {
   const { cert, key } = selfSigned(folder, name)
   copyFileSync(cert, served.cert)

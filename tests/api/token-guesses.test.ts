@@ -1,4 +1,4 @@
-/** Guesses at the tokens of operators, homeservers and bridges are slowed down as others are, and nobody who has the right one is shut out. */
+/** Guesses at tokens of operators, homeservers and bridges are slowed down; right ones pass. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createStatusReceiver, STATUS_PATH } from '../../src/bridges/status-receiver.ts'
 import type { RefusalReason, SecretKind } from '../../src/domain/observation.ts'

@@ -1,4 +1,7 @@
-/** Fields and parameters that a call doesn't know: refused on calls of our own, and where they are a misspelling; ignored where the documented system did. */
+/**
+ * Unknown fields and parameters: refused on newer calls and when misspelt, ignored where the
+ * documented system ignores them.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { openApiDocument } from '../../src/http/openapi/document.ts'
 import { expectError } from '../support/expect-error.ts'

@@ -1,11 +1,11 @@
 /** Whose an Idempotency-Key is. */
 
-/** Of a send, which may be repeated with another token of the identity. */
+/** Holds keys of sends, which may be repeated with another token of the identity. */
 export function identityHolder(identityId: string): string {
   return `identity/${identityId}`
 }
 
-/** Of whatever else is asked for with a token: the answer may hold that token, or what only its holder was shown. */
+/** Holds other keys of a token: an answer may hold secrets that only this token's holder saw. */
 export function tokenHolder(tokenId: number): string {
   return `token/${tokenId}`
 }

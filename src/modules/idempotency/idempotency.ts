@@ -1,8 +1,7 @@
 /**
- * Requests that may be repeated: `createIdempotencyKeys({ repository, maxPerHolder, sealer, clock, logger })`.
- *
- * A repeat meets the first request in one of three places: under way in this process (it waits), answered (it gets that answer), or begun by a
- * process that was killed (nobody knows how far it came, and it is told so). Requests whose work is one transaction are never in the third.
+ * Requests that may be repeated. The first request is under way in this process (its repeat waits),
+ * answered (its repeat gets that answer), or was begun by a process that was killed: nobody knows
+ * how far it came, and its repeat is told so. Work that is one transaction is never in that state.
  */
 import { GatewayError } from '../../domain/errors.ts'
 import { type Clock, within } from '../../lib/clock.ts'
@@ -73,14 +72,14 @@ export function createIdempotencyKeys(options: IdempotencyOptions): IdempotencyK
       },
       async settle(answer) {
         try {
-          // A transaction that was to hold the answer and failed has led to an answer that isn't kept, or to none.
+          // If the transaction that was to hold the answer failed, the answer isn't kept.
           if (answer && !recorded) await repository.keep(request, seal(answer), begunAt)
           else if (!answer) {
             counts.leave(request.holder)
             if (!atomic) await repository.release(request)
           }
         } catch (error) {
-          // What was asked for is done; a repeat will be told that nobody knows.
+          // The work is done; a repeat will be told that nobody knows.
           logger.error(
             { err: error, holder: request.holder },
             'the answer to an Idempotency-Key could not be kept',
@@ -102,7 +101,7 @@ export function createIdempotencyKeys(options: IdempotencyOptions): IdempotencyK
         if (clock.steady() >= deadline) throw stillUnderWay()
         await within(clock, deadline - clock.steady(), first.over)
       }
-      // Nothing is awaited between the last look and this, so that one alone of those that waited goes on.
+      // Nothing is awaited since the last look, so only one of those that waited goes on.
       const end = enter(place, fingerprint)
       try {
         const known = await repository.find(holder, key, clock.now() - REMEMBERED_MS)

@@ -1,6 +1,7 @@
 /**
- * How many keys each holder has, so that nobody fills the disk with them. Counted in memory: a holder's rows are counted once, and again when there
- * seem to be too many, as retention has forgotten some of them meanwhile. So the count is never too low.
+ * Counts each holder's keys in memory, so that nobody fills the disk with them. A holder's rows are
+ * counted once, and again when there seem to be too many, as retention may have removed some. So
+ * the count is never too low.
  */
 import { LRUCache } from 'lru-cache'
 import { GatewayError } from '../../domain/errors.ts'
@@ -27,7 +28,7 @@ interface Counted {
   countedAt: number
 }
 
-/** Counting hundreds of thousands takes a tenth of a second, so a holder with too many has it done once in this time. */
+/** Counting 100,000s takes a tenth of a second: a holder with too many is recounted this often. */
 const RECOUNT_MS = 60_000
 /** Holders counted in memory; another is counted anew when its turn comes. */
 const MAX_HOLDERS = 10_000

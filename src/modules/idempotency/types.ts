@@ -1,6 +1,7 @@
 /**
- * Requests that a caller may repeat without anything being done twice (draft-ietf-httpapi-idempotency-key-header): the first answer to a
- * key is kept for a day, and given to every repeat.
+ * Requests that a caller may repeat without anything being done twice
+ * (draft-ietf-httpapi-idempotency-key-header): the first answer to a key is kept for a day, and
+ * given to every repeat.
  */
 import type { Tx } from '../../db/transaction.ts'
 
@@ -26,20 +27,20 @@ export type Recorder<Result> = (tx: Tx, result: Result) => Promise<void>
 /** The right to do what was asked for. Whoever has it settles it, whatever happens. */
 export interface Claim {
   /**
-   * Keeps the answer, in the transaction that does what was asked for: neither is ever there without the other.
+   * Keeps the answer in the transaction that does the work: neither exists without the other.
    */
   record(tx: Tx, answer: StoredAnswer): Promise<void>
   /**
    * Keeps the answer unless `record` has, and lets repeats have it. Never rejects.
-   * @param answer null: nothing was done that a repeat must not do, so that the next one is a first one
+   * @param answer null if nothing was done that a repeat must not do: the next one is a first one
    */
   settle(answer: StoredAnswer | null): Promise<void>
 }
 
 export interface ClaimOptions {
   /**
-   * Whether what is asked for is one transaction that calls `record`. Otherwise it is noted beforehand that it was begun: after a crash
-   * nobody knows how far it came, and a repeat is told so.
+   * True when the work is one transaction that calls `record`. Otherwise its beginning is noted:
+   * after a crash nobody knows how far it came, and a repeat is told so.
    */
   atomic: boolean
 }
@@ -47,8 +48,8 @@ export interface ClaimOptions {
 export interface IdempotencyKeys {
   /**
    * A repeat that comes while the first one is under way waits for its answer.
-   * @throws GatewayError unprocessable (the key stands for another request), conflict (the first one takes too long, or a crash cut it off),
-   *   too_many_requests (the holder has too many keys)
+   * @throws GatewayError unprocessable (the key stands for another request), conflict (the first
+   * takes too long, or a crash cut it off), too_many_requests (the holder has too many keys)
    */
   claim(request: KeyedRequest, options: ClaimOptions): Promise<{ claim: Claim } | { answer: StoredAnswer }>
 }

@@ -1,10 +1,10 @@
-/** The Matrix access tokens of identities that have their own: sealed in the database, in clear only in memory. */
+/** Matrix access tokens of identities: sealed in the database, in clear only in memory. */
 import type { AccessTokenStore } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Sealer } from '../../lib/sealing.ts'
 import type { IdentityRepository } from './identity-repository.ts'
 
-/** What an identity's sealed access token is bound to. */
+/** The context that an identity's sealed access token is bound to. */
 export function accessTokenContext(identityId: string): string {
   return `identity:${identityId}`
 }

@@ -13,8 +13,8 @@ export interface CredentialRepository {
   /** @param onStored writes with the same transaction. @returns false when the id is taken */
   insert(credential: Credential, onStored: (tx: Tx) => Promise<void>): Promise<boolean>
   /**
-   * @returns the changed row; `missing` when there is none, `last_super_admin` when no active super admin would be left (nothing is
-   *   changed then)
+   * @returns the changed row; `missing` when there is none, `last_super_admin` (nothing is changed)
+   * when no active super admin would be left
    */
   update(
     clientId: string,

@@ -1,4 +1,4 @@
-/** What the credentials use cases offer to the HTTP routes and the command line. */
+/** The credentials' use cases, as the HTTP routes and the command line call them. */
 
 import type { Credential } from '../../db/schema/index.ts'
 import type { Role } from '../../domain/states.ts'
@@ -30,20 +30,21 @@ interface CredentialChange {
 }
 
 /**
- * Who may do what to whom follows one rule: an actor creates, changes or deletes only credentials whose scopes, before and after,
- * it has itself. So nobody gains a right through a credential they made.
+ * One rule says who may do what: an actor creates, changes or deletes only credentials whose
+ * scopes, before and after, it has itself. So nobody gains a right through a credential they made.
  */
 export interface Credentials {
   /**
    * @returns the credential with its secret, which is shown this once
-   * @throws GatewayError bad_request (client_id or scopes malformed), forbidden (more rights than the actor's), conflict (id taken)
+   * @throws GatewayError bad_request (client_id or scopes malformed), forbidden (more rights than
+   * the actor's), conflict (id taken)
    */
   create(actor: Principal, input: CredentialInput): Promise<NewCredential>
   /** Oldest first. */
   list(): Promise<CredentialView[]>
   /**
    * @returns the new secret too, when `regenerateSecret` asked for one
-   * @throws GatewayError not_found, bad_request, forbidden (also: taking the last active super admin away)
+   * @throws GatewayError not_found, bad_request, forbidden (also for the last active super admin)
    */
   update(
     actor: Principal,
@@ -54,10 +55,11 @@ export interface Credentials {
   remove(actor: Principal, clientId: string): Promise<void>
   /**
    * Takes the same time whether or not the id exists.
-   * @throws GatewayError unauthorized (wrong id or secret), forbidden (inactive), too_many_requests (too many checks at once)
+   * @throws GatewayError unauthorized (wrong id or secret), forbidden (inactive), too_many_requests
+   * (too many checks at once)
    */
   authenticate(clientId: string, secret: string): Promise<Principal>
-  /** Brings the configured super admin into the database, active and with this secret. Cheap when nothing changed. */
+  /** Stores the configured super admin, active and with this secret. Cheap when nothing changed. */
   ensureSuperAdmin(clientId: string, clientSecret: string): Promise<void>
   /** For the command line. @returns the new secret @throws GatewayError not_found */
   resetSecret(clientId: string): Promise<string>

@@ -134,7 +134,7 @@ export function createCredentials({ db, hasher, clock }: CredentialsOptions): Cr
     },
   }
 
-  /** Whether the configured super admin is as it should be, told without argon2. */
+  /** True when the configured super admin needs no change; needs no argon2. */
   async function isCurrent(credential: Credential, clientSecret: string): Promise<boolean> {
     if (credential.role !== 'super_admin' || !credential.active) return false
     const stored = await repository.fingerprint(credential.clientId)

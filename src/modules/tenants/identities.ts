@@ -14,8 +14,8 @@ import { createIdentityRepository, type NewIdentity } from './identity-repositor
 
 export interface Identities {
   /**
-   * Makes a Matrix account for a new identity, whose row is still to be written (together with its first token, in one
-   * transaction). An account that never gets its row does no harm.
+   * Makes a Matrix account for a new identity. The caller writes its row, in one transaction with
+   * its first token. An account that never gets its row does no harm.
    * @throws GatewayError homeserver_unavailable or homeserver_error
    */
   prepare(): Promise<NewIdentity>
@@ -63,11 +63,11 @@ export function createIdentities({ db, provisioner, sealer, clock }: IdentitiesO
 }
 
 const LETTERS_AND_DIGITS = 'abcdefghijklmnopqrstuvwxyz0123456789'
-/** Every localpart begins so: an application service claims a namespace, and no bridge's ghosts or bot may fall into it. */
+/** Begins every localpart: the namespace of our application service, which no bridge may use. */
 const LOCALPART_PREFIX = 'mg'
 const LOCALPART_RANDOM_LENGTH = 10
 
-/** The user ids that identities have, as a regular expression for the application service's registration. */
+/** A regular expression of identities' user ids, for the application service's registration. */
 export function identityNamespace(serverName: string): string {
   return `@${LOCALPART_PREFIX}[a-z0-9]{${LOCALPART_RANDOM_LENGTH}}:${serverName.replaceAll('.', '\\.')}`
 }

@@ -1,6 +1,7 @@
 /**
- * Retires identities that nobody can reach any more because their last token is gone: nothing of theirs is sent any more, their webhooks are
- * removed and their devices logged out, so that no one goes on receiving what they may no longer read. The host identity stays: new tokens can share it.
+ * Retires identities whose last token is gone: nothing of theirs is sent any more, their webhooks
+ * are removed and their devices logged out, so that nobody goes on receiving what they may no
+ * longer read. The host identity stays: new tokens can share it.
  */
 import { messageOf } from '../../domain/errors.ts'
 import type { Hears } from '../../domain/signals.ts'
@@ -8,11 +9,11 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { every, Nudge, type Worker } from '../../runtime/worker.ts'
 
-/** What an identity may leave behind. */
+/** Things of an identity that outlive its tokens. */
 export interface Belongings {
-  /** What waits to be sent never is. */
+  /** Gives up all that waits to be sent. */
   discardQueues(identityId: string): Promise<void>
-  /** Logs every device of the identity out. Rejects when a bridge can't be reached; asked again later. */
+  /** Logs all devices of the identity out. If a bridge doesn't answer it rejects: call it again. */
   logOutDevices(identityId: string): Promise<void>
   removeWebhooks(identityId: string): Promise<void>
 }

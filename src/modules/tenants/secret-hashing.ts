@@ -1,6 +1,7 @@
 /**
- * Client secrets as argon2id hashes. A check takes tens of milliseconds and 19 MiB of memory by design, so no more than a few run at once, on
- * Bun's thread pool, and a secret that proved right is remembered for a minute.
+ * Client secrets as argon2id hashes. A check takes tens of milliseconds and 19 MiB by design, so
+ * only a few run at once, on Bun's thread pool, and a secret that proved right is remembered for a
+ * minute.
  */
 import { LRUCache } from 'lru-cache'
 import pLimit from 'p-limit'
@@ -10,7 +11,7 @@ import type { Clock } from '../../lib/clock.ts'
 /** OWASP's minimum for argon2id: 19 MiB, two passes. */
 const ARGON2ID = { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 } as const
 
-/** A hash of a random secret nobody knows, with the same cost: what the secret of an unknown id is compared with. */
+/** A hash that no secret matches, at the same cost, to compare secrets of unknown ids with. */
 export const UNMATCHABLE_HASH =
   '$argon2id$v=19$m=19456,t=2,p=1$V4wKreYOmS51FaqqpIiOxcWSXe6hkrltFAygc6Zo2Mg$9EuwRIb6QX9zlaGJLC0g2zxKKv3je1sD+pP718HeTxk'
 

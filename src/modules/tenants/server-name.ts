@@ -1,4 +1,4 @@
-/** The homeserver's name is part of every user and room id: with another one, nothing that is stored would be found again. */
+/** Keeps the homeserver's name, a part of every stored user and room id, from changing. */
 import { StartError } from '../../domain/errors.ts'
 import type { IdentityRepository } from './identity-repository.ts'
 import type { SettingsRepository } from './settings-repository.ts'
@@ -24,7 +24,7 @@ export async function keepServerName(
   if (stored === null) await settings.insert(SETTING, serverName)
 }
 
-/** Of a database from before the name was remembered. */
+/** Reads the name off the rows of a database that is older than the setting. */
 async function nameInUse(identities: Pick<IdentityRepository, 'list'>): Promise<string | undefined> {
   const [first] = await identities.list()
   return first?.matrixUserId.replace(/^@[^:]*:/, '')

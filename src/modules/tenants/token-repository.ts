@@ -1,6 +1,6 @@
 /**
- * SQL of the tokens. A token's id is a random number: one that counts would tell each client how many tokens the others make. It has 31 bits, which is
- * what clients that know an integer from the documented system have room for.
+ * SQL of the tokens. A token's id is a random number: counted ids would tell each client how many
+ * tokens others make. It has 31 bits, so that it fits the integers of existing clients.
  */
 import { randomInt } from 'node:crypto'
 import { and, asc, desc, eq, exists, isNull, lte, not, or, type SQL, sql } from 'drizzle-orm'

@@ -1,4 +1,4 @@
-/** What the tokens use cases offer to the HTTP routes. */
+/** The tokens' use cases, as the HTTP routes call them. */
 import type { TokenPage, TokenView } from '../../domain/views/token.ts'
 import type { Worker } from '../../runtime/worker.ts'
 import type { Recorder } from '../idempotency/types.ts'

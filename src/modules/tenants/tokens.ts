@@ -37,7 +37,7 @@ export interface TokensOptions {
 }
 
 const TOKEN_PATTERN = /^mt_[A-Za-z0-9_-]{43}$/
-/** How long a token is taken for valid without looking: another process may have deleted it meanwhile. */
+/** How long a token counts as valid without a look: another process may have deleted it. */
 const REMEMBERED_MS = 5_000
 const MAX_REMEMBERED = 10_000
 const USAGE_INTERVAL_MS = 5_000
@@ -55,7 +55,7 @@ export function createTokens({
   clock,
 }: TokensOptions): Tokens {
   const repository = createTokenRepository(db, randomId)
-  /** Until an instant of the steady clock: who sets the machine's clock doesn't make a deleted token last. */
+  /** `until` is of the steady clock, so that setting the clock makes no deleted token last. */
   const remembered = new LRUCache<string, { holder: TokenHolder; until: number; expiresAt: number }>({
     max: MAX_REMEMBERED,
   })

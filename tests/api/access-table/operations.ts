@@ -1,4 +1,7 @@
-/** What is expected of each call of the API: how one authenticates, what it takes, and whose object it is about. In the order in which they can be made. */
+/**
+ * The table of calls, in an order in which they can be made: how one authenticates, what each
+ * takes, and whose object it is about.
+ */
 import type { Scope } from '../../../src/domain/scopes.ts'
 
 /** Ids of a tenant's objects, as they stand in paths. */
@@ -42,7 +45,7 @@ export const OPERATIONS: Record<string, Operation> = {
   'GET /ready': { auth: 'none', ok: 200 },
   // Open to whoever asks from this machine, in development.
   'GET /metrics': { auth: 'none', ok: 200 },
-  // A signed address is the permission; without one, a file that is there and one that isn't are the same.
+  // A signed address is the permission; without one, existing and missing files look alike.
   'GET /api/v1/media/{id}': {
     auth: 'none',
     about: 'media',
@@ -192,7 +195,7 @@ export const OPERATIONS: Record<string, Operation> = {
   'GET /api/v1/events': { auth: 'bearer', lists: true, ok: 200 },
   'POST /api/v1/webhooks/{id}/test': { auth: 'bearer', about: 'webhook', ok: 200, request: onWebhook },
 
-  // What uses up comes last.
+  // Calls that use their object up come last.
   'DELETE /api/v1/webhooks/{id}': {
     auth: 'bearer',
     about: 'webhook',

@@ -1,4 +1,4 @@
-/** A tenant with one of everything: credential, token, linked device, a message sent, one received with a file, webhooks, a link under way. */
+/** A tenant with one of everything: credential, token, device, messages, file, webhooks, link. */
 import { formWith, type GatewayClient } from '../../support/gateway-client.ts'
 import { basic, type JsonClient, jsonClient } from '../../support/json-client.ts'
 import { webhookReceiver } from '../../support/webhook-receiver.ts'
@@ -11,7 +11,7 @@ export interface Tenant {
   /** With its own credential. */
   admin: JsonClient
   things: Things
-  /** What no other tenant may ever see. */
+  /** Texts that no other tenant may ever see. */
   markers: string[]
 }
 
