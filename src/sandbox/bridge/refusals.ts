@@ -32,7 +32,7 @@ export function createRefusals({ database, clock }: Pick<BridgeContext, 'databas
       const row = find(eventId)
       return row && (JSON.parse(row.refusal) as Refusal)
     },
-    /** Call it inside a transaction, before anybody learns of the refusal. */
+    /** Stores the refusal in the caller's work, before anybody learns of it. */
     note(eventId: string, refusal: Refusal): void {
       const now = clock.now()
       forget(now - KEPT_MS)

@@ -63,7 +63,7 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
     return { message, chat, deliveries: store.addDeliveries(chat, message.seq, origin?.loginId) }
   }
 
-  /** Stores a message and its echoes, inside a transaction; `announce` the result afterwards. */
+  /** Stores a message and its echoes. `announce` the result once the caller's work is committed. */
   function postInTransaction(message: NewMessage): Posted[] {
     const first = postOne(message)
     if (message.origin) store.takeEvent(message.origin, first.message.id)

@@ -27,8 +27,10 @@ async function run({ program, quick, tell }: Bench): Promise<Row[]> {
     const worker = async () => {
       for (const _ of indexes) {
         const account = await deployment.client.account()
-        const [device] = await account.devices()
-        if (device?.state !== 'connected') throw new Malfunction('the device is not there')
+        // The gateway leaves a bridge alone that has only just started.
+        await waitFor(async () => (await account.devices())[0]?.state === 'connected', {
+          what: 'the device',
+        })
       }
     }
     await Promise.all(Array.from({ length: AT_ONCE }, worker))
