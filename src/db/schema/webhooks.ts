@@ -57,7 +57,10 @@ export const deliveries = sqliteTable(
     status: text('status', { enum: DELIVERY_STATUSES }).notNull(),
     /** Tries so far. The row holds the last; `delivery_attempts` holds earlier ones, rarely any. */
     attempts: integer('attempts').notNull(),
-    /** Tries before its retries last began again: the others decide about the next try. */
+    /**
+     * Tries that don't decide about the next: those before its owner asked for it again, and those
+     * that an outage of its endpoint failed.
+     */
     uncountedAttempts: integer('uncounted_attempts').notNull().default(0),
     /** Null before the first try, and for a try made by an earlier version. */
     lastAt: integer('last_at'),

@@ -23,7 +23,7 @@ import {
   type ClaimedDelivery,
   type DeliveryQueue,
 } from './queue-repository.ts'
-import { askedWaitMs, GONE, judge, TRIES_IN_PLACE } from './retry-schedule.ts'
+import { askedWaitMs, GONE, isAskedForAgain, judge, TRIES_IN_PLACE } from './retry-schedule.ts'
 
 export interface DispatcherOptions {
   queue: DeliveryQueue
@@ -66,8 +66,7 @@ export function createDispatcher(options: DispatcherOptions): Worker {
       // A change that its owner made since the claim counts from the next request on.
       const present = await queue.deliverable(claimed.endpoint, clock.now())
       if (!present) return { heldUntil: clock.now() }
-      // A delivery that its owner asked for again is made all the same.
-      if (delivery.uncountedAttempts === 0 && !asksFor(present, delivery.name))
+      if (!isAskedForAgain(delivery) && !asksFor(present, delivery.name))
         return { settling: drop(claimed, delivery) }
       webhook = present
       return { webhook, answer: await prepared.send(webhook, delivery.id), failedInternally: false }

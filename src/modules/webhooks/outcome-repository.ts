@@ -30,7 +30,7 @@ export interface DeliverySettlement {
   outcome: 'succeeded' | 'dead' | 'retry' | 'set_aside'
   /** Time of the next try, or of this one if there is no next. */
   dueAt: number
-  /** Its tries that failed because of its endpoint. */
+  /** More of its tries that failed because of its endpoint. */
   uncounted: number
 }
 

@@ -2,6 +2,7 @@
  * When a delivery that failed is tried again, and in which place (docs/decisions/0003): the waits,
  * and the rule that picks one after each try.
  */
+import type { Delivery } from '../../db/schema/index.ts'
 import { jittered } from '../../lib/backoff.ts'
 import type { WebhookAnswer } from '../../webhooks/index.ts'
 import type { Attempt, DeliverySettlement } from './outcome-repository.ts'
@@ -9,7 +10,10 @@ import type { Attempt, DeliverySettlement } from './outcome-repository.ts'
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
-/** Waits in place. The chat waits too, since most failures pass within moments. */
+/**
+ * Waits in place. The chat waits too, since most failures pass within moments. How many there are
+ * also says when an endpoint counts as down (TRIES_IN_PLACE).
+ */
 const WAITS_IN_PLACE_MS = [50, 300, SECOND, 5 * SECOND]
 /**
  * Waits of a delivery that fails alone, beside its chat: three days in all. Then it is dead, and
@@ -31,6 +35,18 @@ export const TRIES_IN_PLACE = WAITS_IN_PLACE_MS.length + 1
 /** A delivery whose endpoint accepts nothing is dead after the same time. */
 const GIVE_UP_AFTER_MS = WAITS_ASIDE_MS.reduce((sum, ms) => sum + ms, 0)
 const JITTER = 0.2
+
+/**
+ * True for the first tries of a delivery that its owner asked for again: it is made whatever its
+ * webhook asks for now. Tries that an outage left uncounted have all of those in place behind them.
+ */
+export function isAskedForAgain({
+  attempts,
+  uncountedAttempts,
+}: Pick<Delivery, 'attempts' | 'uncountedAttempts'>): boolean {
+  return uncountedAttempts > 0 && attempts - uncountedAttempts < TRIES_IN_PLACE
+}
+
 /** Longest wait that an endpoint may ask for. */
 const MAX_RETRY_AFTER_MS = 12 * HOUR
 /** While nothing gets through, the wait grows with the length of the outage. */

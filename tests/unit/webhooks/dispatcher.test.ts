@@ -478,6 +478,16 @@ describe('what is not on the wire when a change is answered', () => {
     expect((await scene.side.webhooks.get('id_1', 1)).last_error).toBeNull()
   })
 
+  test('is not sent when its event is no longer asked for, though an outage left tries uncounted', async () => {
+    scene.event('1')
+    scene.db.orm.update(deliveries).set({ attempts: 8, uncountedAttempts: 2 }).run()
+    await scene.side.webhooks.update('id_1', 1, { events: ['device.connected'] })
+    scene.start()
+    await scene.pass(100)
+    expect(scene.texts()).toEqual([])
+    expect(scene.statuses()).toEqual(['dead'])
+  })
+
   test('is gone with its webhook, of which a try on the wire leaves nothing', async () => {
     const gate = Promise.withResolvers<WebhookAnswer>()
     scene.event('1')
