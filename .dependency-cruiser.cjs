@@ -3,13 +3,12 @@
  * use which library. `make lint` checks it; type-only imports count too.
  */
 
-// Top to bottom. Folders of one layer don't import each other, except http, which serves what web holds.
+// Top to bottom. Folders of one layer don't import each other.
 const LAYERS = [
   ['main'],
   ['cli'],
   ['app'],
   ['http'],
-  ['web'],
   ['modules'],
   ['matrix', 'bridges', 'webhooks', 'homeserver', 'sandbox'],
   ['config', 'db', 'runtime'],
@@ -81,7 +80,7 @@ module.exports = {
       name: 'sqlite-by-owners-of-tables',
       severity: 'error',
       from: {
-        path: '^src/(main|cli|app|http|web|modules|matrix|bridges|webhooks|domain|runtime|config)(/|\\.ts$)',
+        path: '^src/(main|cli|app|http|modules|matrix|bridges|webhooks|domain|runtime|config)(/|\\.ts$)',
         pathNot: '[/-]repository\\.ts$',
       },
       to: { path: '^bun:sqlite$' },

@@ -237,7 +237,7 @@ export interface Bridge {
   resolveGroupLink(userId: string, link: string): Promise<string | null>
   /**
    * Joins a group by its invite link.
-   * @param loginId joins where `joinsAsLogin`; otherwise the bridge takes the first login by id
+   * @param loginId joins if `joinsAsLogin`; otherwise the bridge takes the first login by id
    */
   joinGroup(userId: string, loginId: string, link: string): Promise<JoinedGroup>
   /** True when the bridge can be told which login joins a group. */

@@ -1,6 +1,6 @@
 /**
  * Enters chats: joins a room and reads what chat it is, which is all that sending needs. Receiving
- * takes up the messages from before (receiving/joins.ts).
+ * takes up the messages from before (receiving/invitations.ts).
  */
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
@@ -67,8 +67,8 @@ export function createChatRooms(options: ChatRoomsOptions) {
   }
 
   /**
-   * Joins the room unless we are in it, and reads its state: the chat is described then, and is to
-   * be joined to the end (`joining`).
+   * Joins the room unless we are in it, and reads its state: the chat is described then, and marked
+   * `joining`.
    * @returns facts of the room's state, in full
    * @throws GatewayError as `ensureEntered`
    */

@@ -1,12 +1,12 @@
 /**
- * Receiving: plans what a batch of facts means, stores it, and joins chats. `receiving` is the sink
- * of every source of events.
+ * Receiving: plans what a batch of facts means, stores it, and accepts invitations. `receiving` is
+ * the sink of every source of events.
  */
 import type { Db } from '../../db/open.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { ChatsModule } from '../chats/index.ts'
 import type { Backlog } from '../sending/limits.ts'
-import { createJoins, type JoinsOptions } from './joins.ts'
+import { createJoins, type JoinsOptions } from './invitations.ts'
 import { createReceiving, type ReceivingOptions } from './receiving.ts'
 import { createReceivingRepository } from './receiving-repository.ts'
 

@@ -29,7 +29,7 @@ export interface RecipientsOptions {
 export interface Addressed {
   kind: RecipientKind
   recipient: string
-  /** As `recipientKey` tells it. */
+  /** From `recipientKey`. */
   key: string
 }
 

@@ -1,4 +1,7 @@
-/** Accepting sends and showing what became of them. */
+/**
+ * Sending: accepts messages and shows what became of them. `outbox.ts` hands them over,
+ * `recipients.ts` finds their rooms, `status-repository.ts` keeps what the network says of them.
+ */
 import type { Device } from '../../db/schema/index.ts'
 import { hasBlanks, isGroupLink, splitList } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
