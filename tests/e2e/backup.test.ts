@@ -143,7 +143,10 @@ test('what waited when the backup was made is not sent by a restored gateway, un
     '--send-waiting',
   ])
   expect(sending.out).toContain('1 messages that waited then will be sent')
-  await using restored = await spawnGateway({ directory: elsewhere.path, env: { DATA_DIR: './sending' } })
+  await using restored = await spawnGateway({
+    directory: elsewhere.path,
+    env: { ...slow, DATA_DIR: './sending' },
+  })
   const again = new GatewayClient(restored).accountOf(account.token)
   // The second message may be sent only in an hour.
   expect(await again.message(second?.id ?? '')).toMatchObject({ status: 'queued', reason: null })

@@ -40,6 +40,14 @@ export function afterSending(
 }
 
 /**
+ * @param nextSendAt as a device's last message left it, perhaps at a slower pace of an earlier run
+ * @returns when the device may send at this pace: no message makes it rest longer
+ */
+export function mayNextSendAt({ intervalMs, jitter }: Pace, nextSendAt: number, now: number): number {
+  return intervalMs === 0 ? 0 : Math.min(nextSendAt, now + Math.ceil(intervalMs * (1 + jitter)))
+}
+
+/**
  * Estimates when messages that are queued are due, by what waits before them and by their device's
  * pace, as if nothing failed and the device had its connection.
  * @returns a function that gives the instants by `seq`, without those that too much waits before

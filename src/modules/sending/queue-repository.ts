@@ -7,7 +7,7 @@ import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { LaneClaim } from '../../runtime/lane-worker.ts'
-import { afterSending, type Pace } from './limits.ts'
+import { afterSending, mayNextSendAt, type Pace } from './limits.ts'
 import { isCaptionSent, PLACE } from './message-repository.ts'
 import type { HandedOverAt, StatusWriter } from './status-repository.ts'
 
@@ -80,6 +80,12 @@ const putDeviceOff = statement(orm =>
         where device_row_id = ${textParam('deviceRowId')} and lease_id is null), ${param('outOfTheWay')}))`,
     })
     .where(eq(outboxDevices.deviceRowId, param('deviceRowId'))),
+)
+const lookAtDevices = statement(orm =>
+  orm
+    .update(outboxDevices)
+    .set({ dueAt: sql`${param('now')}` })
+    .where(gt(outboxDevices.dueAt, param('now'))),
 )
 const ofLane = eq(outboxLanes.lane, param('lane'))
 // As `quotedEvent` finds it.
@@ -165,7 +171,7 @@ export function createOutboxQueue(
           const { deviceRowId, platform } = device
           const pace = paceOf(platform)
           const isPaced = pace.intervalMs > 0
-          let nextSendAt = isPaced ? device.nextSendAt : 0
+          let nextSendAt = mayNextSendAt(pace, device.nextSendAt, now)
           const limit = maxLanes - claimed.length
           for (const { lane } of await tx.all(dueLanes, { deviceRowId, now, limit })) {
             if (nextSendAt > now) break
@@ -219,7 +225,12 @@ export function createOutboxQueue(
 
     nextDueAt: async () => (await db.read(reader => reader.get(earliest)))?.dueAt ?? null,
 
-    releaseAbandoned: (now: number) => db.write(tx => tx.run(leases.free, { now })),
+    /** Also looks at each device once: its pace may be another since the last run. */
+    releaseAbandoned: (now: number) =>
+      db.write(async tx => {
+        await tx.run(leases.free, { now })
+        await tx.run(lookAtDevices, { now })
+      }),
   }
 }
 

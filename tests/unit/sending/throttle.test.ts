@@ -129,6 +129,22 @@ describe('over a restart', () => {
     expect(sent.map(({ to }) => to)).toEqual(contacts(100).split(',').sort())
   })
 
+  test.each([
+    [0, 0],
+    [1_000, 1_250],
+  ])('a pace of %i ms instead of an hour holds from the start on', async (intervalMs, longest) => {
+    pace = { intervalMs: 3_600_000, jitter: 0.25, burst: 1 }
+    await accept(contacts(2))
+    await work(1)
+    pace = { ...pace, intervalMs }
+    restart()
+    await store.queue.releaseAbandoned(now)
+    await work(1)
+    await accept('fresh')
+    await work(1)
+    expect(intervals().every(ms => ms <= longest + 1)).toBe(true)
+  })
+
   test('what is a little late catches up', async () => {
     pace = { ...pace, jitter: 0 }
     await accept(contacts(10))
