@@ -1,4 +1,7 @@
-/** Scopes of credentials: colon paths; a grant that ends in `*` covers everything below. */
+/**
+ * Scopes of credentials: colon paths; a grant that ends in `*` covers everything below. Tokens have
+ * none: each may do everything with its identity (http/authentication.ts).
+ */
 import type { Role } from './states.ts'
 
 export const SCOPES = [

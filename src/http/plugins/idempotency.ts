@@ -72,7 +72,7 @@ export function hasKey(request: Request): boolean {
 
 /**
  * To be called once the caller is known and the body read, and before anything is done.
- * @param atomic whether the route records its answer by `recordAnswer`
+ * @param atomic whether the route records its answer by `recorder`
  * @returns the first answer when the request is a repeat
  * @throws GatewayError unprocessable, conflict
  */

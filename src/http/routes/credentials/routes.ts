@@ -1,4 +1,4 @@
-/** /api/v1/credentials: API clients, for super admins. */
+/** /api/v1/credentials: API clients, for credentials with the scope for it. */
 import type { NewCredential } from '../../../modules/tenants/credential-types.ts'
 import { answer, basicRoute } from '../../route.ts'
 import type { HttpServices } from '../../services.ts'
