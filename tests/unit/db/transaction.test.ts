@@ -33,6 +33,13 @@ describe('a write', () => {
     expect(await stored()).toEqual(['a'])
   })
 
+  test('whose statement lacks a value is refused, and names it', async () => {
+    await expect(db.write(tx => tx.run(insert, { name: 'a' }))).rejects.toThrow(
+      'no value for the placeholder value',
+    )
+    expect(await stored()).toEqual([])
+  })
+
   test('that throws leaves nothing, and its neighbours what they wrote', async () => {
     const outcomes = await Promise.allSettled([
       db.write(tx => add(tx, 'a')),

@@ -57,3 +57,17 @@ test('a tick that fails ends the worker', async () => {
   })
   expect(worker.run(new AbortController().signal)).rejects.toThrow('broken')
 })
+
+test.each([
+  ['seconds end with a whole one, so that workers wake together', 5_000, 4_700],
+  ['less than a second are as long as they say', 300, 300],
+])('waits of %s', async (_, ms, expected) => {
+  const clock = new ManualClock()
+  await clock.advance(300)
+  const stop = new AbortController()
+  const running = every('waiting', ms, async () => {}, { clock }).run(stop.signal)
+  await settled()
+  expect(clock.nextWakeInMs).toBe(expected)
+  stop.abort()
+  await running
+})

@@ -194,6 +194,16 @@ describe('where the homeserver takes events together', () => {
     expect(calls).toEqual([['1', '2', '3']])
   })
 
+  test('one that its chat doesn’t take isn’t among them, and fails alone', async () => {
+    const chat = { ...insertChat(db), takes: { files: null, maxTextLength: 5 } }
+    await accept('a', '1', 'far too long', '3', '4')
+    startOutbox({ chatRooms: { ensureEntered: async () => chat } }, sendTogether)
+    await idle()
+    expect(statuses()).toEqual(['submitted', 'failed', 'submitted', 'submitted'])
+    expect(calls).toEqual([['3', '4']])
+    expect(sentTexts()).toEqual(['1', '3', '4'])
+  })
+
   test('what expired, answers one of them or is too much isn’t among them', async () => {
     const [question] = await accept('a', '1', '2')
     await acceptReply(question as string, 'a', 'answer', 'and more')
