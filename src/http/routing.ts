@@ -18,7 +18,7 @@ type Callers = BasicCaller & BearerCaller
 type Context = Omit<RouteContext<TSchema, TSchema, TSchema>, 'recorder'>
 type Presented = { request: Request } & Shown
 
-const TOKEN_PLACES = { extract: { header: 'Bearer', query: 'token', body: 'token' } }
+const TOKEN_PLACES = { extract: { header: 'Bearer', query: 'token' } }
 
 export function addRoutes(app: AnyElysia, routes: readonly Route[], authenticators: Authenticators): void {
   app.use(bearer(TOKEN_PLACES))
