@@ -21,7 +21,7 @@ export interface UpkeepParts extends Omit<RetentionOptions, 'repository' | 'forg
   endings: ExpiryOptions['endings'] & StatusTimeoutOptions['endings'] & DeletedDevicesOptions['endings']
   signals: DeletedDevicesOptions['signals']
   statusTimeoutMs: number
-  /** Forgets transactions and early statuses from before an instant. */
+  /** Forgets transactions and unmatched statuses from before an instant. */
   forgetReceived(before: number): Promise<void>
 }
 
