@@ -9,7 +9,7 @@ target=$tools/testbridge
 PATH=$tools/go/bin:$PATH
 
 if ! command -v go >/dev/null 2>&1; then
-  echo 'building the test bridge needs Go 1.25 or newer: https://go.dev/dl' >&2
+  echo 'building the test bridge needs Go 1.26 or newer: https://go.dev/dl' >&2
   exit 1
 fi
 sources=$(find . -name '*.go' -o -name '*.yaml' -o -name 'go.*' | sort)

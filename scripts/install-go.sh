@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 # The oldest that mautrix builds with, and the one to fetch.
-oldest=1.25
+oldest=1.26
 fetched=1.26.8
 
 is_new_enough() { # program

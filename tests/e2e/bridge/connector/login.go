@@ -136,10 +136,6 @@ func (l *login) complete(ctx context.Context, accountID, token string) (*bridgev
 		return nil, err
 	}
 	loginID := loginIDOf(account.ID)
-	if previous := l.main.Bridge.GetCachedUserLoginByID(loginID); previous != nil {
-		// NewLogin replaces an existing login's client; the old one must not hear of the new session.
-		previous.Client.Disconnect()
-	}
 	profile := status.RemoteProfile{Phone: account.Phone, Username: account.Username, Name: account.Name}
 	if isSession(loginID) {
 		profile.Phone, profile.Username = "", ""
