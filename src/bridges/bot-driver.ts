@@ -3,41 +3,18 @@
  * address book, no steps with several fields) and is slower: each call is a message with an answer.
  */
 import { GatewayError } from '../domain/errors.ts'
-import type { LoginFlow } from '../domain/login-steps.ts'
+import type { LoginFlow, LoginStep } from '../domain/login-steps.ts'
 import type { Bridge, BridgeLogin, MatrixSessions } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type CommandLine, commandLine } from './bot-commands.ts'
-import { createBotLogins, type LeftMs } from './bot-login.ts'
-import {
-  commandsIn,
-  contactIn,
-  contactsIn,
-  flowsIn,
-  isUnknownCommand,
-  loginCommandsIn,
-  loginsIn,
-  saysNobody,
-} from './bot-texts.ts'
+import { type BotCommand, type CommandLine, commandLine } from './bot-commands.ts'
+import type { BotHelp, Help } from './bot-help.ts'
+import { BotLogin, type LeftMs } from './bot-login.ts'
+import { createBotPeople } from './bot-people.ts'
+import { flowsIn, isUnknownCommand, loginCommandsIn, loginsIn, saysNobody } from './bot-texts.ts'
 import type { GroupLinks } from './group-links.ts'
-
-export interface BotDriverOptions {
-  platform: string
-  /** Matrix user id of the bot. */
-  bot: string
-  sessions: Pick<MatrixSessions, 'actingAs'>
-  /**
-   * Sends a command to the bot for a user and returns the answer.
-   * @param withinMs time limit for everything
-   */
-  command(userId: string, line: CommandLine, withinMs?: number): Promise<string>
-  groupLinks: GroupLinks
-  clock: Clock
-}
 
 /** How long an answer about logins, or its failure, is reused: asking takes a message in a room. */
 const LOGINS_REMEMBERED_MS = 20_000
-/** The bot's commands only change with the bridge's version. */
-const COMMANDS_REMEMBERED_MS = 3_600_000
 /** No flow has this name, so the command only lists the flows. */
 const NO_FLOW = '?'
 /** Default time limit of an answer in milliseconds, however silent the bot is. */
@@ -49,129 +26,150 @@ const ONLY_FLOW: LoginFlow = {
   description: 'As the bot of the bridge leads through it',
 }
 
-export type BotDriver = Omit<Bridge, 'driver'>
-
 interface Learned {
-  /** Arguments by command. */
-  commands: Map<string, string>
+  help: Help
   flows: LoginFlow[]
   /** True when each flow is a command. */
   areCommands: boolean
 }
 
-export function createBotDriver(options: BotDriverOptions): BotDriver {
-  const { platform, bot, sessions, groupLinks, clock } = options
-  const remembered = new Map<string, { at: number; logins: Promise<BridgeLogin[]> }>()
-  let known: (Learned & { at: number }) | null = null
+export type BotDriver = Omit<Bridge, 'platform' | 'driver' | keyof GroupLinks>
 
-  const botLogins = createBotLogins({
-    platform,
-    logins: ({ userId }, leftMs) => askForLogins(userId, leftMs),
-    clock,
-  })
+export function createBotDriver(options: {
+  platform: string
+  /** Matrix user id of the bot. */
+  bot: string
+  sessions: Pick<MatrixSessions, 'actingAs'>
+  command: BotCommand
+  help: BotHelp
+  clock: Clock
+}): BotDriver {
+  const { platform, bot, sessions, command, clock } = options
+  const remembered = new Map<string, { at: number; logins: Promise<BridgeLogin[]> }>()
+  const running = new Map<string, BotLogin>()
+  let learned: Learned | null = null
 
   const leftUntil =
     (deadline = clock.steady() + ANSWER_WITHIN_MS): LeftMs =>
     () =>
       Math.max(0, deadline - clock.steady())
-  const command = (userId: string, line: CommandLine, leftMs?: LeftMs) =>
-    options.command(userId, line, leftMs?.())
 
   async function askForLogins(userId: string, leftMs?: LeftMs): Promise<BridgeLogin[]> {
-    const listed = await command(userId, commandLine('list-logins'), leftMs)
-    return loginsIn(isUnknownCommand(listed) ? await command(userId, commandLine('ping'), leftMs) : listed)
-  }
-
-  function logins(userId: string, until?: number): Promise<BridgeLogin[]> {
-    // A failure within a short limit says nothing to other callers, so it isn't remembered.
-    if (until !== undefined) return askForLogins(userId, leftUntil(until))
-    const before = remembered.get(userId)
-    if (before && clock.steady() - before.at < LOGINS_REMEMBERED_MS) return before.logins
-    const entry = { at: clock.steady(), logins: askForLogins(userId) }
-    remembered.set(userId, entry)
-    return entry.logins
-  }
-
-  async function learn(userId: string, leftMs?: LeftMs): Promise<Learned> {
-    if (known && clock.steady() - known.at < COMMANDS_REMEMBERED_MS) return known
-    const help = await command(userId, commandLine('help'), leftMs)
-    const commands = commandsIn(help)
-    // Only bots with flows list them; others would start a login.
-    const knowsFlows = /flow/i.test(commands.get('login') ?? '')
-    const listed = knowsFlows ? flowsIn(await command(userId, commandLine('login', NO_FLOW), leftMs)) : []
-    const byCommand = commands.size === 0 ? [ONLY_FLOW] : loginCommandsIn(help)
-    const flows = listed.length > 0 ? listed : byCommand
-    known = { at: clock.steady(), commands, flows, areCommands: listed.length === 0 }
-    return known
-  }
-
-  /** @throws GatewayError not_supported where the bot lists no login */
-  function loginLine({ flows, areCommands }: Learned, flow: string): CommandLine {
-    if (!areCommands) return commandLine('login', flow)
-    const command = flows.find(({ id }) => id === flow) ?? (flow === ONLY_FLOW.id ? flows[0] : undefined)
-    if (command) return commandLine(command.id)
-    throw new GatewayError(
-      'not_supported',
-      `the ${platform} bridge's bot lists no login that we know how to begin`,
+    const listed = await command(userId, commandLine('list-logins'), leftMs?.())
+    return loginsIn(
+      isUnknownCommand(listed) ? await command(userId, commandLine('ping'), leftMs?.()) : listed,
     )
   }
 
-  /** Parses a bot's answer about a person. */
-  function personIn(answer: string, identifier: string) {
-    const contact = /^(Found|Created|You already have)\b/i.test(answer) ? contactIn(answer) : null
-    if (contact) return contact
-    if (isUnknownCommand(answer))
-      throw new GatewayError('not_supported', `the ${platform} bridge's bot can't look anybody up`)
-    const code = saysNobody(answer) ? 'not_found' : 'bridge_error'
-    throw new GatewayError(code, `the ${platform} bridge's bot about ${identifier}: ${answer}`)
+  async function learn(userId: string, leftMs: LeftMs): Promise<Learned> {
+    const help = await options.help.read(userId, leftMs())
+    if (learned?.help === help) return learned
+    // Only bots with flows list them; others would start a login.
+    const knowsFlows = /flow/i.test(help.commands.get('login') ?? '')
+    const listed = knowsFlows ? flowsIn(await command(userId, commandLine('login', NO_FLOW), leftMs())) : []
+    const byCommand = help.commands.size === 0 ? [ONLY_FLOW] : loginCommandsIn(help.text)
+    learned = { help, flows: listed.length > 0 ? listed : byCommand, areCommands: listed.length === 0 }
+    return learned
+  }
+
+  function loginAt(processId: string): BotLogin {
+    const login = running.get(processId)
+    if (login) return login
+    throw new GatewayError('not_found', `the ${platform} bridge no longer knows this login`)
+  }
+
+  /** Forgets a login that is over, and the list of logins that a new one has changed. */
+  async function led(userId: string, login: BotLogin, next: Promise<LoginStep>): Promise<LoginStep> {
+    try {
+      const step = await next
+      if (step.kind === 'complete') remembered.delete(userId)
+      return step
+    } finally {
+      if (login.isOver) running.delete(login.id)
+    }
   }
 
   return {
-    platform,
+    ...createBotPeople(platform, command),
     bot: async () => bot,
     flows: async (userId, until) => (await learn(userId, leftUntil(until))).flows,
-    logins,
+
+    async logins(userId, until) {
+      // A failure within a short limit says nothing to other callers, so it isn't remembered.
+      if (until !== undefined) return askForLogins(userId, leftUntil(until))
+      const before = remembered.get(userId)
+      if (before && clock.steady() - before.at < LOGINS_REMEMBERED_MS) return before.logins
+      const entry = { at: clock.steady(), logins: askForLogins(userId) }
+      remembered.set(userId, entry)
+      return entry.logins
+    },
+
     forgetLogins: userId => void remembered.delete(userId),
 
     async describe(userId) {
-      const { commands, flows } = await learn(userId, leftUntil())
-      const canLookUp = commands.has('resolve-identifier') || commands.has('start-chat')
+      const { help, flows } = await learn(userId, leftUntil())
+      const has = (name: string) => help.commands.has(name)
       return {
         name: platform,
         bot,
         driver: 'bot',
         flows,
         capabilities: {
-          resolve: commands.has('resolve-identifier'),
-          create_chat: canLookUp || commands.has('pm'),
+          resolve: has('resolve-identifier'),
+          create_chat: ['resolve-identifier', 'start-chat', 'pm'].some(has),
           lookup_phone: null,
           lookup_email: null,
           lookup_username: null,
           contact_list: false,
-          search: commands.has('search'),
-          group_links: commands.has('join'),
+          search: has('search'),
+          group_links: has('join'),
         },
       }
     },
 
     async startLogin(userId, flow, loginId, until) {
       const leftMs = leftUntil(until)
-      const learned = await learn(userId, leftMs)
-      const again = loginId !== undefined && learned.commands.has('relogin')
-      const chosen = learned.areCommands ? [] : [flow]
-      const line = again ? commandLine('relogin', loginId, ...chosen) : loginLine(learned, flow)
-      return botLogins.start(sessions.actingAs(userId), bot, line, again ? loginId : null, leftMs)
+      const known = await learn(userId, leftMs)
+      const again = loginId !== undefined && known.help.commands.has('relogin')
+      const chosen = known.areCommands ? [] : [flow]
+      const line = again ? commandLine('relogin', loginId, ...chosen) : loginLine(platform, known, flow)
+      const login = await BotLogin.open(
+        {
+          platform,
+          session: sessions.actingAs(userId),
+          bot,
+          replaces: again ? loginId : null,
+          logins: left => askForLogins(userId, left),
+          clock,
+        },
+        leftMs,
+      )
+      running.set(login.id, login)
+      const endOthers = () => {
+        for (const [id, other] of running) if (other.isOf(userId) && other !== login) running.delete(id)
+      }
+      return led(userId, login, login.begin(line, leftMs, endOthers))
     },
 
     async waitForLogin(userId, step, signal) {
-      return forgettingAtTheEnd(userId, botLogins.wait(step, signal))
+      const login = loginAt(step.processId)
+      return led(userId, login, login.wait(step.display, signal))
     },
+
     async submitLogin(userId, step, fields) {
-      if (step.kind === 'input') refuseCommands(platform, (await learn(userId)).commands, fields)
-      return forgettingAtTheEnd(userId, botLogins.submit(step, fields))
+      if (step.kind === 'input') refuseCommands(platform, (await options.help.read(userId)).commands, fields)
+      const login = loginAt(step.processId)
+      const [value = ''] = Object.values(fields)
+      return led(userId, login, login.submit(step, value))
     },
-    isLoginAt: async (_userId, step) => botLogins.isAt(step),
-    cancelLogin: (_userId, processId) => botLogins.cancel(processId),
+
+    isLoginAt: async (_userId, step) => running.get(step.processId)?.isAt(step) ?? false,
+
+    async cancelLogin(_userId, processId) {
+      const login = running.get(processId)
+      running.delete(processId)
+      await login?.cancel()
+    },
 
     async logout(userId, loginId) {
       const answer = await command(userId, commandLine('logout', loginId))
@@ -180,73 +178,34 @@ export function createBotDriver(options: BotDriverOptions): BotDriver {
       if (saysNobody(answer) || /not logged in/i.test(answer)) throw new GatewayError('not_found', answer)
       throw new GatewayError('bridge_error', `the ${platform} bridge's bot: ${answer}`)
     },
-
-    async contacts() {
-      throw new GatewayError(
-        'not_supported',
-        `the ${platform} bridge has no provisioning API to list contacts with`,
-      )
-    },
-
-    async search(userId, loginId, query) {
-      const answer = await command(userId, commandLine('search', loginId, ...query.trim().split(/\s+/)))
-      if (isUnknownCommand(answer) || /does not support/i.test(answer))
-        throw new GatewayError('not_supported', `the ${platform} bridge's bot can't search`)
-      if (/^Failed to/i.test(answer))
-        throw new GatewayError('bridge_error', `the ${platform} bridge's bot: ${answer}`)
-      return contactsIn(answer)
-    },
-
-    async resolveIdentifier(userId, loginId, identifier) {
-      return personIn(
-        await command(userId, commandLine('resolve-identifier', loginId, identifier)),
-        identifier,
-      )
-    },
-
-    async createDirectChat(userId, loginId, identifier) {
-      const answer = await command(userId, commandLine('start-chat', loginId, identifier))
-      // Bridges before bridgev2, with one login per user.
-      const contact = personIn(
-        isUnknownCommand(answer) ? await command(userId, commandLine('pm', identifier)) : answer,
-        identifier,
-      )
-      if (contact.roomId) return { roomId: contact.roomId, contact }
-      throw new GatewayError(
-        'bridge_error',
-        `the ${platform} bridge's bot made no chat with ${identifier}: ${answer}`,
-      )
-    },
-
-    ...groupLinks,
   }
+}
 
-  async function forgettingAtTheEnd<T extends { kind: string }>(
-    userId: string,
-    next: Promise<T>,
-  ): Promise<T> {
-    const step = await next
-    if (step.kind === 'complete') remembered.delete(userId)
-    return step
-  }
+/** @throws GatewayError not_supported where the bot lists no login */
+function loginLine(platform: string, { flows, areCommands }: Learned, flow: string): CommandLine {
+  if (!areCommands) return commandLine('login', flow)
+  const command = flows.find(({ id }) => id === flow) ?? (flow === ONLY_FLOW.id ? flows[0] : undefined)
+  if (command) return commandLine(command.id)
+  const problem = `the ${platform} bridge's bot lists no login that we know how to begin`
+  throw new GatewayError('not_supported', problem)
 }
 
 /** A bot obeys commands even while it waits for an answer: a password must not log out a device. */
 function refuseCommands(
   platform: string,
-  commands: ReadonlyMap<string, string>,
+  commands: Help['commands'],
   fields: Readonly<Record<string, string>>,
 ): void {
   for (const [field, value] of Object.entries(fields)) {
     const [first = '', second = ''] = value.trim().split(/\s+/)
     const command = (first.startsWith('!') ? second : first).toLowerCase()
+    if (commands.has(command))
+      throw new GatewayError(
+        'bad_request',
+        `${field}: the ${platform} bridge's bot would obey ${command} as a command`,
+      )
     // biome-ignore lint/suspicious/noControlCharactersInRegex: a line break is one of them
-    if (!commands.has(command) && !/[\u0000-\u001f\u007f]/.test(value)) continue
-    throw new GatewayError(
-      'bad_request',
-      commands.has(command)
-        ? `${field}: the ${platform} bridge's bot would obey ${command} as a command`
-        : `${field}: expected no control characters`,
-    )
+    if (/[\u0000-\u001f\u007f]/.test(value))
+      throw new GatewayError('bad_request', `${field}: expected no control characters`)
   }
 }

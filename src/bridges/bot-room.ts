@@ -8,28 +8,12 @@ import type { Clock } from '../lib/clock.ts'
 import { timeOrderedId } from '../lib/tokens.ts'
 
 export interface BotRoom {
-  readonly roomId: string
   /** Sends a command, or input the bot asked for. @returns the event id */
   say(text: string): Promise<string>
   /** Events after this one, oldest first. */
   after(eventId: string): Promise<RoomEvent[]>
   /** Redacts one of our messages. */
   redact(eventId: string): Promise<void>
-}
-
-export interface BotRooms {
-  /**
-   * @param prefix that marks a command in any room, such as `!wa`; null: learned from the greeting
-   * @param withinMs time limit for the bot, by default half a minute to join plus time to greet
-   * @throws GatewayError bridge_timeout when the bot doesn't join
-   */
-  open(session: MatrixSession, bot: string, prefix: string | null, withinMs?: number): Promise<BotRoom>
-  /** Calls `look` at growing intervals until it has an answer or the patience is over. */
-  untilDefined<T>(
-    patienceMs: number,
-    look: () => Promise<T | undefined>,
-    signal?: AbortSignal,
-  ): Promise<T | undefined>
 }
 
 /** How long a bot may take to join the room, in milliseconds. */
@@ -45,64 +29,59 @@ const GREETING = /^hello\b/i
 const PAGE_EVENTS = 50
 const MAX_PAGES = 5
 
-export function createBotRooms(platform: string, clock: Clock): BotRooms {
-  async function untilDefined<T>(
-    patienceMs: number,
-    look: () => Promise<T | undefined>,
-    signal?: AbortSignal,
-  ): Promise<T | undefined> {
-    const deadline = clock.steady() + patienceMs
-    let waitMs = FIRST_LOOK_MS
-    while (clock.steady() < deadline && !signal?.aborted) {
-      const found = await look()
-      if (found !== undefined) return found
-      await clock.sleep(waitMs, signal)
-      waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)
-    }
-    return undefined
+/** Calls `look` at growing intervals until it has an answer or the patience is over. */
+export async function untilDefined<T>(
+  clock: Clock,
+  patienceMs: number,
+  look: () => Promise<T | undefined>,
+  signal?: AbortSignal,
+): Promise<T | undefined> {
+  const deadline = clock.steady() + patienceMs
+  let waitMs = FIRST_LOOK_MS
+  while (clock.steady() < deadline && !signal?.aborted) {
+    const found = await look()
+    if (found !== undefined) return found
+    await clock.sleep(waitMs, signal)
+    waitMs = Math.min(waitMs * 2, LONGEST_LOOK_MS)
   }
+  return undefined
+}
 
-  async function greetingIn(
-    session: MatrixSession,
-    roomId: string,
-    bot: string,
-    patienceMs: number,
-  ): Promise<string> {
-    const greeting = await untilDefined(patienceMs, async () => {
-      const { events } = await session.messagesBackwards(roomId, PAGE_EVENTS)
-      return events.find(event => event.type === 'm.room.message' && event.sender === bot)
-    })
-    return String(greeting?.content.body ?? '')
-  }
-
+/**
+ * @param knownPrefix marks a command in any room, such as `!wa`; null: learned from the greeting
+ * @param withinMs time limit for the bot, by default half a minute to join plus time to greet
+ * @throws GatewayError bridge_timeout when the bot doesn't join
+ */
+export async function openBotRoom(
+  { platform, clock }: { platform: string; clock: Clock },
+  session: MatrixSession,
+  bot: string,
+  knownPrefix: string | null,
+  withinMs = Number.POSITIVE_INFINITY,
+): Promise<BotRoom> {
+  const deadline = clock.steady() + withinMs
+  const joinWithinMs = Math.min(JOIN_PATIENCE_MS, withinMs)
+  const roomId = await session.createDirectRoom(bot)
+  const joined = await untilDefined(clock, joinWithinMs, async () =>
+    (await session.state(roomId)).find(event => isJoinOf(event, bot)),
+  )
+  if (joined === undefined) throw silent(platform, joinWithinMs)
+  const patienceMs = knownPrefix === null ? LEARNING_PATIENCE_MS : GREETING_PATIENCE_MS
+  const greeting = await untilDefined(clock, Math.min(patienceMs, deadline - clock.steady()), async () => {
+    const { events } = await session.messagesBackwards(roomId, PAGE_EVENTS)
+    return events.find(event => event.type === 'm.room.message' && event.sender === bot)
+  })
+  const prefix = knownPrefix ?? prefixIn(String(greeting?.content.body ?? ''))
   return {
-    untilDefined,
-
-    async open(session, bot, knownPrefix, withinMs = Number.POSITIVE_INFINITY) {
-      const deadline = clock.steady() + withinMs
-      const joinWithinMs = Math.min(JOIN_PATIENCE_MS, withinMs)
-      const roomId = await session.createDirectRoom(bot)
-      const joined = await untilDefined(joinWithinMs, async () =>
-        (await session.state(roomId)).find(event => isJoinOf(event, bot)),
-      )
-      if (joined === undefined) throw silent(platform, joinWithinMs)
-      const patienceMs = knownPrefix === null ? LEARNING_PATIENCE_MS : GREETING_PATIENCE_MS
-      const greetingWithinMs = Math.min(patienceMs, deadline - clock.steady())
-      const greeting = await greetingIn(session, roomId, bot, greetingWithinMs)
-      const prefix = knownPrefix ?? prefixIn(greeting)
-      return {
+    say: text =>
+      session.send(
         roomId,
-        say: text =>
-          session.send(
-            roomId,
-            'm.room.message',
-            { msgtype: 'm.text', body: prefix === null ? text : `${prefix} ${text}` },
-            timeOrderedId('cmd_'),
-          ),
-        after: eventId => eventsAfter(session, roomId, eventId),
-        redact: eventId => session.redact(roomId, eventId, `redact_${eventId}`),
-      }
-    },
+        'm.room.message',
+        { msgtype: 'm.text', body: prefix === null ? text : `${prefix} ${text}` },
+        timeOrderedId('cmd_'),
+      ),
+    after: eventId => eventsAfter(session, roomId, eventId),
+    redact: eventId => session.redact(roomId, eventId, `redact_${eventId}`),
   }
 }
 

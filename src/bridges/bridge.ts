@@ -3,9 +3,10 @@ import { GatewayError } from '../domain/errors.ts'
 import type { Bridge, MatrixSessions } from '../domain/ports.ts'
 import type { BridgeDriver } from '../domain/states.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type CommandLine, createBotCommands } from './bot-commands.ts'
-import { createBotDriver } from './bot-driver.ts'
-import { createGroupLinks } from './group-links.ts'
+import { type BotCommand, createBotCommands } from './bot-commands.ts'
+import { type BotDriver, createBotDriver } from './bot-driver.ts'
+import { BotHelp } from './bot-help.ts'
+import { canJoinGroups, createGroupLinks } from './group-links.ts'
 import { type BridgeAddress, createProvisioningClient } from './provisioning.ts'
 import { NoProvisioningApi } from './provisioning-errors.ts'
 import type { StartWatch } from './start-watch.ts'
@@ -20,7 +21,7 @@ export interface BridgeConfig extends BridgeAddress {
   users?: readonly string[] | undefined
 }
 
-type DrivenBridge = Omit<Bridge, 'platform' | 'driver' | 'forgetLogins'>
+type DrivenBridge = Omit<BotDriver, 'forgetLogins'>
 
 /** @param watch keeps calls from a bridge that has just come up; by default none does */
 export function createBridge(
@@ -33,7 +34,7 @@ export function createBridge(
   const client = createProvisioningClient(platform, address, sharedSecret)
   const commands = createBotCommands(platform, clock)
 
-  async function command(userId: string, line: CommandLine, withinMs?: number): Promise<string> {
+  const command: BotCommand = async (userId, line, withinMs) => {
     await watch?.check()
     const session = sessions.actingAs(userId)
     if (knownBot !== undefined && (await driver(userId)) === 'bot')
@@ -43,14 +44,13 @@ export function createBridge(
     return commands.run(session, bot, prefix || null, line, withinMs)
   }
 
-  const groupLinks = createGroupLinks(platform, command)
+  const help = new BotHelp(command, clock)
   const byBot =
     knownBot === undefined
       ? null
-      : createBotDriver({ platform, bot: knownBot, sessions, command, groupLinks, clock })
+      : createBotDriver({ platform, bot: knownBot, sessions, command, help, clock })
   const byApi: DrivenBridge = {
     ...client,
-    ...groupLinks,
     async describe(userId) {
       // First checks that there is such an API at all.
       const { network, bridge_bot: bot, login_flows: flows } = await client.whoami(userId)
@@ -60,7 +60,7 @@ export function createBridge(
         bot: bot || null,
         driver: 'provisioning',
         flows,
-        capabilities: { ...capabilities, group_links: groupLinks.canJoin() },
+        capabilities: { ...capabilities, group_links: canJoinGroups(help) },
       }
     },
   }
@@ -114,8 +114,6 @@ export function createBridge(
     resolveIdentifier: (userId, ...rest) =>
       driven(userId, bridge => bridge.resolveIdentifier(userId, ...rest)),
     createDirectChat: (userId, ...rest) => driven(userId, bridge => bridge.createDirectChat(userId, ...rest)),
-    resolveGroupLink: groupLinks.resolveGroupLink,
-    joinGroup: groupLinks.joinGroup,
-    joinsAsLogin: groupLinks.joinsAsLogin,
+    ...createGroupLinks(platform, command, help),
   }
 }

@@ -1,39 +1,21 @@
 /** Groups by invite link, which bridges only support as commands to their bot. */
 import { GatewayError } from '../domain/errors.ts'
 import type { Bridge } from '../domain/ports.ts'
-import { type CommandLine, commandLine } from './bot-commands.ts'
-import { commandsIn, isUnknownCommand, joinedIn } from './bot-texts.ts'
+import { type BotCommand, commandLine } from './bot-commands.ts'
+import type { BotHelp, Help } from './bot-help.ts'
+import { isUnknownCommand, joinedIn } from './bot-texts.ts'
 
-export type GroupLinks = Pick<Bridge, 'resolveGroupLink' | 'joinGroup' | 'joinsAsLogin'> & {
-  /** Null while unknown. */
-  canJoin(): boolean | null
-}
+export type GroupLinks = Pick<Bridge, 'resolveGroupLink' | 'joinGroup' | 'joinsAsLogin'>
 
-/** @param command sends a command to the bridge's bot for a user and returns the answer */
-export function createGroupLinks(
-  platform: string,
-  command: (userId: string, line: CommandLine) => Promise<string>,
-): GroupLinks {
-  /** The bot's help for `join`; null before asking, undefined when there is no such command. */
-  let joinArguments: string | null | undefined = null
+export function createGroupLinks(platform: string, command: BotCommand, help: BotHelp): GroupLinks {
   let canResolve = true
 
-  async function learn(userId: string): Promise<string | undefined> {
-    if (joinArguments === null) {
-      const commands = commandsIn(await command(userId, commandLine('help')))
-      // A help that can't be parsed doesn't rule it out.
-      joinArguments = commands.size > 0 ? commands.get('join') : ''
-      if (commands.size > 0) canResolve = commands.has('resolve-link')
-    }
-    return joinArguments
-  }
+  const joinArguments = async (userId: string) => joinArgumentsIn(await help.read(userId))
 
   return {
-    canJoin: () => (joinArguments === null ? null : joinArguments !== undefined),
-
     async resolveGroupLink(userId, link) {
-      await learn(userId)
-      if (!canResolve) return null
+      const { commands } = await help.read(userId)
+      if (!canResolve || (commands.size > 0 && !commands.has('resolve-link'))) return null
       const answer = await command(userId, commandLine('resolve-link', link))
       if (isUnknownCommand(answer)) canResolve = false
       // "That invite link points at NAME (`JID`)"
@@ -41,21 +23,29 @@ export function createGroupLinks(
     },
 
     // mautrix-telegram: "join [login ID] <invite link>"
-    joinsAsLogin: async userId => /login/i.test((await learn(userId)) ?? ''),
+    joinsAsLogin: async userId => /login/i.test((await joinArguments(userId)) ?? ''),
 
     async joinGroup(userId, loginId, link) {
-      const args = await learn(userId)
+      const args = await joinArguments(userId)
       if (args === undefined) throw cannotJoin(platform)
-      const answer = await command(
-        userId,
-        commandLine('join', ...(/login/i.test(args) ? [loginId] : []), link),
-      )
+      const line = commandLine('join', ...(/login/i.test(args) ? [loginId] : []), link)
+      const answer = await command(userId, line)
       if (isUnknownCommand(answer)) throw cannotJoin(platform)
       const joined = joinedIn(answer)
       if (joined) return joined
       throw new GatewayError('bridge_error', `the ${platform} bridge didn't join the group: ${answer}`)
     },
   }
+}
+
+/** @returns null while unknown, before the bot was asked for its help */
+export function canJoinGroups({ last }: BotHelp): boolean | null {
+  return last && joinArgumentsIn(last) !== undefined
+}
+
+/** @returns undefined without such a command; a help that can't be parsed doesn't rule it out */
+function joinArgumentsIn({ commands }: Help): string | undefined {
+  return commands.size > 0 ? commands.get('join') : ''
 }
 
 function cannotJoin(platform: string): GatewayError {

@@ -5,8 +5,9 @@
 import { z } from 'zod'
 import { type ErrorCode, GatewayError } from '../domain/errors.ts'
 import type { AskingStep } from '../domain/login-steps.ts'
-import type { Bridge, BridgeCapabilities } from '../domain/ports.ts'
+import type { BridgeCapabilities } from '../domain/ports.ts'
 import { askPeer } from '../lib/peer-request.ts'
+import type { BotDriver } from './bot-driver.ts'
 import {
   bridgeCapabilities,
   bridgeContact,
@@ -52,9 +53,6 @@ const LOGIN_TIMEOUT_MS = 45_000
 /** Error codes for a call that the bridge doesn't have. */
 const MISSING: readonly ErrorCode[] = ['not_supported', 'not_found']
 
-/** Parts of the port that bridges only support as commands to their bot. */
-type GroupLinks = 'resolveGroupLink' | 'joinGroup' | 'joinsAsLogin'
-
 interface Call {
   method: 'GET' | 'POST'
   path: string
@@ -72,7 +70,7 @@ interface Call {
 }
 
 /** The part of the Bridge port that the provisioning API serves. */
-export type ProvisioningClient = Omit<Bridge, 'driver' | 'describe' | 'forgetLogins' | GroupLinks> & {
+export type ProvisioningClient = Omit<BotDriver, 'describe' | 'forgetLogins'> & {
   whoami(userId: string): Promise<Whoami>
   capabilities(userId: string): Promise<BridgeCapabilities>
   /** True if the bridge has a provisioning API. @throws bridge_unavailable, bridge_timeout */
@@ -123,7 +121,6 @@ export function createProvisioningClient(
     call(whoamiAnswer, { method: 'GET', path: '/whoami', userId, refused: refusalOfWhoami })
 
   return {
-    platform,
     whoami,
     bot: async userId => (await whoami(userId)).bridge_bot || null,
 

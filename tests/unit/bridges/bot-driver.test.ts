@@ -1,8 +1,9 @@
 /** Logins by bots unlike bridgev2's, and by terse ones. tests/e2e tests bridgev2's own bot. */
 import { describe, expect, test } from 'bun:test'
-import { type CommandLine, createBotCommands } from '../../../src/bridges/bot-commands.ts'
+import { type BotCommand, createBotCommands } from '../../../src/bridges/bot-commands.ts'
 import { type BotDriver, createBotDriver } from '../../../src/bridges/bot-driver.ts'
-import { createGroupLinks } from '../../../src/bridges/group-links.ts'
+import { BotHelp } from '../../../src/bridges/bot-help.ts'
+import { createGroupLinks, type GroupLinks } from '../../../src/bridges/group-links.ts'
 import type { AskingStep, LoginStep } from '../../../src/domain/login-steps.ts'
 import { BOT, type BotActs, HastyClock, ScriptedBot } from '../../support/scripted-bot.ts'
 
@@ -17,23 +18,25 @@ const REFRESHED = {
 /** @param script the bot's actions by command; it answers others as unknown */
 function driverOf(script: Record<string, (acts: BotActs) => void>): {
   driver: BotDriver
+  groupLinks: GroupLinks
   bot: ScriptedBot
   clock: HastyClock
 } {
   const bot = new ScriptedBot((text, acts) => (script[text] ?? (({ say }) => say(UNKNOWN)))(acts))
   const clock = new HastyClock()
   const commands = createBotCommands('x', clock)
-  const command = (_userId: string, line: CommandLine, withinMs?: number) =>
+  const command: BotCommand = (_userId, line, withinMs) =>
     commands.run(bot.session, BOT, null, line, withinMs)
+  const help = new BotHelp(command, clock)
   const driver = createBotDriver({
     platform: 'x',
     bot: BOT,
     sessions: { actingAs: () => bot.session },
     command,
-    groupLinks: createGroupLinks('x', command),
+    help,
     clock,
   })
-  return { driver, bot, clock }
+  return { driver, groupLinks: createGroupLinks('x', command, help), bot, clock }
 }
 
 const says = (text: string) => (acts: BotActs) => void acts.say(text)
@@ -131,12 +134,12 @@ test('a bot of before bridgev2, in Python: questions in sentences, and answers t
 })
 
 test('what clients send stays one word of a command, or is refused before anything is said', async () => {
-  const { driver, bot } = driverOf({
+  const { driver, groupLinks, bot } = driverOf({
     help: says('**join** <link>\n**search**\n**relogin** <id>'),
     'search 1 Ada L': says('No results'),
   })
   for (const call of [
-    () => driver.joinGroup('@u:s', '1', 'irc://x loop #lobby'),
+    () => groupLinks.joinGroup('@u:s', '1', 'irc://x loop #lobby'),
     () => driver.resolveIdentifier('@u:s', '1', 'ada logout'),
     () => driver.createDirectChat('@u:s', '1', 'ada\nlogout'),
     () => driver.startLogin('@u:s', 'login', '1 2'),
@@ -144,7 +147,7 @@ test('what clients send stays one word of a command, or is refused before anythi
   ])
     await expect(call()).rejects.toMatchObject({ code: 'bad_request' })
   expect(await driver.search('@u:s', '1', ' Ada\n L ')).toEqual([])
-  expect(bot.heard.map(({ text }) => text)).toEqual(['help', 'help', 'search 1 Ada L'])
+  expect(bot.heard.map(({ text }) => text)).toEqual(['help', 'search 1 Ada L'])
 })
 
 describe('what a bot of bridgev2 may leave unsaid', () => {
