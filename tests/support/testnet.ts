@@ -19,6 +19,12 @@ interface TestnetFile {
   data?: string
 }
 
+export interface TestnetPoll {
+  question: string
+  options: string[]
+  max_selections?: number
+}
+
 /** A message as the network has it. */
 export interface TestnetMessage {
   id: string
@@ -29,17 +35,24 @@ export interface TestnetMessage {
   text?: string
   media?: TestnetFile
   location?: { latitude: number; longitude: number; name?: string }
+  poll?: TestnetPoll
+  /** Chosen options, by voter. */
+  votes?: Record<string, string[]>
   reply_to?: string
+  deleted?: boolean
   through: 'phone' | 'bridge'
   reactions?: Record<string, string>
   read?: Record<string, string>
 }
 
+/** The chat of status posts, which all see who have the author in their address book. */
+export const STATUS_BROADCAST = 'status@broadcast'
+
 /** A message from a phone, to an account or to a group. */
 export interface TestnetDraft {
   to?: string
   group?: string
-  type?: 'text' | 'image' | 'video' | 'audio' | 'voice' | 'file' | 'sticker' | 'location'
+  type?: 'text' | 'image' | 'video' | 'audio' | 'voice' | 'file' | 'sticker' | 'location' | 'poll'
   text?: string
   media?: {
     data: Uint8Array
@@ -50,7 +63,21 @@ export interface TestnetDraft {
     duration_ms?: number
   }
   location?: { latitude: number; longitude: number; name?: string }
+  poll?: TestnetPoll
   reply_to?: string
+  /** RFC 3339; now, by default. */
+  timestamp?: string
+}
+
+/** Room features of a chat: the name of a preset, or those that differ from the usual ones. */
+export type Features = 'usual' | 'strict' | Record<string, unknown>
+
+export interface GroupOptions {
+  /** Only the owner writes. */
+  channel?: boolean
+  /** Members go by their numbers, also those with a LID. */
+  by_number?: boolean
+  features?: Features
 }
 
 export interface TestnetGroup {
@@ -83,6 +110,24 @@ export interface PhoneOptions {
   receipts?: 'delivered' | 'read' | ''
   /** The phone's id on the network isn't its number. */
   opaque?: boolean
+  /** The phone has a hidden id, by which others chat with it. */
+  lid?: boolean
+  /** They still do by its number. */
+  chats_by_number?: boolean
+  /** Asked for at the end of a login by QR or pairing code. */
+  passkey?: boolean
+  /** Room features of direct chats with the phone. */
+  features?: Features
+}
+
+/** Changes of a phone; what isn't given stays. */
+export interface PhoneChange {
+  name?: string
+  contacts?: string[]
+  chats_by_number?: boolean
+  features?: Features
+  /** Until when the linked device may write to nobody new, RFC 3339. */
+  timelock_until?: string
 }
 
 export class Testnet {
@@ -95,27 +140,35 @@ export class Testnet {
   }
 
   /** A phone that no other test uses. */
-  async newPhone({ name, contacts = [], password, receipts = 'delivered', opaque }: PhoneOptions = {}) {
+  async newPhone({ name, contacts = [], receipts = 'delivered', ...options }: PhoneOptions = {}) {
     const number = `49152${String(Math.floor(Math.random() * 1e6)).padStart(6, '0')}${this.numbers++}`
     const account = taken(
-      await this.control.post<{ id: string; login_code: string; cookies: Record<string, string> }>(
-        '/accounts',
-        {
-          phone: number,
-          name: name ?? `Person ${this.numbers}`,
-          contacts,
-          auto_receipts: receipts,
-          ...(password === undefined ? {} : { password }),
-          ...(opaque === undefined ? {} : { opaque }),
-        },
-      ),
+      await this.control.post<{
+        id: string
+        lid?: string
+        login_code: string
+        cookies: Record<string, string>
+      }>('/accounts', {
+        phone: number,
+        name: name ?? `Person ${this.numbers}`,
+        contacts,
+        auto_receipts: receipts,
+        ...options,
+      }),
     )
-    return new TestnetPhone(this.control, account.id, number, account.login_code, account.cookies)
+    const { id, login_code, cookies, lid } = account
+    return new TestnetPhone(this.control, id, number, login_code, cookies, lid ?? null)
   }
 
-  async newGroup(name: string, owner: TestnetPhone, members: TestnetPhone[] = []): Promise<TestnetGroup> {
+  async newGroup(
+    name: string,
+    owner: TestnetPhone,
+    members: TestnetPhone[] = [],
+    options: GroupOptions = {},
+  ): Promise<TestnetGroup> {
     const ids = members.map(({ id }) => id)
-    return taken(await this.control.post<TestnetGroup>('/groups', { name, owner: owner.id, members: ids }))
+    const group = { name, owner: owner.id, members: ids, ...options }
+    return taken(await this.control.post<TestnetGroup>('/groups', group))
   }
 
   async group(id: string): Promise<TestnetGroup> {
@@ -123,7 +176,14 @@ export class Testnet {
   }
 
   /** @param change such as `{ down: true }` or `{ qr_count: 2 }`; for later events */
-  async change(change: { down?: boolean; qr_count?: number; qr_interval_ms?: number }): Promise<void> {
+  async change(change: {
+    down?: boolean
+    connect_delay_ms?: number
+    /** Older messages are only fetched when somebody asks. */
+    slow_history?: boolean
+    qr_count?: number
+    qr_interval_ms?: number
+  }): Promise<void> {
     taken(await this.control.patch('/network', change))
   }
 }
@@ -141,6 +201,8 @@ export class TestnetPhone {
     /** Code the network sends to the phone when somebody logs in with its number. */
     readonly loginCode: string,
     readonly cookies: Record<string, string>,
+    /** Digits of the hidden id; null without one. */
+    readonly lid: string | null,
   ) {
     this.path = `/accounts/${encodeURIComponent(id)}`
   }
@@ -203,6 +265,35 @@ export class TestnetPhone {
   /** Deletes the message for everyone. */
   async delete(message: string): Promise<void> {
     taken(await this.control.post(`${this.path}/delete`, { message }))
+  }
+
+  /** Chooses options of a poll instead of those before; none takes the vote back. */
+  async vote(message: string, ...options: string[]): Promise<void> {
+    taken(await this.control.post(`${this.path}/vote`, { message, options }))
+  }
+
+  /** Calls, and nobody answers. */
+  async call(call: { to?: string; group?: string; video?: boolean }): Promise<void> {
+    taken(await this.control.post(`${this.path}/call`, call))
+  }
+
+  async change(change: PhoneChange): Promise<void> {
+    taken(await this.control.patch(this.path, change))
+  }
+
+  /** The network moves all direct chats with the phone from its number to its hidden id. */
+  async moveChats(): Promise<void> {
+    taken(await this.control.post(`${this.path}/move-chats`))
+  }
+
+  /** Uses the phone's passkey. @returns the answer of a browser's navigator.credentials.get */
+  async passkey(publicKey: unknown): Promise<Record<string, unknown>> {
+    return taken(await this.control.post<Record<string, unknown>>(`${this.path}/passkey`, publicKey))
+  }
+
+  /** A message as the network has it. */
+  async message(id: string): Promise<TestnetMessage> {
+    return taken(await this.control.get<TestnetMessage>(`/messages/${encodeURIComponent(id)}`))
   }
 
   async receipt(message: string, kind: 'delivered' | 'read'): Promise<void> {

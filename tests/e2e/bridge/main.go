@@ -47,6 +47,7 @@ func main() {
 		phones, err := phonenet.Open(*journalPath)
 		exitOn(err, "open the network")
 		network.Network = phones
+		m.Matrix.AS.Middleware = append(m.Matrix.AS.Middleware, connector.RenameNovelStep)
 		if *controlAddress != "" {
 			address, err := control.Serve(*controlAddress, phones)
 			exitOn(err, "open the control port")

@@ -9,6 +9,7 @@ import { watchSocket } from '../../support/socket-watcher.ts'
 import { Testnet } from '../../support/testnet.ts'
 import { waitFor } from '../../support/wait-for.ts'
 import { webhookReceiver } from '../../support/webhook-receiver.ts'
+import { FLOWS } from './cases/setting.ts'
 
 setDefaultTimeout(120_000)
 
@@ -48,7 +49,7 @@ describe.skipIf(!testBridge)('a bridge without a provisioning API', () => {
       state: 'available',
       capabilities: { contact_list: false, group_links: true, search: true, resolve: true },
     })
-    expect(platform.flows.map(({ id }) => id).sort()).toEqual(['code', 'cookies', 'phone', 'qr'])
+    expect(platform.flows.map(({ id }) => id).sort()).toEqual(FLOWS)
   })
 
   test('a phone is linked by QR code, which is refreshed', async () => {

@@ -1,7 +1,16 @@
-/** The test bridge's own checks: format, vet and tests. */
-import { expect, test } from 'bun:test'
+/** The test bridge itself: its own checks (format, vet and tests), and each thing that it plays. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
 import { testBridge } from '../../support/bridge-program.ts'
+import { featureCases } from './played/features.ts'
+import { hiddenIdCases } from './played/hidden-ids.ts'
+import { HISTORY, historyCases } from './played/history.ts'
+import { loginCases } from './played/logins.ts'
+import { noticeCases } from './played/notices.ts'
+import { openScene, type Scene, type SceneOf } from './played/scene.ts'
+import { stateCases } from './played/states.ts'
+
+setDefaultTimeout(120_000)
 
 const CHECK = join(import.meta.dir, '..', '..', '..', 'scripts', 'check-test-bridge.sh')
 /** A busy machine first compiles the tests. */
@@ -17,3 +26,32 @@ test.skipIf(!testBridge)(
   },
   DEADLINE_MS,
 )
+
+describe.skipIf(!testBridge)('the test bridge plays', () => {
+  const current = useScene({ 'bridge.phone_numbers_in_profile': 'true' })
+  describe('hidden ids', () => hiddenIdCases(current))
+  describe('logins', () => loginCases(current))
+  describe('notices', () => noticeCases(current))
+  describe('room features', () => featureCases(current))
+  describe('states', () => stateCases(current))
+})
+
+describe.skipIf(!testBridge)('the test bridge with backfill plays', () => {
+  describe('history', () => historyCases(useScene(HISTORY)))
+})
+
+/** Opens a scene for all cases of the block. @param settings of the bridge */
+function useScene(settings: Record<string, string>): SceneOf {
+  let scene: Scene | undefined
+
+  beforeAll(async () => {
+    scene = await openScene(settings)
+  })
+
+  afterAll(async () => scene?.[Symbol.asyncDispose]())
+
+  return () => {
+    if (!scene) throw new Error('the deployment did not start')
+    return scene
+  }
+}

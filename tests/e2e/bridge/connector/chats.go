@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"go.mau.fi/util/ptr"
@@ -32,55 +31,24 @@ var (
 	_ bridgev2.GroupCreatingNetworkAPI       = (*TestnetClient)(nil)
 )
 
-// dmPortalKey is the key of the chat with an account: each login has a room of its own.
-func (c *TestnetClient) dmPortalKey(account string) networkid.PortalKey {
-	return networkid.PortalKey{ID: networkid.PortalID(account), Receiver: c.login.ID}
-}
-
-// groupPortalKey is the key of a group: members share a room, unless configured otherwise.
-func (c *TestnetClient) groupPortalKey(group *phonenet.Group) networkid.PortalKey {
-	key := networkid.PortalKey{ID: networkid.PortalID(group.ID)}
-	if group.PerUser || c.main.Bridge.Config.SplitPortals {
-		key.Receiver = c.login.ID
-	}
-	return key
-}
-
-// portalKeyOf is the key of the chat that a message belongs to.
-func (c *TestnetClient) portalKeyOf(message *phonenet.Message) (networkid.PortalKey, error) {
-	if message.Group == "" {
-		return c.dmPortalKey(message.Chat(c.account())), nil
-	}
-	group, err := c.main.Network.Group(message.Group)
-	if err != nil {
-		return networkid.PortalKey{}, err
-	}
-	return c.groupPortalKey(&group), nil
-}
-
-// isGroup tells a group by the shape of its id.
-func isGroup(portal *bridgev2.Portal) bool {
-	return strings.HasSuffix(string(portal.ID), "@group")
-}
-
-func (c *TestnetClient) sender(account string) bridgev2.EventSender {
-	return bridgev2.EventSender{
-		IsFromMe:    account == c.account(),
-		SenderLogin: loginIDOf(account),
-		Sender:      networkid.UserID(account),
-	}
-}
-
 // GetChatInfo implements bridgev2.NetworkAPI.
 func (c *TestnetClient) GetChatInfo(_ context.Context, portal *bridgev2.Portal) (*bridgev2.ChatInfo, error) {
-	if !isGroup(portal) {
-		return c.dmInfo(string(portal.ID)), nil
+	switch kindOf(portal.ID) {
+	case kindStatus:
+		return c.statusInfo(), nil
+	case kindGroup, kindChannel:
+		group, err := c.main.Network.Group(string(portal.ID))
+		if err != nil {
+			return nil, err
+		}
+		return c.groupInfo(&group), nil
+	default:
+		account, err := c.main.Network.Account(string(portal.ID))
+		if err != nil {
+			return nil, err
+		}
+		return c.dmInfo(account.ID), nil
 	}
-	group, err := c.main.Network.Group(string(portal.ID))
-	if err != nil {
-		return nil, err
-	}
-	return c.groupInfo(&group), nil
 }
 
 func (c *TestnetClient) dmInfo(other string) *bridgev2.ChatInfo {
@@ -88,7 +56,7 @@ func (c *TestnetClient) dmInfo(other string) *bridgev2.ChatInfo {
 		Type: ptr.Ptr(database.RoomTypeDM),
 		Members: &bridgev2.ChatMemberList{
 			IsFull:      true,
-			OtherUserID: networkid.UserID(other),
+			OtherUserID: c.main.userID(other),
 			MemberMap: bridgev2.ChatMemberMap{}.
 				Set(bridgev2.ChatMember{EventSender: c.sender(c.account())}).
 				Set(bridgev2.ChatMember{EventSender: c.sender(other)}),
@@ -100,7 +68,10 @@ func (c *TestnetClient) dmInfo(other string) *bridgev2.ChatInfo {
 func (c *TestnetClient) groupInfo(group *phonenet.Group) *bridgev2.ChatInfo {
 	members := bridgev2.ChatMemberMap{}
 	for _, id := range group.Members {
-		member := bridgev2.ChatMember{EventSender: c.sender(id), PowerLevel: ptr.Ptr(0)}
+		if group.Channel && id != c.account() {
+			continue // subscribers don't see each other
+		}
+		member := bridgev2.ChatMember{EventSender: c.senderIn(group, id), PowerLevel: ptr.Ptr(0)}
 		if id == group.Owner {
 			member.PowerLevel = ptr.Ptr(50)
 		}
@@ -113,10 +84,26 @@ func (c *TestnetClient) groupInfo(group *phonenet.Group) *bridgev2.ChatInfo {
 		Members:     &bridgev2.ChatMemberList{IsFull: true, TotalMemberCount: len(members), MemberMap: members},
 		CanBackfill: true,
 	}
+	if group.Channel {
+		info.Members.IsFull, info.Members.TotalMemberCount = false, len(group.Members)
+		info.Members.PowerLevels = &bridgev2.PowerLevelOverrides{EventsDefault: ptr.Ptr(50)}
+	}
 	if group.Avatar != nil {
 		info.Avatar = wrapAvatar(group.Avatar)
 	}
 	return info
+}
+
+// statusInfo describes the chat of status posts, whose members are nobody's business.
+func (c *TestnetClient) statusInfo() *bridgev2.ChatInfo {
+	return &bridgev2.ChatInfo{
+		Type:  ptr.Ptr(database.RoomTypeDefault),
+		Name:  ptr.Ptr("Testnet Status Broadcast"),
+		Topic: ptr.Ptr("Testnet status updates from your contacts"),
+		Members: &bridgev2.ChatMemberList{
+			MemberMap: bridgev2.ChatMemberMap{}.Set(bridgev2.ChatMember{EventSender: c.sender(c.account())}),
+		},
+	}
 }
 
 func wrapAvatar(data []byte) *bridgev2.Avatar {
@@ -150,10 +137,12 @@ func (tc *TestnetConnector) userInfo(account phonenet.Account) *bridgev2.UserInf
 	return info
 }
 
-// identifierShape matches numbers, UUIDs and usernames.
-var identifierShape = regexp.MustCompile(`^(\+?[0-9 ()-]{5,24}|@?[A-Za-z0-9_.]{3,32}|[0-9a-f-]{36})$`)
+// identifierShape matches numbers, UUIDs, usernames and LIDs.
+var identifierShape = regexp.MustCompile(
+	`^(\+?[0-9 ()-]{5,24}|@?[A-Za-z0-9_.]{3,32}|[0-9a-f-]{36}|lid-[0-9]{12,}|[0-9]{12,}@lid)$`)
 
-// ResolveIdentifier implements bridgev2.IdentifierResolvingNetworkAPI for numbers, UUIDs and names.
+// ResolveIdentifier implements bridgev2.IdentifierResolvingNetworkAPI for numbers, UUIDs, names and
+// LIDs. Whoever has a LID is found by it, however they are looked up.
 func (c *TestnetClient) ResolveIdentifier(ctx context.Context, identifier string, _ bool) (*bridgev2.ResolveIdentifierResponse, error) {
 	if !identifierShape.MatchString(identifier) {
 		return nil, bridgev2.WrapRespErr(errors.New("that is neither a phone number nor a username"), mautrix.MInvalidParam)
@@ -168,7 +157,7 @@ func (c *TestnetClient) ResolveIdentifier(ctx context.Context, identifier string
 }
 
 func (c *TestnetClient) resolved(ctx context.Context, account phonenet.Account) (*bridgev2.ResolveIdentifierResponse, error) {
-	userID := networkid.UserID(account.ID)
+	userID := userIDOf(account)
 	ghost, err := c.main.Bridge.GetGhostByID(ctx, userID)
 	if err != nil {
 		return nil, fmt.Errorf("failed to get ghost: %w", err)
@@ -191,7 +180,11 @@ func (c *TestnetClient) CreateChatWithGhost(_ context.Context, ghost *bridgev2.G
 	if err != nil {
 		return nil, bridgev2.WrapRespErr(err, mautrix.MNotFound)
 	}
-	return c.dm(account.ID), nil
+	response := c.dm(account.ID)
+	if other := userIDOf(account); other != ghost.ID {
+		response.DMRedirectedTo = other
+	}
+	return response, nil
 }
 
 // GetContactList implements bridgev2.ContactListingNetworkAPI.
@@ -254,7 +247,7 @@ func (c *TestnetClient) syncChatsOnce(ctx context.Context) {
 		delete(latest, group.ID)
 	}
 	for account, at := range latest {
-		if c.main.ValidateUserID(networkid.UserID(account)) {
+		if kindOf(networkid.PortalID(account)) == kindDM {
 			c.queueResync(c.dmPortalKey(account), c.dmInfo(account), at)
 		}
 	}
@@ -282,10 +275,10 @@ func (c *TestnetClient) handleGroup(change phonenet.Event) {
 	}
 	members := bridgev2.ChatMemberMap{}
 	for _, id := range change.Joined {
-		members.Set(bridgev2.ChatMember{EventSender: c.sender(id), Membership: event.MembershipJoin})
+		members.Set(bridgev2.ChatMember{EventSender: c.senderIn(change.Group, id), Membership: event.MembershipJoin})
 	}
 	for _, id := range change.Left {
-		members.Set(bridgev2.ChatMember{EventSender: c.sender(id), Membership: event.MembershipLeave})
+		members.Set(bridgev2.ChatMember{EventSender: c.senderIn(change.Group, id), Membership: event.MembershipLeave})
 	}
 	info := c.groupInfo(change.Group)
 	info.Members = nil
@@ -293,7 +286,7 @@ func (c *TestnetClient) handleGroup(change phonenet.Event) {
 		EventMeta: simplevent.EventMeta{
 			Type:      bridgev2.RemoteEventChatInfoChange,
 			PortalKey: c.groupPortalKey(change.Group),
-			Sender:    c.sender(change.By),
+			Sender:    c.senderIn(change.Group, change.By),
 			Timestamp: change.At,
 		},
 		ChatInfoChange: &bridgev2.ChatInfoChange{
@@ -303,18 +296,32 @@ func (c *TestnetClient) handleGroup(change phonenet.Event) {
 	})
 }
 
-// handleAccount updates the ghost of an account that changed, if there is one.
+// handleAccount updates what others see of an account that changed, and what a chat with it can do.
 func (c *TestnetClient) handleAccount(ctx context.Context, id string) {
 	account, err := c.main.Network.Account(id)
 	if err != nil {
 		return // the network was reset meanwhile
 	}
+	if id == c.account() {
+		c.reportTimelock()
+	}
+	c.updateGhost(ctx, account)
+	portal, err := c.main.Bridge.GetExistingPortalByKey(ctx, c.dmPortalKey(id))
+	if err == nil && portal != nil {
+		portal.UpdateCapabilities(ctx, c.login, true)
+	}
+}
+
+// updateGhost updates the ghosts of an account, if there are any.
+func (c *TestnetClient) updateGhost(ctx context.Context, account phonenet.Account) {
 	c.main.profiles.Lock()
 	defer c.main.profiles.Unlock()
-	ghost, err := c.main.Bridge.GetExistingGhostByID(ctx, networkid.UserID(id))
-	if err != nil {
-		c.login.Log.Err(err).Str("account", id).Msg("Failed to get the ghost of a changed account")
-	} else if ghost != nil {
-		ghost.UpdateInfo(ctx, c.main.userInfo(account))
+	for _, id := range allUserIDsOf(account) {
+		ghost, err := c.main.Bridge.GetExistingGhostByID(ctx, id)
+		if err != nil {
+			c.login.Log.Err(err).Str("account", account.ID).Msg("Failed to get the ghost of a changed account")
+		} else if ghost != nil {
+			ghost.UpdateInfo(ctx, c.main.userInfo(account))
+		}
 	}
 }

@@ -26,6 +26,7 @@ type TestnetClient struct {
 var (
 	_ bridgev2.NetworkAPI           = (*TestnetClient)(nil)
 	_ bridgev2.NetworkAPIWithUserID = (*TestnetClient)(nil)
+	_ status.BridgeStateFiller      = (*TestnetClient)(nil)
 )
 
 // Error codes of bridge states.
@@ -126,7 +127,7 @@ func (c *TestnetClient) GetUserID() networkid.UserID {
 
 // IsThisUser implements bridgev2.NetworkAPI.
 func (c *TestnetClient) IsThisUser(_ context.Context, userID networkid.UserID) bool {
-	return userID == c.GetUserID()
+	return userID == c.GetUserID() || userID == c.main.userID(c.account())
 }
 
 // ready returns the session if it can be used now.
@@ -181,4 +182,23 @@ func (c *TestnetClient) handleConnection(ctx context.Context, connection phonene
 		state.Message = connection.Message
 	}
 	c.login.BridgeState.Send(state)
+}
+
+// FillBridgeState implements status.BridgeStateFiller: the account may write to nobody new until then.
+func (c *TestnetClient) FillBridgeState(state status.BridgeState) status.BridgeState {
+	account, err := c.main.Network.Account(c.account())
+	if err == nil && !account.TimelockUntil.IsZero() {
+		if state.Info == nil {
+			state.Info = make(map[string]any)
+		}
+		state.Info["reachout_timelock_until"] = account.TimelockUntil
+	}
+	return state
+}
+
+// reportTimelock repeats the state, with what FillBridgeState adds, if the login is connected.
+func (c *TestnetClient) reportTimelock() {
+	if c.login.BridgeState.GetPrevUnsent().StateEvent == status.StateConnected {
+		c.login.BridgeState.Send(status.BridgeState{StateEvent: status.StateConnected})
+	}
 }

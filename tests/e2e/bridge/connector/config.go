@@ -24,6 +24,10 @@ type Config struct {
 	SyncChatsOnLogin    bool   `yaml:"sync_chats_on_login"`
 	StartDelayMS        int    `yaml:"start_delay_ms"`
 
+	CallStartNotices      bool `yaml:"call_start_notices"`
+	EnableStatusBroadcast bool `yaml:"enable_status_broadcast"`
+	ExtEvPolls            bool `yaml:"extev_polls"`
+
 	displaynameTemplate *template.Template
 }
 
@@ -52,6 +56,9 @@ func upgradeConfig(helper up.Helper) {
 	helper.Copy(up.Str, "displayname_template")
 	helper.Copy(up.Bool, "sync_chats_on_login")
 	helper.Copy(up.Int, "start_delay_ms")
+	helper.Copy(up.Bool, "call_start_notices")
+	helper.Copy(up.Bool, "enable_status_broadcast")
+	helper.Copy(up.Bool, "extev_polls")
 }
 
 // GetConfig implements bridgev2.NetworkConnector.

@@ -9,11 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/commands"
 	"maunium.net/go/mautrix/bridgev2/database"
-	"maunium.net/go/mautrix/bridgev2/networkid"
 
 	"testbridge/phonenet"
 )
@@ -74,9 +72,18 @@ type UserLoginMetadata struct {
 	ChatsSynced bool `json:"chats_synced"`
 }
 
+// MessageMetadata is what the bridge keeps of a message.
+type MessageMetadata struct {
+	// PollOptions are the options of a poll by their ids on Matrix, if those were made there.
+	PollOptions map[string]string `json:"poll_options,omitempty"`
+}
+
 // GetDBMetaTypes implements bridgev2.NetworkConnector.
 func (tc *TestnetConnector) GetDBMetaTypes() database.MetaTypes {
-	return database.MetaTypes{UserLogin: func() any { return &UserLoginMetadata{} }}
+	return database.MetaTypes{
+		UserLogin: func() any { return &UserLoginMetadata{} },
+		Message:   func() any { return &MessageMetadata{} },
+	}
 }
 
 // GetCapabilities implements bridgev2.NetworkConnector.
@@ -104,15 +111,13 @@ func (tc *TestnetConnector) GetCapabilities() *bridgev2.NetworkGeneralCapabiliti
 
 // GetBridgeInfoVersion implements bridgev2.NetworkConnector.
 func (tc *TestnetConnector) GetBridgeInfoVersion() (info, capabilities int) {
-	return 1, 1
+	return 1, 2
 }
 
-var phoneUserID = regexp.MustCompile(`^[1-9][0-9]{4,14}$`)
-
-// ValidateUserID implements bridgev2.IdentifierValidatingNetwork: digits of a number, or a UUID.
-func (tc *TestnetConnector) ValidateUserID(id networkid.UserID) bool {
-	return phoneUserID.MatchString(string(id)) || uuid.Validate(string(id)) == nil
-}
+var (
+	phoneUserID = regexp.MustCompile(`^[1-9][0-9]{4,14}$`)
+	lidUserID   = regexp.MustCompile(`^` + phonenet.LIDPrefix + `[0-9]{12,}$`)
+)
 
 // errNotStarted is the error of several bridges when somebody asks about a login too early. As
 // bridgev2 remembers the user, the bridge has none of that user's logins until it restarts.

@@ -17,8 +17,6 @@ import (
 	"testbridge/phonenet"
 )
 
-var _ bridgev2.BackfillingNetworkAPI = (*TestnetClient)(nil)
-
 // typingTimeout is how long someone is shown as typing unless they stop.
 const typingTimeout = 15 * time.Second
 
@@ -32,24 +30,37 @@ func (c *TestnetClient) handleEvent(evt phonenet.Event) {
 		c.handleGroup(evt)
 	case phonenet.EventAccount:
 		c.handleAccount(ctx, evt.By)
+	case phonenet.EventMoved:
+		c.handleMoved(ctx, evt.By)
 	case phonenet.EventTyping:
 		c.handleTyping(evt)
+	case phonenet.EventCall:
+		c.handleCall(evt)
 	default:
-		key, err := c.portalKeyOf(evt.Message)
-		if err != nil {
-			c.login.Log.Err(err).Str("message_id", evt.Message.ID).Msg("Failed to find the chat of an event")
-			return
-		}
-		if remote := c.remoteEvent(evt, key); remote != nil {
-			c.login.QueueRemoteEvent(remote)
-		}
+		c.handleMessage(evt)
+	}
+}
+
+// handleMessage follows what happens in chats.
+func (c *TestnetClient) handleMessage(evt phonenet.Event) {
+	message := evt.Message
+	if message.Group == phonenet.StatusBroadcast && !c.main.Config.EnableStatusBroadcast {
+		return
+	}
+	key, group, err := c.chatOf(message.Group, message.Chat(c.account()))
+	if err != nil {
+		c.login.Log.Err(err).Str("message_id", message.ID).Msg("Failed to find the chat of an event")
+		return
+	}
+	meta := simplevent.EventMeta{PortalKey: key, Sender: c.senderIn(group, evt.By), Timestamp: evt.At}
+	if remote := c.remoteEvent(evt, meta); remote != nil {
+		c.login.QueueRemoteEvent(remote)
 	}
 }
 
 // remoteEvent wraps an event about a message.
-func (c *TestnetClient) remoteEvent(evt phonenet.Event, key networkid.PortalKey) bridgev2.RemoteEvent {
+func (c *TestnetClient) remoteEvent(evt phonenet.Event, meta simplevent.EventMeta) bridgev2.RemoteEvent {
 	target := networkid.MessageID(evt.Message.ID)
-	meta := simplevent.EventMeta{PortalKey: key, Sender: c.sender(evt.By), Timestamp: evt.At}
 	switch evt.Kind {
 	case phonenet.EventMessage:
 		return c.remoteMessage(meta, evt.Message)
@@ -64,6 +75,8 @@ func (c *TestnetClient) remoteEvent(evt phonenet.Event, key networkid.PortalKey)
 		}
 	case phonenet.EventDelete:
 		return &simplevent.MessageRemove{EventMeta: meta.WithType(bridgev2.RemoteEventMessageRemove), TargetMessage: target}
+	case phonenet.EventVote:
+		return c.remoteVote(meta, evt)
 	case phonenet.EventReaction:
 		meta.Type = bridgev2.RemoteEventReaction
 		if evt.Emoji == "" {
@@ -164,60 +177,14 @@ func (c *TestnetClient) convertPart(
 		if message.Type == phonenet.TypeSticker {
 			part.Type = event.EventSticker
 		}
+	case message.Poll != nil:
+		c.convertPoll(part, message.Poll)
 	case message.Location != nil:
 		part.Content = convertLocation(message.Location)
 	default:
 		part.Content = &event.MessageEventContent{MsgType: event.MsgText, Body: message.Text}
 	}
 	return part, nil
-}
-
-var matrixTypes = map[phonenet.MessageType]event.MessageType{
-	phonenet.TypeImage: event.MsgImage,
-	phonenet.TypeVideo: event.MsgVideo,
-	phonenet.TypeAudio: event.MsgAudio,
-	phonenet.TypeVoice: event.MsgAudio,
-	phonenet.TypeFile:  event.MsgFile,
-	// A sticker has an event type of its own, and no msgtype.
-	phonenet.TypeSticker: "",
-}
-
-func uploadMedia(
-	ctx context.Context, portal *bridgev2.Portal, intent bridgev2.MatrixAPI, message *phonenet.Message,
-) (*event.MessageEventContent, error) {
-	media := message.Media
-	content := mediaContent(message)
-	var err error
-	content.URL, content.File, err = intent.UploadMedia(ctx, portal.MXID, media.Data, media.FileName, media.MimeType)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", bridgev2.ErrMediaReuploadFailed, err)
-	}
-	return content, nil
-}
-
-// mediaContent is a media message's content without the file's URL. A caption becomes the body.
-func mediaContent(message *phonenet.Message) *event.MessageEventContent {
-	media := message.Media
-	content := &event.MessageEventContent{
-		MsgType:  matrixTypes[message.Type],
-		Body:     media.FileName,
-		FileName: media.FileName,
-		Info: &event.FileInfo{
-			MimeType: media.MimeType,
-			Size:     media.Size,
-			Width:    media.Width,
-			Height:   media.Height,
-			Duration: media.DurationMS,
-		},
-	}
-	if message.Text != "" {
-		content.Body = message.Text
-	}
-	if message.Type == phonenet.TypeVoice {
-		content.MSC3245Voice = &event.MSC3245Voice{}
-		content.MSC1767Audio = &event.MSC1767Audio{Duration: media.DurationMS}
-	}
-	return content
 }
 
 func convertLocation(location *phonenet.Location) *event.MessageEventContent {
@@ -246,77 +213,16 @@ func (c *TestnetClient) handleTyping(evt phonenet.Event) {
 	if evt.By == c.account() {
 		return // this account, on its phone
 	}
-	key := c.dmPortalKey(evt.By)
-	if evt.ChatGroup != "" {
-		group, err := c.main.Network.Group(evt.ChatGroup)
-		if err != nil {
-			return
-		}
-		key = c.groupPortalKey(&group)
+	key, group, err := c.chatOf(evt.ChatGroup, evt.By)
+	if err != nil {
+		return // the network was reset meanwhile
 	}
 	timeout := typingTimeout
 	if !ptr.Val(evt.Typing) {
 		timeout = 0
 	}
 	c.login.QueueRemoteEvent(&simplevent.Typing{
-		EventMeta: simplevent.EventMeta{Type: bridgev2.RemoteEventTyping, PortalKey: key, Sender: c.sender(evt.By)},
+		EventMeta: simplevent.EventMeta{Type: bridgev2.RemoteEventTyping, PortalKey: key, Sender: c.senderIn(group, evt.By)},
 		Timeout:   timeout,
 	})
-}
-
-// FetchMessages implements bridgev2.BackfillingNetworkAPI: messages from before the login, or from
-// while the bridge wasn't running.
-func (c *TestnetClient) FetchMessages(
-	ctx context.Context, params bridgev2.FetchMessagesParams,
-) (*bridgev2.FetchMessagesResponse, error) {
-	messages, err := c.main.Network.Messages(ctx, c.account(), phonenet.Filter{Chat: string(params.Portal.ID)})
-	if err != nil {
-		return nil, err
-	}
-	messages = around(messages, params)
-	response := &bridgev2.FetchMessagesResponse{Forward: params.Forward, AggressiveDeduplication: true}
-	if len(messages) > params.Count {
-		messages = messages[len(messages)-params.Count:]
-		response.HasMore = true
-	}
-	intent := params.Portal.Bridge.Bot
-	for _, message := range messages {
-		converted, err := c.convertMessage(ctx, params.Portal, intent, &message)
-		if err != nil {
-			return nil, err
-		}
-		response.Messages = append(response.Messages, &bridgev2.BackfillMessage{
-			ConvertedMessage: converted,
-			Sender:           c.sender(message.From),
-			ID:               networkid.MessageID(message.ID),
-			Timestamp:        message.SentAt,
-			Reactions:        c.backfillReactions(message),
-		})
-	}
-	return response, nil
-}
-
-// around keeps the messages after the anchor, or before it.
-func around(messages []phonenet.Message, params bridgev2.FetchMessagesParams) []phonenet.Message {
-	if params.AnchorMessage == nil {
-		return messages
-	}
-	for i, message := range messages {
-		if message.ID != string(params.AnchorMessage.ID) {
-			continue
-		}
-		if params.Forward {
-			return messages[i+1:]
-		}
-		return messages[:i]
-	}
-	return nil
-}
-
-func (c *TestnetClient) backfillReactions(message phonenet.Message) []*bridgev2.BackfillReaction {
-	var reactions []*bridgev2.BackfillReaction
-	for account, emoji := range message.Reactions {
-		reactions = append(reactions, &bridgev2.BackfillReaction{Sender: c.sender(account), Emoji: emoji})
-	}
-	return reactions
 }

@@ -1,4 +1,4 @@
-// Login flows: a QR code, a pairing code, the number with a code (and a password), and cookies.
+// Login flows, and what they have in common.
 
 package connector
 
@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/database"
@@ -22,6 +21,9 @@ const (
 	LoginFlowIDCode    = "code"
 	LoginFlowIDPhone   = "phone"
 	LoginFlowIDCookies = "cookies"
+	LoginFlowIDEmoji   = "emoji"
+	LoginFlowIDChoose  = "choose"
+	LoginFlowIDNovel   = "novel"
 )
 
 // IDs of login steps.
@@ -32,6 +34,10 @@ const (
 	LoginStepIDCode        = "example.testnet.login.code"
 	LoginStepIDPassword    = "example.testnet.login.password"
 	LoginStepIDCookies     = "example.testnet.login.cookies"
+	LoginStepIDEmoji       = "example.testnet.login.emoji"
+	LoginStepIDPasskey     = "example.testnet.login.passkey"
+	LoginStepIDChoose      = "example.testnet.login.choose"
+	LoginStepIDNovel       = "example.testnet.login.novel"
 	LoginStepIDComplete    = "example.testnet.login.complete"
 )
 
@@ -62,6 +68,11 @@ var (
 		Err:        "The password is not right. Please start again.",
 		StatusCode: http.StatusForbidden,
 	}
+	ErrWrongPasskey = bridgev2.RespError{
+		ErrCode:    "EXAMPLE.TESTNET.WRONG_PASSKEY",
+		Err:        "That passkey is not right. Please start again.",
+		StatusCode: http.StatusForbidden,
+	}
 	ErrWrongCookies = bridgev2.RespError{
 		ErrCode:    "EXAMPLE.TESTNET.WRONG_COOKIES",
 		Err:        "Those cookies are not valid.",
@@ -77,6 +88,7 @@ func respond(err error) error {
 		phonenet.ErrNotFound:      ErrUnknownPhoneNumber,
 		phonenet.ErrWrongPassword: ErrWrongPassword,
 		phonenet.ErrWrongCookies:  ErrWrongCookies,
+		phonenet.ErrWrongPasskey:  ErrWrongPasskey,
 	} {
 		if errors.Is(err, cause) {
 			return response
@@ -103,6 +115,18 @@ func (tc *TestnetConnector) GetLoginFlows() []bridgev2.LoginFlow {
 		ID:          LoginFlowIDCookies,
 		Name:        "Cookies",
 		Description: "Log in with the cookies of testnet.example",
+	}, {
+		ID:          LoginFlowIDEmoji,
+		Name:        "Emoji",
+		Description: "Input your phone number, and pick the emoji that is shown on that phone",
+	}, {
+		ID:          LoginFlowIDChoose,
+		Name:        "Choose",
+		Description: "Choose how to log in",
+	}, {
+		ID:          LoginFlowIDNovel,
+		Name:        "Novel",
+		Description: "Log in by a step of a kind that no client knows yet",
 	}}
 }
 
@@ -118,6 +142,12 @@ func (tc *TestnetConnector) CreateLogin(_ context.Context, user *bridgev2.User, 
 		return &phoneLogin{login: base}, nil
 	case LoginFlowIDCookies:
 		return &cookieLogin{login: base}, nil
+	case LoginFlowIDEmoji:
+		return &emojiLogin{codeLogin{login: base}}, nil
+	case LoginFlowIDChoose:
+		return &chooseLogin{login: base}, nil
+	case LoginFlowIDNovel:
+		return &novelLogin{}, nil
 	default:
 		return nil, bridgev2.ErrInvalidLoginFlowID
 	}
@@ -192,266 +222,3 @@ func startWithPhoneOf(ctx context.Context, process inputProcess, override *bridg
 	}
 	return step, err
 }
-
-// pairing waits until the phone confirms the code that is shown.
-type pairing struct {
-	*phonenet.Pairing
-	network *phonenet.Network
-	shown   int
-}
-
-// wait returns next=true when another code is to be shown, else the account and its session.
-func (p *pairing) wait(ctx context.Context) (next bool, account, token string, err error) {
-	_, index, remaining, valid := p.Current()
-	if valid && index > p.shown {
-		p.shown = index
-		return true, "", "", nil
-	}
-	timer := time.NewTimer(remaining)
-	defer timer.Stop()
-	select {
-	case <-p.Done():
-		account, token, err = p.Result()
-		return false, account, token, err
-	case <-timer.C:
-		if _, p.shown, _, valid = p.Current(); valid {
-			return true, "", "", nil
-		}
-		p.cancel()
-		return false, "", "", ErrLoginTimeout
-	case <-ctx.Done():
-		p.cancel()
-		return false, "", "", ctx.Err()
-	}
-}
-
-func (p *pairing) cancel() {
-	if p != nil {
-		p.network.Cancel(p.Pairing)
-	}
-}
-
-// qrLogin is the login by scanning a QR code.
-type qrLogin struct {
-	login
-	pairing *pairing
-}
-
-var _ bridgev2.LoginProcessDisplayAndWait = (*qrLogin)(nil)
-
-func (l *qrLogin) Start(ctx context.Context) (*bridgev2.LoginStep, error) {
-	started, err := l.main.Network.StartQR(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l.pairing = &pairing{Pairing: started, network: l.main.Network}
-	return l.step(), nil
-}
-
-func (l *qrLogin) step() *bridgev2.LoginStep {
-	code, _, _, _ := l.pairing.Current()
-	return &bridgev2.LoginStep{
-		Type:                 bridgev2.LoginStepTypeDisplayAndWait,
-		StepID:               LoginStepIDQR,
-		Instructions:         "Scan the QR code with the Testnet mobile app to log in",
-		DisplayAndWaitParams: &bridgev2.LoginDisplayAndWaitParams{Type: bridgev2.LoginDisplayTypeQR, Data: code},
-	}
-}
-
-func (l *qrLogin) Wait(ctx context.Context) (*bridgev2.LoginStep, error) {
-	next, account, token, err := l.pairing.wait(ctx)
-	switch {
-	case err != nil:
-		return nil, respond(err)
-	case next:
-		return l.step(), nil
-	default:
-		return l.complete(ctx, account, token)
-	}
-}
-
-func (l *qrLogin) Cancel() {
-	l.pairing.cancel()
-}
-
-// codeLogin is the login by typing a code in on the phone.
-type codeLogin struct {
-	login
-	pairing *pairing
-}
-
-var (
-	_ bridgev2.LoginProcessUserInput      = (*codeLogin)(nil)
-	_ bridgev2.LoginProcessDisplayAndWait = (*codeLogin)(nil)
-	_ bridgev2.LoginProcessWithOverride   = (*codeLogin)(nil)
-)
-
-func (l *codeLogin) Start(context.Context) (*bridgev2.LoginStep, error) {
-	return phoneNumberStep(), nil
-}
-
-func (l *codeLogin) StartWithOverride(ctx context.Context, override *bridgev2.UserLogin) (*bridgev2.LoginStep, error) {
-	return startWithPhoneOf(ctx, l, override)
-}
-
-func (l *codeLogin) SubmitUserInput(ctx context.Context, input map[string]string) (*bridgev2.LoginStep, error) {
-	started, err := l.main.Network.StartPairingCode(ctx, input["phone_number"])
-	if err != nil {
-		return nil, respond(err)
-	}
-	l.pairing = &pairing{Pairing: started, network: l.main.Network}
-	code, _, _, _ := started.Current()
-	return &bridgev2.LoginStep{
-		Type:                 bridgev2.LoginStepTypeDisplayAndWait,
-		StepID:               LoginStepIDPairingCode,
-		Instructions:         "Input the pairing code in the Testnet mobile app to log in",
-		DisplayAndWaitParams: &bridgev2.LoginDisplayAndWaitParams{Type: bridgev2.LoginDisplayTypeCode, Data: code},
-	}, nil
-}
-
-func (l *codeLogin) Wait(ctx context.Context) (*bridgev2.LoginStep, error) {
-	_, account, token, err := l.pairing.wait(ctx)
-	if err != nil {
-		return nil, respond(err)
-	}
-	return l.complete(ctx, account, token)
-}
-
-func (l *codeLogin) Cancel() {
-	l.pairing.cancel()
-}
-
-// maxCodeTries is how often the code may be wrong, in total.
-const maxCodeTries = 3
-
-// phoneLogin is the login with the number, the code sent to the phone, and the password if any.
-type phoneLogin struct {
-	login
-	challenge     *phonenet.Challenge
-	wrongCodes    int
-	needsPassword bool
-}
-
-var (
-	_ bridgev2.LoginProcessUserInput    = (*phoneLogin)(nil)
-	_ bridgev2.LoginProcessWithOverride = (*phoneLogin)(nil)
-)
-
-func (l *phoneLogin) Start(context.Context) (*bridgev2.LoginStep, error) {
-	return phoneNumberStep(), nil
-}
-
-func (l *phoneLogin) StartWithOverride(ctx context.Context, override *bridgev2.UserLogin) (*bridgev2.LoginStep, error) {
-	return startWithPhoneOf(ctx, l, override)
-}
-
-func (l *phoneLogin) SubmitUserInput(ctx context.Context, input map[string]string) (*bridgev2.LoginStep, error) {
-	switch {
-	case l.challenge == nil:
-		return l.submitPhoneNumber(ctx, input["phone_number"])
-	case !l.needsPassword:
-		return l.submitCode(ctx, input["code"])
-	default:
-		account, token, err := l.challenge.EnterPassword(ctx, input["password"])
-		if err != nil {
-			return nil, respond(err)
-		}
-		return l.complete(ctx, account, token)
-	}
-}
-
-func (l *phoneLogin) submitPhoneNumber(ctx context.Context, number string) (*bridgev2.LoginStep, error) {
-	challenge, err := l.main.Network.StartChallenge(ctx, number)
-	if err != nil {
-		return nil, respond(err)
-	}
-	l.challenge = challenge
-	return codeStep("Enter the code that was sent to your phone"), nil
-}
-
-// submitCode repeats the step after a wrong code, as some networks do, and fails after too many.
-func (l *phoneLogin) submitCode(ctx context.Context, code string) (*bridgev2.LoginStep, error) {
-	account, token, needsPassword, err := l.challenge.EnterCode(ctx, code)
-	switch {
-	case errors.Is(err, phonenet.ErrWrongCode):
-		if l.wrongCodes++; l.wrongCodes >= maxCodeTries {
-			return nil, ErrTooManyWrongCodes
-		}
-		return codeStep("That code is not right. Enter the code that was sent to your phone"), nil
-	case err != nil:
-		return nil, respond(err)
-	case needsPassword:
-		l.needsPassword = true
-		return passwordStep(), nil
-	default:
-		return l.complete(ctx, account, token)
-	}
-}
-
-func codeStep(instructions string) *bridgev2.LoginStep {
-	return &bridgev2.LoginStep{
-		Type:         bridgev2.LoginStepTypeUserInput,
-		StepID:       LoginStepIDCode,
-		Instructions: instructions,
-		UserInputParams: &bridgev2.LoginUserInputParams{Fields: []bridgev2.LoginInputDataField{{
-			Type: bridgev2.LoginInputFieldType2FACode,
-			ID:   "code",
-			Name: "Code",
-		}}},
-	}
-}
-
-func passwordStep() *bridgev2.LoginStep {
-	return &bridgev2.LoginStep{
-		Type:         bridgev2.LoginStepTypeUserInput,
-		StepID:       LoginStepIDPassword,
-		Instructions: "Your account is protected by a password",
-		UserInputParams: &bridgev2.LoginUserInputParams{Fields: []bridgev2.LoginInputDataField{{
-			Type: bridgev2.LoginInputFieldTypePassword,
-			ID:   "password",
-			Name: "Password",
-		}}},
-	}
-}
-
-func (l *phoneLogin) Cancel() {}
-
-// cookieLogin is the login with the cookies of the network's web page.
-type cookieLogin struct {
-	login
-}
-
-var _ bridgev2.LoginProcessCookies = (*cookieLogin)(nil)
-
-func (l *cookieLogin) Start(context.Context) (*bridgev2.LoginStep, error) {
-	return &bridgev2.LoginStep{
-		Type:         bridgev2.LoginStepTypeCookies,
-		StepID:       LoginStepIDCookies,
-		Instructions: "Log in at testnet.example and extract the cookies",
-		CookiesParams: &bridgev2.LoginCookiesParams{
-			URL:    "https://testnet.example/login",
-			Fields: []bridgev2.LoginCookieField{cookieField("session"), cookieField("csrf")},
-		},
-	}, nil
-}
-
-func cookieField(name string) bridgev2.LoginCookieField {
-	return bridgev2.LoginCookieField{
-		ID:       name,
-		Required: true,
-		Sources: []bridgev2.LoginCookieFieldSource{{
-			Type: bridgev2.LoginCookieTypeCookie, Name: "testnet_" + name, CookieDomain: "testnet.example",
-		}},
-		Pattern: "^[0-9a-f]+$",
-	}
-}
-
-func (l *cookieLogin) SubmitCookies(ctx context.Context, cookies map[string]string) (*bridgev2.LoginStep, error) {
-	account, token, err := l.main.Network.LoginWithCookies(ctx, phonenet.Cookies{Session: cookies["session"], CSRF: cookies["csrf"]})
-	if err != nil {
-		return nil, respond(err)
-	}
-	return l.complete(ctx, account, token)
-}
-
-func (l *cookieLogin) Cancel() {}

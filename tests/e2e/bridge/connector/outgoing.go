@@ -8,11 +8,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"go.mau.fi/util/variationselector"
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/database"
 	"maunium.net/go/mautrix/bridgev2/networkid"
@@ -29,59 +31,36 @@ var (
 	_ bridgev2.TypingHandlingNetworkAPI      = (*TestnetClient)(nil)
 )
 
-// capabilities of every chat are WhatsApp's: bridgev2 refuses kinds that aren't listed.
-var capabilities = &event.RoomFeatures{
-	ID: "example.testnet.capabilities.2",
-	File: event.FileFeatureMap{
-		event.MsgImage:    files(event.CapLevelFullySupported, "image/jpeg", "image/png", "image/webp"),
-		event.MsgVideo:    files(event.CapLevelFullySupported, "video/mp4", "video/3gpp"),
-		event.MsgAudio:    files(event.CapLevelDropped, "audio/mpeg", "audio/mp4", "audio/aac", "audio/amr", "audio/ogg"),
-		event.CapMsgVoice: files(event.CapLevelDropped, "audio/ogg; codecs=opus"),
-		event.MsgFile:     files(event.CapLevelFullySupported, "*/*"),
-	},
-	MaxTextLength:       20_000,
-	LocationMessage:     event.CapLevelFullySupported,
-	Reply:               event.CapLevelFullySupported,
-	Edit:                event.CapLevelFullySupported,
-	Delete:              event.CapLevelFullySupported,
-	Reaction:            event.CapLevelFullySupported,
-	ReactionCount:       1,
-	ReadReceipts:        true,
-	TypingNotifications: true,
-}
-
-func files(caption event.CapabilitySupportLevel, types ...string) *event.FileFeatures {
-	features := &event.FileFeatures{
-		MimeTypes: make(map[string]event.CapabilitySupportLevel, len(types)),
-		Caption:   caption,
-		MaxSize:   100 << 20,
-	}
-	for _, mimeType := range types {
-		features.MimeTypes[mimeType] = event.CapLevelFullySupported
-	}
-	return features
-}
-
-// GetCapabilities implements bridgev2.NetworkAPI.
-func (c *TestnetClient) GetCapabilities(context.Context, *bridgev2.Portal) *event.RoomFeatures {
-	return capabilities
-}
-
 // HandleMatrixMessage implements bridgev2.NetworkAPI.
 func (c *TestnetClient) HandleMatrixMessage(ctx context.Context, msg *bridgev2.MatrixMessage) (*bridgev2.MatrixMessageResponse, error) {
-	session, err := c.ready()
-	if err != nil {
+	if _, err := c.ready(); err != nil {
 		return nil, err
 	}
 	draft, err := c.convertToDraft(ctx, msg)
 	if err != nil {
 		return nil, err
 	}
+	return c.send(ctx, msg, draft, &MessageMetadata{})
+}
+
+// send gives a message to the network, and tells the bridge how to remember it.
+func (c *TestnetClient) send(
+	ctx context.Context, msg *bridgev2.MatrixMessage, draft phonenet.Draft, meta *MessageMetadata,
+) (*bridgev2.MatrixMessageResponse, error) {
+	session, err := c.ready()
+	if err != nil {
+		return nil, err
+	}
+	if draft.Group == phonenet.StatusBroadcast {
+		return nil, refused(event.MessageStatusUnsupported, "%s", "Sending status messages is disabled")
+	}
 	sent, err := session.Send(ctx, draft)
 	if err != nil {
 		return nil, wrapRefusal(err)
 	}
-	message := &database.Message{ID: networkid.MessageID(sent.ID), SenderID: c.GetUserID(), Timestamp: sent.SentAt}
+	message := &database.Message{
+		ID: networkid.MessageID(sent.ID), SenderID: c.selfIn(msg.Portal), Timestamp: sent.SentAt, Metadata: meta,
+	}
 	if sent.Held {
 		// There is no message status until the network answers: see settle.
 		msg.AddPendingToSave(message, networkid.TransactionID(sent.ID), settle)
@@ -93,12 +72,7 @@ func (c *TestnetClient) HandleMatrixMessage(ctx context.Context, msg *bridgev2.M
 // wrapRefusal gives a refusal of the network its message status. Other errors are retriable.
 func wrapRefusal(err error) error {
 	if errors.Is(err, phonenet.ErrNotMember) {
-		return bridgev2.WrapErrorInStatus(err).
-			WithStatus(event.MessageStatusFail).
-			WithErrorReason(event.MessageStatusNoPermission).
-			WithErrorAsMessage().
-			WithIsCertain(true).
-			WithSendNotice(true)
+		return refused(event.MessageStatusNoPermission, "%w", err)
 	}
 	var refusal *phonenet.Refusal
 	if !errors.As(err, &refusal) {
@@ -124,23 +98,25 @@ func messageID(evt *event.Event) string {
 	return "B" + hex.EncodeToString(hash[:12])
 }
 
-func (c *TestnetClient) convertToDraft(ctx context.Context, msg *bridgev2.MatrixMessage) (phonenet.Draft, error) {
-	content := msg.Content
+// draftFor is a draft of a Matrix event, yet without content.
+func (c *TestnetClient) draftFor(msg *bridgev2.MatrixMessage) phonenet.Draft {
 	draft := phonenet.Draft{ID: messageID(msg.Event), SentAt: time.UnixMilli(msg.Event.Timestamp).UTC()}
-	if isGroup(msg.Portal) {
-		draft.Group = string(msg.Portal.ID)
-	} else {
+	if draft.Group = groupIDOf(msg.Portal); draft.Group == "" {
 		draft.To = string(msg.Portal.ID)
 	}
 	if msg.ReplyTo != nil {
 		draft.ReplyTo = string(msg.ReplyTo.ID)
 	}
+	return draft
+}
+
+func (c *TestnetClient) convertToDraft(ctx context.Context, msg *bridgev2.MatrixMessage) (phonenet.Draft, error) {
+	content, features := msg.Content, c.GetCapabilities(ctx, msg.Portal)
+	draft := c.draftFor(msg)
 	switch content.MsgType {
 	case event.MsgText, event.MsgNotice:
-		if length := utf8.RuneCountInString(content.Body); length > capabilities.MaxTextLength {
-			return draft, wrapRefusal(&phonenet.Refusal{
-				Message: fmt.Sprintf("a text has at most %d characters, not %d", capabilities.MaxTextLength, length), Permanent: true,
-			})
+		if err := checkLength("text", content.Body, features.MaxTextLength); err != nil {
+			return draft, err
 		}
 		draft.Type, draft.Text = phonenet.TypeText, content.Body
 	case event.MsgEmote:
@@ -153,11 +129,26 @@ func (c *TestnetClient) convertToDraft(ctx context.Context, msg *bridgev2.Matrix
 		location.Name = content.Body
 		draft.Type, draft.Location = phonenet.TypeLocation, location
 	case event.MsgImage, event.MsgVideo, event.MsgAudio, event.MsgFile, event.CapMsgSticker:
+		if file := features.File[content.GetCapMsgType()]; file != nil {
+			if err := checkLength("caption", content.GetCaption(), file.MaxCaptionLength); err != nil {
+				return draft, err
+			}
+		}
 		return draft, c.convertMedia(ctx, content, &draft)
 	default:
 		return draft, fmt.Errorf("%w %s", bridgev2.ErrUnsupportedMessageType, content.MsgType)
 	}
 	return draft, nil
+}
+
+// checkLength refuses words that are longer than the limit, in characters; 0 is none.
+func checkLength(what, words string, limit int) error {
+	if length := utf8.RuneCountInString(words); limit > 0 && length > limit {
+		return wrapRefusal(&phonenet.Refusal{
+			Message: fmt.Sprintf("a %s has at most %d characters, not %d", what, limit, length), Permanent: true,
+		})
+	}
+	return nil
 }
 
 func (c *TestnetClient) convertMedia(ctx context.Context, content *event.MessageEventContent, draft *phonenet.Draft) error {
@@ -217,13 +208,26 @@ func (c *TestnetClient) HandleMatrixEdit(_ context.Context, msg *bridgev2.Matrix
 	if msg.Content.MsgType.IsMedia() {
 		text = msg.Content.GetCaption()
 	}
-	return c.main.Network.Edit(c.account(), string(msg.EditTarget.ID), text, session.Token)
+	if err := c.main.Network.Edit(c.account(), string(msg.EditTarget.ID), text, session.Token); err != nil {
+		return err
+	}
+	msg.EditTarget.EditCount++ // bridgev2 counts only the edits that come from the network
+	return nil
 }
 
 // PreHandleMatrixReaction implements bridgev2.ReactionHandlingNetworkAPI.
-func (c *TestnetClient) PreHandleMatrixReaction(_ context.Context, msg *bridgev2.MatrixReaction) (bridgev2.MatrixReactionPreResponse, error) {
+func (c *TestnetClient) PreHandleMatrixReaction(
+	ctx context.Context, msg *bridgev2.MatrixReaction,
+) (response bridgev2.MatrixReactionPreResponse, err error) {
+	features, emoji := c.GetCapabilities(ctx, msg.Portal), msg.Content.RelatesTo.Key
+	switch allowed := features.AllowedReactions; {
+	case !features.Reaction.Partial():
+		return response, refused(event.MessageStatusUnsupported, "%s", "Reactions aren't supported in this chat")
+	case allowed != nil && !slices.Contains(allowed, variationselector.Remove(emoji)):
+		return response, refused(event.MessageStatusUnsupported, "The reaction %s isn't allowed in this chat", emoji)
+	}
 	return bridgev2.MatrixReactionPreResponse{
-		SenderID: c.GetUserID(), Emoji: msg.Content.RelatesTo.Key, MaxReactions: 1,
+		SenderID: c.selfIn(msg.Portal), Emoji: emoji, MaxReactions: 1,
 	}, nil
 }
 
@@ -246,7 +250,12 @@ func (c *TestnetClient) react(target networkid.MessageID, emoji string) error {
 }
 
 // HandleMatrixMessageRemove implements bridgev2.RedactionHandlingNetworkAPI.
-func (c *TestnetClient) HandleMatrixMessageRemove(_ context.Context, msg *bridgev2.MatrixMessageRemove) error {
+func (c *TestnetClient) HandleMatrixMessageRemove(ctx context.Context, msg *bridgev2.MatrixMessageRemove) error {
+	if features := c.GetCapabilities(ctx, msg.Portal); !features.Delete.Partial() {
+		return refused(event.MessageStatusUnsupported, "%s", "Messages can't be deleted in this chat")
+	} else if tooOld(features.DeleteMaxAge, msg.TargetMessage.Timestamp) {
+		return refused(event.MessageStatusTooOld, "%s", "The message is too old to be deleted")
+	}
 	session, err := c.ready()
 	if err != nil {
 		return err
@@ -256,7 +265,7 @@ func (c *TestnetClient) HandleMatrixMessageRemove(_ context.Context, msg *bridge
 
 // HandleMatrixReadReceipt implements bridgev2.ReadReceiptHandlingNetworkAPI.
 func (c *TestnetClient) HandleMatrixReadReceipt(_ context.Context, msg *bridgev2.MatrixReadReceipt) error {
-	if msg.ExactMessage == nil || msg.ExactMessage.SenderID == c.GetUserID() {
+	if msg.ExactMessage == nil || msg.ExactMessage.SenderID == c.selfIn(msg.Portal) {
 		return nil
 	}
 	session, err := c.ready()

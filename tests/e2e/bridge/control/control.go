@@ -46,6 +46,9 @@ func Handler(network *phonenet.Network) http.Handler {
 		"GET /pairings":            c.listPairings,
 		"POST /accounts/{id}/pair": c.confirmPairing,
 
+		"POST /accounts/{id}/passkey":    c.usePasskey,
+		"POST /accounts/{id}/move-chats": c.moveChats,
+
 		"PUT /accounts/{id}/connection": c.setConnection,
 		"PUT /accounts/{id}/outcomes":   c.setOutcomes,
 		"GET /accounts/{id}/held":       c.listHeld,
@@ -60,6 +63,8 @@ func Handler(network *phonenet.Network) http.Handler {
 		"POST /accounts/{id}/react":    c.react,
 		"POST /accounts/{id}/receipt":  c.receipt,
 		"POST /accounts/{id}/typing":   c.typing,
+		"POST /accounts/{id}/vote":     c.vote,
+		"POST /accounts/{id}/call":     c.startCall,
 	} {
 		mux.Handle(pattern, call)
 	}

@@ -104,6 +104,18 @@ func (c *calls) confirmPairing(r *http.Request) (any, error) {
 	return nil, c.network.Confirm(r.PathValue("id"), request.Code, request.Deny)
 }
 
+func (c *calls) usePasskey(r *http.Request) (any, error) {
+	request, err := read(r, phonenet.PasskeyRequest{})
+	if err != nil {
+		return nil, err
+	}
+	return c.network.UsePasskey(r.PathValue("id"), request)
+}
+
+func (c *calls) moveChats(r *http.Request) (any, error) {
+	return c.network.MoveChats(r.PathValue("id"))
+}
+
 func (c *calls) setConnection(r *http.Request) (any, error) {
 	connection, err := read(r, phonenet.Connection{})
 	if err != nil {

@@ -98,3 +98,22 @@ func (c *calls) typing(r *http.Request) (any, error) {
 	}
 	return nil, c.network.Typing(r.PathValue("id"), request.Chat, request.Typing, "")
 }
+
+func (c *calls) vote(r *http.Request) (any, error) {
+	request, err := read(r, struct {
+		Message string   `json:"message"`
+		Options []string `json:"options"`
+	}{})
+	if err != nil {
+		return nil, err
+	}
+	return nil, c.network.Vote(r.PathValue("id"), request.Message, request.Options, "")
+}
+
+func (c *calls) startCall(r *http.Request) (any, error) {
+	request, err := read(r, phonenet.Call{})
+	if err != nil {
+		return nil, err
+	}
+	return c.network.StartCall(r.PathValue("id"), request)
+}

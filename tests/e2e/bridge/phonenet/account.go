@@ -4,10 +4,12 @@ package phonenet
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -15,11 +17,15 @@ import (
 // Account is someone on the network, with a phone in hand.
 type Account struct {
 	// ID is the digits of the number, or a UUID for an opaque account or one without a number.
-	ID       string `json:"id"`
-	Phone    string `json:"phone,omitempty"` // E.164, with the plus sign
-	Username string `json:"username,omitempty"`
-	Name     string `json:"name"`
-	Avatar   []byte `json:"avatar,omitempty"`
+	ID    string `json:"id"`
+	Phone string `json:"phone,omitempty"` // E.164, with the plus sign
+	// LID is a second, hidden id, of digits that aren't the number's; "" for none.
+	LID string `json:"lid,omitempty"`
+	// ChatsByNumber says that direct chats with the account still go by its number, not its LID.
+	ChatsByNumber bool   `json:"chats_by_number,omitempty"`
+	Username      string `json:"username,omitempty"`
+	Name          string `json:"name"`
+	Avatar        []byte `json:"avatar,omitempty"`
 	// LoginCode is the code sent to the phone when someone logs in with its number.
 	LoginCode string `json:"login_code"`
 	// Password is asked for after the code, unless it is empty.
@@ -30,6 +36,12 @@ type Account struct {
 	Contacts []string `json:"contacts,omitempty"`
 	// AutoReceipts are the receipts that the phone sends by itself.
 	AutoReceipts ReceiptKind `json:"auto_receipts,omitempty"`
+	// Passkey is asked for at the end of a login by QR or pairing code, unless it is nil.
+	Passkey *Passkey `json:"passkey,omitempty"`
+	// Features are what direct chats with the account can do; nil: what chats usually can.
+	Features json.RawMessage `json:"features,omitempty"`
+	// TimelockUntil is until when the linked device may write to nobody new.
+	TimelockUntil time.Time `json:"timelock_until,omitzero"`
 
 	outcomes []Outcome
 	events   []Event
@@ -43,15 +55,20 @@ type Cookies struct {
 
 // NewAccount describes an account to make. Phone or Username is required; the rest is made up.
 type NewAccount struct {
-	Phone        string      `json:"phone"`
-	Username     string      `json:"username"`
-	Name         string      `json:"name"`
-	Avatar       []byte      `json:"avatar"`
-	Opaque       bool        `json:"opaque"`
-	LoginCode    string      `json:"login_code"`
-	Password     string      `json:"password"`
-	Contacts     []string    `json:"contacts"`
-	AutoReceipts ReceiptKind `json:"auto_receipts"`
+	Phone    string `json:"phone"`
+	Username string `json:"username"`
+	Name     string `json:"name"`
+	Avatar   []byte `json:"avatar"`
+	Opaque   bool   `json:"opaque"`
+	// LID gives the account a hidden id, by which others chat with it unless ChatsByNumber.
+	LID           bool            `json:"lid"`
+	ChatsByNumber bool            `json:"chats_by_number"`
+	Passkey       bool            `json:"passkey"`
+	Features      json.RawMessage `json:"features"`
+	LoginCode     string          `json:"login_code"`
+	Password      string          `json:"password"`
+	Contacts      []string        `json:"contacts"`
+	AutoReceipts  ReceiptKind     `json:"auto_receipts"`
 }
 
 // CreateAccount makes an account.
@@ -66,6 +83,9 @@ func (n *Network) CreateAccount(request NewAccount) (Account, error) {
 		Password:     request.Password,
 		Cookies:      Cookies{Session: randomHex(16), CSRF: randomHex(8)},
 		AutoReceipts: request.AutoReceipts,
+
+		ChatsByNumber: request.ChatsByNumber,
+		Features:      request.Features,
 	}
 	digits := digitsOf(request.Phone)
 	switch {
@@ -79,6 +99,12 @@ func (n *Network) CreateAccount(request NewAccount) (Account, error) {
 		return Account{}, fmt.Errorf("%w: the username %s", ErrConflict, account.Username)
 	case !request.AutoReceipts.valid():
 		return Account{}, fmt.Errorf("%w: auto_receipts is one of %q, %q", ErrInvalid, ReceiptDelivered, ReceiptRead)
+	}
+	if request.LID {
+		account.LID = "1" + randomDigits(14)
+	}
+	if request.Passkey {
+		account.Passkey = newPasskey()
 	}
 	if digits != "" {
 		account.Phone = "+" + digits
@@ -104,6 +130,10 @@ type AccountChange struct {
 	Password     *string      `json:"password"`
 	Contacts     []string     `json:"contacts"`
 	AutoReceipts *ReceiptKind `json:"auto_receipts"`
+
+	ChatsByNumber *bool           `json:"chats_by_number"`
+	Features      json.RawMessage `json:"features"`
+	TimelockUntil *time.Time      `json:"timelock_until"`
 }
 
 // ChangeAccount changes an account.
@@ -128,6 +158,11 @@ func (n *Network) ChangeAccount(identifier string, change AccountChange) (Accoun
 	setIfGiven(&account.LoginCode, change.LoginCode)
 	setIfGiven(&account.Password, change.Password)
 	setIfGiven(&account.AutoReceipts, change.AutoReceipts)
+	setIfGiven(&account.ChatsByNumber, change.ChatsByNumber)
+	setIfGiven(&account.TimelockUntil, change.TimelockUntil)
+	if change.Features != nil {
+		account.Features = change.Features
+	}
 	if change.Avatar != nil {
 		account.Avatar = change.Avatar
 	}
@@ -157,7 +192,8 @@ func (n *Network) Accounts() []Account {
 	return accounts
 }
 
-// Account finds an account by its id, its number in any notation, or its username, with @ or not.
+// Account finds an account by its id, its number in any notation, its LID (lid-… or …@lid), or its
+// username, with @ or not.
 func (n *Network) Account(identifier string) (Account, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -179,9 +215,10 @@ func (n *Network) find(identifier string) *Account {
 	if account, ok := n.accounts[identifier]; ok {
 		return account
 	}
-	digits, username := digitsOf(identifier), strings.TrimPrefix(identifier, "@")
+	digits, username, lid := digitsOf(identifier), strings.TrimPrefix(identifier, "@"), lidOf(identifier)
 	for _, account := range n.accounts {
-		if digits != "" && account.Phone == "+"+digits || username != "" && account.Username == username {
+		if digits != "" && account.Phone == "+"+digits || username != "" && account.Username == username ||
+			lid != "" && account.LID == lid {
 			return account
 		}
 	}

@@ -20,7 +20,10 @@ const (
 	EventReceipt    EventKind = "receipt"
 	EventTyping     EventKind = "typing"
 	EventGroup      EventKind = "group"
-	EventAccount    EventKind = "account"    // someone changed what others see of them
+	EventAccount    EventKind = "account" // someone changed what others see of them
+	EventMoved      EventKind = "moved"   // the direct chats with someone now go by their LID
+	EventVote       EventKind = "vote"
+	EventCall       EventKind = "call"       // someone calls, and nobody answers
 	EventAnswer     EventKind = "answer"     // to a message that was held; only for the session that sent it
 	EventConnection EventKind = "connection" // only for sessions
 )
@@ -35,6 +38,8 @@ type Event struct {
 	By        string      `json:"by"`
 	Message   *Message    `json:"message,omitempty"` // as it is afterwards
 	Emoji     string      `json:"emoji,omitempty"`
+	Votes     []string    `json:"votes,omitempty"` // the options that are chosen afterwards
+	Call      *Call       `json:"call,omitempty"`
 	Receipt   ReceiptKind `json:"receipt,omitempty"`
 	Typing    *bool       `json:"typing,omitempty"`
 	ChatGroup string      `json:"group_id,omitempty"` // of a typing notice

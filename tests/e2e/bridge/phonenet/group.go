@@ -3,6 +3,7 @@
 package phonenet
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +13,14 @@ import (
 
 // InviteLinkPrefix begins every invite link.
 const InviteLinkPrefix = "https://join.testnet.example/"
+
+// The end of a chat's id says what it is.
+const (
+	GroupSuffix   = "@group"
+	ChannelSuffix = "@newsletter"
+	// StatusBroadcast is the chat of status posts, for all who have the author in their contacts.
+	StatusBroadcast = "status@broadcast"
+)
 
 // ErrInviteLinkInvalid says that an invite link leads nowhere.
 var ErrInviteLinkInvalid = errors.New("that group invite link is not valid")
@@ -28,9 +37,15 @@ type Group struct {
 	Owner   string   `json:"owner"`
 	Members []string `json:"members"`
 	// PerUser gives each member a copy of the chat, as in the small groups of some networks.
-	PerUser    bool     `json:"per_user,omitempty"`
-	InviteLink string   `json:"invite_link"`
-	Revoked    []string `json:"revoked_links,omitempty"`
+	PerUser bool `json:"per_user,omitempty"`
+	// Channel lets only the owner write; members read.
+	Channel bool `json:"channel,omitempty"`
+	// ByNumber addresses members by their numbers, even those who have a LID.
+	ByNumber bool `json:"by_number,omitempty"`
+	// Features are what the chat can do; nil: what chats usually can.
+	Features   json.RawMessage `json:"features,omitempty"`
+	InviteLink string          `json:"invite_link"`
+	Revoked    []string        `json:"revoked_links,omitempty"`
 }
 
 // NewGroup describes a group to make.
@@ -41,6 +56,10 @@ type NewGroup struct {
 	Owner   string   `json:"owner"`
 	Members []string `json:"members"`
 	PerUser bool     `json:"per_user"`
+
+	Channel  bool            `json:"channel"`
+	ByNumber bool            `json:"by_number"`
+	Features json.RawMessage `json:"features"`
 }
 
 // CreateGroup makes a group of owner and members. `through` is the owner's device, if any.
@@ -52,7 +71,7 @@ func (n *Network) CreateGroup(request NewGroup, through string) (Group, error) {
 		return Group{}, err
 	}
 	group := &Group{
-		ID:         randomDigits(18) + "@group",
+		ID:         randomDigits(18) + GroupSuffix,
 		Name:       request.Name,
 		Topic:      request.Topic,
 		Avatar:     request.Avatar,
@@ -60,6 +79,12 @@ func (n *Network) CreateGroup(request NewGroup, through string) (Group, error) {
 		Members:    members,
 		PerUser:    request.PerUser,
 		InviteLink: newInviteLink(),
+		Channel:    request.Channel,
+		ByNumber:   request.ByNumber,
+		Features:   request.Features,
+	}
+	if group.Channel {
+		group.ID = randomDigits(18) + ChannelSuffix
 	}
 	n.groups[group.ID] = group
 	return n.changedGroup(group, Event{By: group.Owner, Joined: members}, through)
@@ -78,6 +103,8 @@ type GroupChange struct {
 	Remove []string `json:"remove"`
 	// ResetInviteLink revokes the invite link and makes a new one.
 	ResetInviteLink bool `json:"reset_invite_link"`
+
+	Features json.RawMessage `json:"features"`
 }
 
 // ChangeGroup changes a group, in the name of its owner.
@@ -100,6 +127,9 @@ func (n *Network) ChangeGroup(id string, change GroupChange) (Group, error) {
 	setIfGiven(&group.Topic, change.Topic)
 	if change.Avatar != nil {
 		group.Avatar = change.Avatar
+	}
+	if change.Features != nil {
+		group.Features = change.Features
 	}
 	if change.ResetInviteLink {
 		group.Revoked = append(group.Revoked, group.InviteLink)
@@ -155,6 +185,32 @@ func (n *Network) group(id string) (*Group, error) {
 		return group, nil
 	}
 	return nil, fmt.Errorf("%w: group %q", ErrNotFound, id)
+}
+
+// mayWrite says why an account can't write in a group, channel or [StatusBroadcast].
+func (n *Network) mayWrite(sender, id string) error {
+	if id == StatusBroadcast {
+		return nil
+	}
+	group, err := n.group(id)
+	switch {
+	case err != nil:
+		return err
+	case group.Channel && sender != group.Owner, !slices.Contains(group.Members, sender):
+		return ErrNotMember
+	}
+	return nil
+}
+
+// audienceOf returns who sees the status posts of an account: itself and who knows it.
+func (n *Network) audienceOf(author string) []string {
+	audience := []string{author}
+	for _, id := range slices.Sorted(maps.Keys(n.accounts)) {
+		if id != author && slices.Contains(n.accounts[id].Contacts, author) {
+			audience = append(audience, id)
+		}
+	}
+	return audience
 }
 
 // GroupByLink returns the group that an invite link leads to.

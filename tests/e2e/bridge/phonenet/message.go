@@ -24,6 +24,7 @@ const (
 	TypeFile     MessageType = "file"
 	TypeSticker  MessageType = "sticker"
 	TypeLocation MessageType = "location"
+	TypePoll     MessageType = "poll"
 )
 
 // ReceiptKind says how far a message got.
@@ -57,7 +58,7 @@ type Location struct {
 	Name      string  `json:"name,omitempty"`
 }
 
-// Draft is a message to be sent: to an account or to a group.
+// Draft is a message to be sent: to an account, or to a group, a channel or [StatusBroadcast].
 type Draft struct {
 	ID       string      `json:"id"` // chosen by the network unless given; the same id is accepted once
 	To       string      `json:"to"`
@@ -66,6 +67,7 @@ type Draft struct {
 	Text     string      `json:"text"` // the caption, if there is a file
 	Media    *Media      `json:"media"`
 	Location *Location   `json:"location"`
+	Poll     *Poll       `json:"poll"`
 	ReplyTo  string      `json:"reply_to"`
 	SentAt   time.Time   `json:"timestamp"`
 }
@@ -80,6 +82,8 @@ type Message struct {
 	Text      string               `json:"text,omitempty"`
 	Media     *Media               `json:"media,omitempty"`
 	Location  *Location            `json:"location,omitempty"`
+	Poll      *Poll                `json:"poll,omitempty"`
+	Votes     map[string][]string  `json:"votes,omitempty"` // the options, by voter
 	ReplyTo   string               `json:"reply_to,omitempty"`
 	SentAt    time.Time            `json:"timestamp"`
 	Through   string               `json:"through"` // "phone" or "bridge"
@@ -113,6 +117,7 @@ func (m *Message) Chat(viewer string) string {
 func (m *Message) copy() *Message {
 	copied := *m
 	copied.Reactions = maps.Clone(m.Reactions)
+	copied.Votes = maps.Clone(m.Votes)
 	copied.Delivered = maps.Clone(m.Delivered)
 	copied.Read = maps.Clone(m.Read)
 	return &copied
@@ -156,6 +161,7 @@ func (n *Network) compose(sender *Account, draft Draft) (*Message, error) {
 		Type:     cmp.Or(draft.Type, TypeText),
 		Text:     draft.Text,
 		Location: draft.Location,
+		Poll:     draft.Poll,
 		ReplyTo:  draft.ReplyTo,
 		SentAt:   draft.SentAt,
 	}
@@ -166,14 +172,10 @@ func (n *Network) compose(sender *Account, draft Draft) (*Message, error) {
 		return nil, fmt.Errorf("%w: a message goes either to an account or to a group", ErrInvalid)
 	}
 	if draft.Group != "" {
-		group, err := n.group(draft.Group)
-		if err != nil {
+		if err := n.mayWrite(sender.ID, draft.Group); err != nil {
 			return nil, err
 		}
-		if !slices.Contains(group.Members, sender.ID) {
-			return nil, ErrNotMember
-		}
-		message.Group = group.ID
+		message.Group = draft.Group
 	} else {
 		recipient, err := n.account(draft.To)
 		if err != nil {
@@ -194,6 +196,8 @@ func (m *Message) setContent(draft Draft) error {
 		if m.Location == nil {
 			return fmt.Errorf("%w: a location message needs a location", ErrInvalid)
 		}
+	case TypePoll:
+		return m.Poll.validate()
 	case TypeImage, TypeVideo, TypeAudio, TypeVoice, TypeFile, TypeSticker:
 		if draft.Media == nil || len(draft.Media.Data) == 0 {
 			return fmt.Errorf("%w: a message of type %s needs media with data", ErrInvalid, m.Type)
@@ -226,6 +230,9 @@ func (n *Network) accept(message *Message, through string) error {
 
 // membersOf returns the members of a message's chat.
 func (n *Network) membersOf(message *Message) []string {
+	if message.Group == StatusBroadcast {
+		return n.audienceOf(message.From)
+	}
 	if message.Group != "" {
 		return n.groups[message.Group].Members
 	}
@@ -247,125 +254,6 @@ func (n *Network) visible(account *Account, id string) (*Message, error) {
 		return nil, fmt.Errorf("%w: message %q", ErrNotFound, id)
 	}
 	return message, nil
-}
-
-// change changes a message that the account can see, records it, and tells all but the session.
-func (n *Network) change(by, id, through string, apply func(*Account, *Message) (Event, error)) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	account, err := n.account(by)
-	if err != nil {
-		return err
-	}
-	message, err := n.visible(account, id)
-	if err != nil {
-		return err
-	}
-	event, err := apply(account, message)
-	if err != nil {
-		return err
-	}
-	event.By = account.ID
-	n.publishMessage(event, message, through)
-	return n.journal.write(recordMessage, message.ID, message)
-}
-
-// Edit replaces the text, or caption, of one's own message.
-func (n *Network) Edit(by, id, text, through string) error {
-	return n.change(by, id, through, func(account *Account, message *Message) (Event, error) {
-		if message.From != account.ID || message.Deleted {
-			return Event{}, fmt.Errorf("%w: only one's own messages can be edited", ErrInvalid)
-		}
-		message.Text, message.Edited = text, true
-		return Event{Kind: EventEdit}, nil
-	})
-}
-
-// Delete deletes one's own message for everyone.
-func (n *Network) Delete(by, id, through string) error {
-	return n.change(by, id, through, func(account *Account, message *Message) (Event, error) {
-		if message.From != account.ID || message.Deleted {
-			return Event{}, fmt.Errorf("%w: only one's own messages can be deleted", ErrInvalid)
-		}
-		message.Deleted, message.Text, message.Media, message.Location = true, "", nil, nil
-		return Event{Kind: EventDelete}, nil
-	})
-}
-
-// React puts an emoji on a message instead of the one before; an empty emoji takes it away.
-func (n *Network) React(by, id, emoji, through string) error {
-	return n.change(by, id, through, func(account *Account, message *Message) (Event, error) {
-		if emoji == "" {
-			delete(message.Reactions, account.ID)
-		} else {
-			if message.Reactions == nil {
-				message.Reactions = make(map[string]string)
-			}
-			message.Reactions[account.ID] = emoji
-		}
-		return Event{Kind: EventReaction, Emoji: emoji}, nil
-	})
-}
-
-// Receipt tells the sender of a message that it was delivered to, or read by, the account.
-func (n *Network) Receipt(by, id string, kind ReceiptKind, through string) error {
-	if kind == "" || !kind.valid() {
-		return fmt.Errorf("%w: a receipt is %q or %q", ErrInvalid, ReceiptDelivered, ReceiptRead)
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	account, err := n.account(by)
-	if err != nil {
-		return err
-	}
-	message, err := n.visible(account, id)
-	if err != nil {
-		return err
-	}
-	n.receipts(message, account, kind, through)
-	return n.journal.write(recordMessage, message.ID, message)
-}
-
-// receipts notes and publishes the receipts up to the kind that are new. Reading includes delivery.
-func (n *Network) receipts(message *Message, by *Account, upTo ReceiptKind, through string) {
-	note := func(kind ReceiptKind, times *map[string]time.Time) {
-		if _, known := (*times)[by.ID]; known {
-			return
-		}
-		if *times == nil {
-			*times = make(map[string]time.Time)
-		}
-		(*times)[by.ID] = now()
-		n.publishMessage(Event{Kind: EventReceipt, By: by.ID, Receipt: kind}, message, through)
-	}
-	if upTo != "" {
-		note(ReceiptDelivered, &message.Delivered)
-	}
-	if upTo == ReceiptRead {
-		note(ReceiptRead, &message.Read)
-	}
-}
-
-// Typing shows, or stops showing, that an account writes in a chat (an account or a group).
-func (n *Network) Typing(by, chat string, typing bool, through string) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	account, err := n.account(by)
-	if err != nil {
-		return err
-	}
-	event := Event{Kind: EventTyping, By: account.ID, Typing: &typing}
-	if group, err := n.group(chat); err == nil {
-		event.ChatGroup = group.ID
-		n.publish(event, group.Members, through)
-		return nil
-	}
-	other, err := n.account(chat)
-	if err != nil {
-		return err
-	}
-	n.publish(event, []string{account.ID, other.ID}, through)
-	return nil
 }
 
 // Filter selects messages of a phone.

@@ -41,6 +41,10 @@ type Settings struct {
 	DownAfterMS int `json:"down_after_ms"`
 	// QRCount is how many QR codes a pairing shows, one after the other, before it times out.
 	QRCount int `json:"qr_count"`
+	// ConnectDelayMS is how long a device takes to connect after it was attached, in milliseconds.
+	ConnectDelayMS int `json:"connect_delay_ms"`
+	// SlowHistory says that older messages take long to fetch, so that only people ask for them.
+	SlowHistory bool `json:"slow_history"`
 	// QRIntervalMS is a QR code's lifetime; a pairing code lives as long as all QR codes together.
 	QRIntervalMS int `json:"qr_interval_ms"`
 }
@@ -109,8 +113,8 @@ func (n *Network) Settings() Settings {
 
 // SetSettings replaces the settings. Devices lose their connection while the network is down.
 func (n *Network) SetSettings(settings Settings) error {
-	if settings.QRCount < 1 || settings.QRIntervalMS < 1 || settings.DownAfterMS < 0 {
-		return fmt.Errorf("%w: qr_count and qr_interval_ms must be positive, down_after_ms not negative", ErrInvalid)
+	if settings.QRCount < 1 || settings.QRIntervalMS < 1 || min(settings.DownAfterMS, settings.ConnectDelayMS) < 0 {
+		return fmt.Errorf("%w: qr_count and qr_interval_ms must be positive, delays not negative", ErrInvalid)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -56,6 +57,18 @@ func (n *Network) StartQR(ctx context.Context) (*Pairing, error) {
 
 // StartPairingCode begins a pairing by a code that is typed on the phone with the number.
 func (n *Network) StartPairingCode(ctx context.Context, number string) (*Pairing, error) {
+	return n.startPairingOn(ctx, number, func() string { return strings.ToUpper(randomHex(2) + "-" + randomHex(2)) })
+}
+
+// emojis are what a pairing by emoji shows one of; the phone lets its owner pick it.
+var emojis = []string{"🐟", "🍒", "🚲", "🎈"}
+
+// StartEmoji begins a pairing by an emoji that is picked on the phone with the number.
+func (n *Network) StartEmoji(ctx context.Context, number string) (*Pairing, error) {
+	return n.startPairingOn(ctx, number, func() string { return emojis[rand.IntN(len(emojis))] })
+}
+
+func (n *Network) startPairingOn(ctx context.Context, number string, code func() string) (*Pairing, error) {
 	if err := n.reach(ctx); err != nil {
 		return nil, err
 	}
@@ -65,9 +78,8 @@ func (n *Network) StartPairingCode(ctx context.Context, number string) (*Pairing
 	if err != nil {
 		return nil, err
 	}
-	code := strings.ToUpper(randomHex(2) + "-" + randomHex(2))
 	valid := time.Duration(n.settings.QRCount*n.settings.QRIntervalMS) * time.Millisecond
-	return n.startPairing(account.Phone, []string{code}, valid), nil
+	return n.startPairing(account.Phone, []string{code()}, valid), nil
 }
 
 func (n *Network) accountWithNumber(number string) (*Account, error) {
@@ -142,6 +154,15 @@ func (n *Network) Pairings(ctx context.Context, count int) []PendingPairing {
 		return len(pending) >= count
 	})
 	return pending
+}
+
+// Unlink ends a session whose login was given up before a device had it.
+func (n *Network) Unlink(token string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.sessions, token)
+	n.notify()
+	return n.journal.write(recordSession, token, nil)
 }
 
 // Confirm links the device that shows the code to the account; with deny it refuses.

@@ -4,10 +4,8 @@
 package phonenet
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -91,14 +89,31 @@ func (n *Network) Attach(token string, handle func(Event)) (*Session, error) {
 		handle: handle, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	session.signals = nil
-	if n.settings.Down {
+	switch {
+	case n.settings.Down:
 		session.setConnection(unreachable)
-	} else {
+	case n.settings.ConnectDelayMS > 0 && session.connection.State == Connected:
+		session.connectLater(time.Duration(n.settings.ConnectDelayMS) * time.Millisecond)
+	default:
 		session.setConnection(session.connection)
 	}
 	go session.deliver(session.attached)
 	n.notify()
 	return session, nil
+}
+
+// connectLater keeps the session connecting for a while. The caller holds the lock.
+func (s *Session) connectLater(delay time.Duration) {
+	s.setConnection(Connection{State: Connecting})
+	attached := s.attached
+	time.AfterFunc(delay, func() {
+		s.network.mu.Lock()
+		defer s.network.mu.Unlock()
+		if s.attached == attached && s.connection.State == Connecting {
+			s.setConnection(Connection{State: Connected})
+			s.network.notify()
+		}
+	})
 }
 
 // Detach disconnects a device and returns when its handler has returned.
@@ -239,88 +254,6 @@ func (n *Network) Device(identifier string) (*Device, error) {
 	return &Device{LinkedAt: session.LinkedAt, Attached: session.attached != nil, Connection: session.connection}, nil
 }
 
-// OutcomeKind says what the network does with a message that a linked device sends.
-type OutcomeKind string
-
-// The kinds of outcome.
-const (
-	OutcomeSuccess   OutcomeKind = "success"
-	OutcomeRetriable OutcomeKind = "retriable" // refused for now
-	OutcomePermanent OutcomeKind = "permanent" // refused for good
-	OutcomeHold      OutcomeKind = "hold"      // no answer, until it is released
-)
-
-// Outcome is the network's reaction to a message of a linked device.
-type Outcome struct {
-	Kind    OutcomeKind `json:"outcome"`
-	Reason  string      `json:"reason"`   // machine-readable, of a refusal
-	Message string      `json:"message"`  // for people, of a refusal
-	DelayMS int         `json:"delay_ms"` // before the answer
-	Times   int         `json:"times"`    // how many messages it is for; 0 is 1
-}
-
-func (outcome Outcome) validate() error {
-	switch outcome.Kind {
-	case OutcomeSuccess, OutcomeRetriable, OutcomePermanent, OutcomeHold:
-		return nil
-	default:
-		return fmt.Errorf("%w: there is no outcome %q", ErrInvalid, outcome.Kind)
-	}
-}
-
-// Refusal is the error of a message that the network refused.
-type Refusal struct {
-	Permanent bool
-	Reason    string
-	Message   string
-}
-
-func (r *Refusal) Error() string {
-	return r.Message
-}
-
-func (outcome Outcome) refusal() *Refusal {
-	switch outcome.Kind {
-	case OutcomeRetriable, OutcomePermanent:
-	default:
-		return nil
-	}
-	refusal := &Refusal{Permanent: outcome.Kind == OutcomePermanent, Reason: outcome.Reason, Message: outcome.Message}
-	if refusal.Message == "" {
-		refusal.Message = "the network refused the message"
-	}
-	return refusal
-}
-
-// SetOutcomes replaces the outcomes of the next messages from an account's linked device.
-func (n *Network) SetOutcomes(identifier string, outcomes []Outcome) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	account, err := n.account(identifier)
-	if err != nil {
-		return err
-	}
-	for i, outcome := range outcomes {
-		if err := outcome.validate(); err != nil {
-			return err
-		}
-		outcomes[i].Times = max(outcome.Times, 1)
-	}
-	account.outcomes = outcomes
-	return nil
-}
-
-func (account *Account) nextOutcome() Outcome {
-	if len(account.outcomes) == 0 {
-		return Outcome{Kind: OutcomeSuccess}
-	}
-	outcome := account.outcomes[0]
-	if account.outcomes[0].Times--; account.outcomes[0].Times == 0 {
-		account.outcomes = account.outcomes[1:]
-	}
-	return outcome
-}
-
 // ready returns the account if the session is connected. The caller holds the lock.
 func (s *Session) ready() (*Account, error) {
 	if _, valid := s.network.sessions[s.Token]; !valid {
@@ -338,109 +271,4 @@ func (s *Session) Ready() error {
 	defer s.network.mu.Unlock()
 	_, err := s.ready()
 	return err
-}
-
-// Send sends a message; a refusal is a [*Refusal]. A Held message gets its answer later, by an
-// [EventAnswer]. A repeat with the same id returns the message as it is.
-func (s *Session) Send(ctx context.Context, draft Draft) (Message, error) {
-	outcome, known, err := s.begin(draft.ID)
-	if err != nil || known != nil {
-		return messageOrNone(known), err
-	}
-	if err := pause(ctx, time.Duration(outcome.DelayMS)*time.Millisecond); err != nil {
-		return Message{}, err
-	}
-	n := s.network
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	sender, err := s.ready()
-	if err != nil {
-		return Message{}, err
-	}
-	message, err := n.compose(sender, draft)
-	if err != nil {
-		return Message{}, err
-	}
-	message.Through = ThroughBridge
-	if refusal := outcome.refusal(); refusal != nil {
-		return Message{}, refusal
-	}
-	if outcome.Kind == OutcomeHold {
-		message.Held = true
-		n.messages[message.ID] = message
-		n.timeline = append(n.timeline, message)
-		n.notify()
-		return *message.copy(), n.journal.write(recordMessage, message.ID, message)
-	}
-	return *message.copy(), n.accept(message, s.Token)
-}
-
-// begin returns the message's outcome, or the known message of that id.
-func (s *Session) begin(id string) (outcome Outcome, known *Message, err error) {
-	s.network.mu.Lock()
-	defer s.network.mu.Unlock()
-	sender, err := s.ready()
-	if err != nil {
-		return Outcome{}, nil, err
-	}
-	if known, ok := s.network.messages[id]; ok {
-		return Outcome{}, known.copy(), nil
-	}
-	return sender.nextOutcome(), nil, nil
-}
-
-func messageOrNone(message *Message) Message {
-	if message == nil {
-		return Message{}
-	}
-	return *message
-}
-
-// Held returns held messages of an account's linked device. It waits until there are enough.
-func (n *Network) Held(ctx context.Context, identifier string, count int) ([]Message, error) {
-	account, err := n.Account(identifier)
-	if err != nil {
-		return nil, err
-	}
-	held := []Message{}
-	n.wait(ctx, func() bool {
-		held = held[:0]
-		for _, message := range n.timeline {
-			if message.Held && message.From == account.ID {
-				held = append(held, *message.copy())
-			}
-		}
-		return len(held) >= count
-	})
-	return held, nil
-}
-
-// Release answers a held message with success or a refusal.
-func (n *Network) Release(id string, outcome Outcome) error {
-	if outcome.Kind == "" {
-		outcome.Kind = OutcomeSuccess
-	}
-	if err := outcome.validate(); err != nil {
-		return err
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	message, ok := n.messages[id]
-	if !ok || !message.Held {
-		return fmt.Errorf("%w: held message %q", ErrNotFound, id)
-	}
-	session := n.sessionOf(message.From)
-	refusal := outcome.refusal()
-	through := ""
-	if session != nil {
-		through = session.Token
-		session.enqueue(Event{Kind: EventAnswer, At: now(), By: message.From, Message: message.copy(), Refusal: refusal})
-	}
-	if refusal == nil {
-		return n.accept(message, through)
-	}
-	delete(n.messages, id)
-	n.timeline = slices.DeleteFunc(n.timeline, func(other *Message) bool { return other == message })
-	n.notify()
-	return n.journal.write(recordMessage, id, nil)
 }

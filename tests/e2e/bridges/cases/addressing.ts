@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test'
 import type { ContactView, GroupView } from '../../../../src/domain/views/contact.ts'
 import type { PlatformView } from '../../../../src/domain/views/platform.ts'
 import { waitFor } from '../../../support/wait-for.ts'
-import { linkedUser, PLATFORM, type SettingOf } from './setting.ts'
+import { FLOWS, linkedUser, PLATFORM, type SettingOf } from './setting.ts'
 
 export function addressingCases(setting: SettingOf): void {
   test('the platform says what it can do', async () => {
@@ -12,7 +12,7 @@ export function addressingCases(setting: SettingOf): void {
     const { body } = await account.api.get<PlatformView[]>('/api/v1/platforms')
     const platform = body.find(candidate => candidate.platform === PLATFORM)
     expect(platform).toMatchObject({ name: 'Testnet', state: 'available', driver: 'provisioning' })
-    expect(platform?.flows.map(({ id }) => id).sort()).toEqual(['code', 'cookies', 'phone', 'qr'])
+    expect(platform?.flows.map(({ id }) => id).sort()).toEqual(FLOWS)
     expect(platform?.capabilities).toMatchObject({
       create_chat: true,
       lookup_phone: true,

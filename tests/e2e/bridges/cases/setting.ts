@@ -16,6 +16,8 @@ export type SettingOf = () => Setting
 
 /** Platform of the test bridge. */
 export const PLATFORM = 'wa'
+/** Its login flows. */
+export const FLOWS = ['choose', 'code', 'cookies', 'emoji', 'novel', 'phone', 'qr']
 
 export interface LinkedUser extends AsyncDisposable {
   account: Account
