@@ -7,8 +7,10 @@
  */
 import type { Database } from 'bun:sqlite'
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { codeOf } from './error-codes.ts'
 import { ReadSnapshot } from './read-snapshot.ts'
 import { type TransactionScope, Works } from './transaction-scope.ts'
+import { yieldToEventLoop } from './turn-budget.ts'
 
 /** No promise: bun:sqlite ignores it, so an async callback would commit before its work is done. */
 export type Synchronous<T> = T extends PromiseLike<unknown> ? never : T
@@ -127,7 +129,7 @@ export class GroupCommit implements Committer {
     await this.flushing
     while (this.queue.length > 0) {
       await this.flush()
-      await (this.busySince === null ? nextTurn() : Bun.sleep(BUSY_PAUSE_MS))
+      await (this.busySince === null ? yieldToEventLoop() : Bun.sleep(BUSY_PAUSE_MS))
     }
     this.closed = true
     this.snapshot?.close()
@@ -161,7 +163,7 @@ export class GroupCommit implements Committer {
     if (this.queue.length === 0) return
     await this.flushing
     if (!this.begin()) return
-    this.flushing = this.commitBatch()
+    this.flushing = this.commitBatch(this.queue)
     await this.flushing
   }
 
@@ -173,7 +175,7 @@ export class GroupCommit implements Committer {
       return true
     } catch (error) {
       this.end()
-      if (isBusy(error)) {
+      if (codeOf(error).startsWith('SQLITE_BUSY')) {
         this.busySince ??= performance.now()
         this.failure = this.translate(error)
         if (performance.now() - this.busySince < this.busyPatienceMs) return false
@@ -196,8 +198,8 @@ export class GroupCommit implements Committer {
     this.snapshot?.open()
   }
 
-  /** Runs the waiting works in the open transaction and ends it. */
-  private async commitBatch(): Promise<void> {
+  /** Runs the waiting works in the open transaction and ends it. Takes them off `waiting`. */
+  private async commitBatch(waiting: PendingWrite[]): Promise<void> {
     using batch = new Works(this.current)
     const deadline = batch.begunAt + BATCH_BUDGET_MS
     const taken: PendingWrite[] = []
@@ -205,9 +207,9 @@ export class GroupCommit implements Committer {
     const results = new Map<PendingWrite, unknown>()
     try {
       for (;;) {
-        const write = this.queue[0]
+        const write = waiting[0]
         if (!write || (taken.length > 0 && performance.now() >= deadline)) break
-        this.queue.shift()
+        waiting.shift()
         taken.push(write)
         if (write.isAsync) results.set(write, await batch.run(write.work))
         else synchronous.push(write)
@@ -265,7 +267,8 @@ export class GroupCommit implements Committer {
       // A work that frees or needs little space may succeed where the batch doesn't.
       for (const write of writes) {
         await this.commitAlone(write)
-        await nextTurn()
+        // Lets callers that were just answered read before the next transaction begins.
+        await yieldToEventLoop()
       }
       return
     }
@@ -274,17 +277,14 @@ export class GroupCommit implements Committer {
   }
 
   private async commitAlone(write: PendingWrite): Promise<void> {
-    using batch = new Works(this.current)
     try {
       this.beginTransaction()
-      const result = write.isAsync ? await batch.run(write.work) : batch.runNow(write.work)
-      this.commit()
-      write.resolve(result)
-      this.committed(batch, 1)
     } catch (error) {
-      this.rollBack()
+      this.end()
       write.reject(this.failed(error))
+      return
     }
+    await this.commitBatch([write])
   }
 
   /** An error of the work itself concerns its caller; SQLite's errors mean trouble for all. */
@@ -305,15 +305,6 @@ export class GroupCommit implements Committer {
   }
 }
 
-/** Lets callers that were just answered read before the next transaction begins. */
-function nextTurn(): Promise<void> {
-  return new Promise(resolve => setImmediate(resolve))
-}
-
 function asynchronousFirst(writes: PendingWrite[]): PendingWrite[] {
   return [...writes.filter(write => write.isAsync), ...writes.filter(write => !write.isAsync)]
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY')
 }

@@ -8,7 +8,6 @@
 import { backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
-import { observed } from '../lib/observed.ts'
 import { timeOrderedId } from '../lib/tokens.ts'
 import { Nudge, type Worker } from './worker.ts'
 
@@ -82,7 +81,9 @@ export function createLaneWorker<Lane, Item>(options: LaneWorkerOptions<Lane, It
     while (item !== undefined && !signal.aborted) {
       const end: ItemEnd = await doItem(item, behind)
       ;[item, ...behind] = behind.slice(end.alsoDone ?? 0)
-      if (end.settling !== undefined) settling.push(observed(end.settling))
+      if (end.settling !== undefined) settling.push(end.settling)
+      // It is awaited below: failing before that, it would count as an unhandled rejection.
+      end.settling?.catch(() => undefined)
       if (end.heldUntil === undefined) continue
       dueAt = end.heldUntil
       break

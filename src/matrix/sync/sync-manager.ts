@@ -2,6 +2,7 @@
  * Runs a /sync loop for each identity with its own access token, for homeservers that don't push to
  * us. Loops begin with new identities and end with retired ones.
  */
+import pLimit from 'p-limit'
 import type { SyncPosition } from '../../domain/ports.ts'
 import type { Hears } from '../../domain/signals.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -9,7 +10,6 @@ import type { Logger } from '../../lib/logger.ts'
 import { every, Nudge, type Worker } from '../../runtime/worker.ts'
 import type { MatrixCalls } from '../matrix-calls.ts'
 import type { RoomEventSink } from '../room-event.ts'
-import { createSlots } from './slots.ts'
 import { SyncLoop, type SyncState } from './sync-loop.ts'
 
 export interface SyncManagerOptions {
@@ -48,7 +48,7 @@ export function createSyncManager(options: SyncManagerOptions): SyncManager {
   const nudge = new Nudge()
   signals.on('identity-created', () => nudge.nudge())
   const loops = new Map<string, { loop: SyncLoop; ended: Promise<void> }>()
-  const inSlot = createSlots(SLOTS)
+  const inSlot = pLimit(SLOTS)
   let failing = 0
 
   /** An outage fails every loop: the first and the last are told. */
