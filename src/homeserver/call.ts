@@ -1,13 +1,19 @@
-/** One authenticated request: who asks, as which user, and for what. */
+/** One authenticated request: who asks, as which user, and for what: its path, query and body. */
+import { z } from 'zod'
 import { bearerToken } from '../lib/bearer-token.ts'
+import { readBytesAtMost } from '../lib/bounded-body.ts'
+import { decodeText, UndecodableText } from '../lib/charset.ts'
+import { yieldToEventLoop } from '../lib/turn-budget.ts'
 import type { Appservice } from './appservices/appservices.ts'
+import { type JsonRules, parseJson } from './canonical-json.ts'
 import type { Core, Session } from './core.ts'
-import { forbidden, invalidParam, MatrixError } from './errors.ts'
+import { badJson, forbidden, invalidParam, MatrixError, tooLarge } from './errors.ts'
 import { tokenHash } from './identifiers.ts'
-import type { Json, JsonObject } from './json.ts'
+import { isObject, type Json, type JsonObject } from './json.ts'
 
 /** The user that a request acts as. */
 export interface Requester {
+  core: Core
   userId: string
   /** undefined for an appservice that names no device */
   deviceId: string | undefined
@@ -18,16 +24,19 @@ export interface Requester {
   scope: string
 }
 
-export interface Call {
+/** A request before anybody knows who asks. */
+export interface OpenCall {
   core: Core
   request: Request
-  params: Record<string, string>
   query: URLSearchParams
-  requester: Requester
 }
 
-/** JSON is sent with status 200, a Response unchanged. */
-export type Answer = Response | JsonObject | Json[]
+export interface Call extends Requester, OpenCall {
+  params: Record<string, string>
+}
+
+/** JSON is sent with status 200 (`{}` for nothing), a Response unchanged. */
+export type Answer = Response | JsonObject | Json[] | undefined
 export type Handler = (call: Call) => Answer | Promise<Answer>
 
 /** A path parameter; the router guarantees it. */
@@ -39,30 +48,34 @@ export function param(call: Call, name: string): string {
 
 /** A whole number in the query. */
 export function intQuery(call: Call, name: string, fallback: number, max: number): number {
-  const text = call.query.get(name)
-  if (text === null) return fallback
+  return Math.min(wholeNumber(call, name, 'a whole number') ?? fallback, max)
+}
+
+function wholeNumber({ query }: Call, name: string, expected: string): number | undefined {
+  const text = query.get(name)
+  if (text === null) return undefined
   const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 0) throw invalidParam(`${name} must be a whole number`)
-  return Math.min(value, max)
+  if (!Number.isSafeInteger(value) || value < 0) throw invalidParam(`${name} must be ${expected}`)
+  return value
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#using-access-tokens */
-export function accessToken(request: Request, query: URLSearchParams): string | undefined {
+export function accessToken({ request, query }: OpenCall): string | undefined {
   if (request.headers.has('authorization')) return bearerToken(request)
   return query.get('access_token') ?? undefined
 }
 
 /** Identifies the requester. @throws M_MISSING_TOKEN or M_UNKNOWN_TOKEN */
-export function authenticate(core: Core, request: Request, query: URLSearchParams): Requester {
-  const token = accessToken(request, query)
+export function authenticate(call: OpenCall): Requester {
+  const { core } = call
+  const token = accessToken(call)
   if (!token) throw new MatrixError(401, 'M_MISSING_TOKEN', 'Missing access token')
   const appservice = core.appservices.authenticate(token)
-  if (appservice) return masquerade(core, appservice, query)
+  if (appservice) return masquerade(call, appservice)
   const session = sessionOf(core, token)
   if (!session)
     throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'Unrecognised access token', { soft_logout: false })
-  const { userId, deviceId } = session
-  return { userId, deviceId, appservice: undefined, isPuppet: false, scope: deviceId }
+  return { core, ...session, appservice: undefined, isPuppet: false, scope: session.deviceId }
 }
 
 /** True if the token belongs to a user or an appservice. */
@@ -81,37 +94,32 @@ function sessionOf(core: Core, token: string): Session | undefined {
 }
 
 /** @see https://spec.matrix.org/v1.12/application-service-api/#identity-assertion */
-function masquerade(core: Core, appservice: Appservice, query: URLSearchParams): Requester {
+function masquerade({ core, query }: OpenCall, appservice: Appservice): Requester {
   const userId = query.get('user_id') ?? appservice.senderUserId
-  if (!appservice.namespaces.speaksFor(userId) || !userId.endsWith(`:${core.serverName}`))
+  const isPuppet = !appservice.namespaces.has('users', userId)
+  const mayMasquerade = !isPuppet || appservice.namespaces.has('puppets', userId)
+  if (!mayMasquerade || !userId.endsWith(`:${core.serverName}`))
     throw forbidden(`Application service cannot masquerade as ${userId}`)
   if (!core.userExists(userId)) throw forbidden(`Application service has not registered ${userId}`)
-  const isPuppet = !appservice.namespaces.hasUser(userId)
   const deviceId = query.get('device_id') ?? query.get('org.matrix.msc3202.device_id') ?? undefined
   if (deviceId !== undefined && !core.users.device(userId, deviceId))
     throw new MatrixError(400, 'M_UNKNOWN_DEVICE', `${userId} has no device ${deviceId}`)
   if (deviceId !== undefined && isPuppet)
     throw forbidden(`Application service cannot use a device of ${userId}, who isn't its own user`)
   const scope = deviceId === undefined ? `\u0000${appservice.num}` : deviceId
-  return { userId, deviceId, appservice, isPuppet, scope }
+  return { core, userId, deviceId, appservice, isPuppet, scope }
 }
 
 /** The path's user. @throws M_FORBIDDEN unless it is the requester */
 export function ownUserId(call: Call): string {
   const userId = param(call, 'userId')
-  if (call.requester.userId !== userId)
-    throw forbidden(`${call.requester.userId} can't do this for ${userId}`)
+  if (call.userId !== userId) throw forbidden(`${call.userId} can't do this for ${userId}`)
   return userId
 }
 
 /** An appservice's `?ts=` (Matrix v1.12, application service API, "Timestamp massaging"). */
 export function massagedTimestamp(call: Call): number | undefined {
-  const ts = call.query.get('ts')
-  if (ts === null || !call.requester.appservice) return undefined
-  const value = Number(ts)
-  if (!Number.isSafeInteger(value) || value < 0)
-    throw invalidParam('ts must be a whole number of milliseconds')
-  return value
+  return call.appservice && wholeNumber(call, 'ts', 'a whole number of milliseconds')
 }
 
 const MAX_TXN_ID_LENGTH = 1024
@@ -123,5 +131,67 @@ const MAX_TXN_ID_LENGTH = 1024
 export function transaction(call: Call, id = param(call, 'txnId')): { scope: string; id: string } {
   if (id === '' || id.length > MAX_TXN_ID_LENGTH)
     throw invalidParam('The transaction id is empty or too long')
-  return { scope: call.requester.scope, id }
+  return { scope: call.scope, id }
+}
+
+/** A part of a body that is kept unchanged. */
+export const jsonObject = z.custom<JsonObject>(isObject, 'must be an object')
+
+const MAX_BODY_BYTES = 1024 * 1024
+/** Reading, parsing and validating a longer body each get their own turn of the event loop. */
+const LARGE_CHARACTERS = 64 * 1024
+
+/** Reads a body's JSON object. An absent body is `{}`: calls without parameters send none. */
+export async function readObject({ request }: OpenCall, rules?: JsonRules): Promise<JsonObject> {
+  const text = await readText(request)
+  if (text === '') return {}
+  const isLarge = text.length > LARGE_CHARACTERS
+  if (isLarge) await yieldToEventLoop()
+  const value = parseJson(text, rules)
+  if (isLarge) await yieldToEventLoop()
+  if (!isObject(value)) throw badJson('The body must be a JSON object')
+  return value
+}
+
+async function readText(request: Request): Promise<string> {
+  const bytes = await readBytesAtMost(request, MAX_BODY_BYTES)
+  if (bytes === null) throw tooLarge('The body is larger than 1 MiB')
+  try {
+    return decodeText(bytes)
+  } catch (error) {
+    if (!(error instanceof UndecodableText)) throw error
+    throw new MatrixError(400, 'M_NOT_JSON', 'The body is not UTF-8')
+  }
+}
+
+/** Reads and validates a body. */
+export async function readBody<T>(call: OpenCall, schema: z.ZodType<T>, rules?: JsonRules): Promise<T> {
+  return validate(schema, await readObject(call, rules))
+}
+
+/** M_BAD_JSON, or M_MISSING_PARAM for an absent field, names the first field at fault. */
+export function validate<T>(schema: z.ZodType<T>, value: unknown): T {
+  const given = withoutNulls(schema, value)
+  const result = schema.safeParse(given)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  const field = issue?.path.join('.') ?? ''
+  const missing = isObject(given) && issue?.path.length === 1 && given[String(issue.path[0])] === undefined
+  if (missing) throw new MatrixError(400, 'M_MISSING_PARAM', `Missing field: ${field}`)
+  throw badJson(field === '' ? 'The body is invalid' : `Invalid field ${field}: ${issue?.message ?? ''}`)
+}
+
+/** Drops optional fields that are null: SDKs write null for a field they leave out. */
+function withoutNulls(schema: unknown, value: unknown): unknown {
+  if (schema instanceof z.ZodOptional) return withoutNulls(schema.unwrap(), value)
+  if (schema instanceof z.ZodArray && Array.isArray(value))
+    return value.map(item => withoutNulls(schema.element, item))
+  if (!(schema instanceof z.ZodObject) || !isObject(value)) return value
+  const given = { ...value }
+  for (const [name, field] of Object.entries(schema.shape)) {
+    const isAbsent = given[name] === null && field instanceof z.ZodOptional
+    if (isAbsent) delete given[name]
+    else if (given[name] !== undefined) given[name] = withoutNulls(field, given[name]) as JsonObject
+  }
+  return given
 }

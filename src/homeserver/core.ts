@@ -11,9 +11,7 @@ import { Appservices } from './appservices/appservices.ts'
 import { MatrixError, tooLarge } from './errors.ts'
 import { Profiles } from './profiles.ts'
 import { Rooms, type Taken } from './rooms/rooms.ts'
-import { aliasStore } from './store/aliases.ts'
 import { appserviceStore } from './store/appservices.ts'
-import { counterStore, lastStreamId } from './store/counter.ts'
 import { eventStore } from './store/events.ts'
 import { keyStore } from './store/keys.ts'
 import { mediaStore } from './store/media.ts'
@@ -52,11 +50,9 @@ export class Core {
   readonly events
   readonly users
   readonly receipts
-  readonly aliases
   readonly media
   readonly keys
   readonly appserviceRows
-  readonly keepCounter
   private readonly writesSoFar
   readonly appservices: Appservices
   readonly rooms: Rooms
@@ -93,28 +89,21 @@ export class Core {
     this.events = eventStore(database)
     this.users = userStore(database)
     this.receipts = receiptStore(database)
-    this.aliases = aliasStore(database)
     this.media = mediaStore(database)
     this.keys = keyStore(database)
     this.appserviceRows = appserviceStore(database)
-    this.keepCounter = counterStore(database)
     this.writesSoFar = statementsOf(database).writesSoFar
     this.appservices = new Appservices(this.serverName, this.appserviceRows.all())
     this.rooms = new Rooms(this)
-    this.stream = new Stream(lastStreamId(database), this.clock)
+    this.stream = new Stream(this.events.lastStreamId() ?? 0, this.clock)
     this.allWokenAt = this.stream.position
     this.typing = new Typing(this.clock, this.stopping.signal)
     this.profiles = new Profiles(this)
   }
 
-  /**
-   * Loads a room named in a call, letting other work in between.
-   * @returns undefined when there is nothing to wait for
-   */
-  prepareRoom(idOrAlias: string | undefined): Promise<void> | undefined {
-    if (idOrAlias === undefined) return undefined
-    const roomId = idOrAlias.startsWith('#') ? this.aliases.find(idOrAlias)?.room_id : idOrAlias
-    return roomId === undefined ? undefined : this.rooms.prepare(roomId)
+  /** The room's id; undefined for an alias that nobody made. */
+  roomIdOf(idOrAlias: string): string | undefined {
+    return idOrAlias.startsWith('#') ? this.events.alias(idOrAlias)?.room_id : idOrAlias
   }
 
   userExists(userId: string): boolean {
@@ -128,7 +117,7 @@ export class Core {
   lastPosition(room: number): number {
     const known = this.lastInRoom.get(room)
     if (known !== undefined) return known
-    const found = this.events.lastOfRoom(room)
+    const found = this.events.lastOfRoom(room) ?? 0
     this.lastInRoom.set(room, found)
     return found
   }

@@ -21,13 +21,14 @@ import { MalformedPath } from '../lib/path-router.ts'
 import type { AppserviceRegistration } from './appservices/appservices.ts'
 import { assertMaySpeak } from './appservices/puppets.ts'
 import { Pusher } from './appservices/pusher.ts'
-import { type Answer, accessToken, authenticate, isKnownToken } from './call.ts'
+import { type Answer, accessToken, authenticate, type Call, isKnownToken } from './call.ts'
 import { Core, type CoreOptions } from './core.ts'
 import { createRouter } from './endpoints/index.ts'
 import { pathOfUri } from './endpoints/media.ts'
 import { invalidParam, MatrixError, notFound, unrecognized } from './errors.ts'
 import { randomId, tokenHash } from './identifiers.ts'
 import { forgetEvents, forgetMedia } from './retention.ts'
+import type { AppserviceRow } from './store/appservices.ts'
 
 export type { AppserviceRegistration } from './appservices/appservices.ts'
 
@@ -49,18 +50,19 @@ export function createHomeserver(options: CoreOptions) {
 
   function answer(request: Request): Answer | Promise<Answer> {
     const { path, query } = splitUrl(request.url)
+    const open = { core, request, query }
     const match = router.find(request.method, path)
     if (!match) throw unrecognized(router.methodsOf(path).length > 0 ? 405 : 404)
     const { handler: endpoint, params } = match
-    if (endpoint.isOpen) return endpoint.handler(core, request, query)
-    if (isLegacyDownload(path) && !accessToken(request, query)) throw notFound('Media needs an access token')
-    const requester = authenticate(core, request, query)
-    const call = { core, request, params, query, requester }
+    if (endpoint.isOpen) return endpoint.handler(open)
+    if (isLegacyDownload(path) && !accessToken(open)) throw notFound('Media needs an access token')
+    const call: Call = { ...open, params, ...authenticate(open) }
     const answered = () => {
       assertMaySpeak(call, endpoint.isRoomless)
       return endpoint.handler(call)
     }
-    const prepared = core.prepareRoom(params.roomId ?? params.roomIdOrAlias ?? params.roomAlias)
+    const roomId = core.roomIdOf(params.roomId ?? params.roomIdOrAlias ?? params.roomAlias ?? '')
+    const prepared = roomId ? core.rooms.prepare(roomId) : undefined
     return prepared === undefined ? answered() : prepared.then(answered)
   }
 
@@ -84,7 +86,7 @@ export function createHomeserver(options: CoreOptions) {
     async fetch(request: Request): Promise<Response> {
       try {
         const given = await answer(request)
-        return given instanceof Response ? given : Response.json(given)
+        return given instanceof Response ? given : Response.json(given ?? {})
       } catch (error) {
         return refusalOf(error, request).toResponse()
       }
@@ -110,7 +112,7 @@ export function createHomeserver(options: CoreOptions) {
           receive_ephemeral: registration.receiveEphemeral ? 1 : 0,
           position: core.stream.position,
           txn_prefix: randomId('', 6),
-        })
+        }) as AppserviceRow
       })
       core.appservices.put(row, registration)
       const known = pushers.get(row.num)

@@ -40,7 +40,7 @@ export class Profiles {
     const { core } = this
     const hasChanged = await core.commit(() => {
       if (core.users.profile(userId)?.[field] === value) return false
-      core.users.setProfile(userId, field, value)
+      core.users.setProfile[field](value, userId)
       core.users.noteProfileChange(userId, 0)
       return true
     })
@@ -51,7 +51,7 @@ export class Profiles {
 
   /** Continues what an earlier process left unfinished. */
   start(): void {
-    for (const { user_id: userId } of this.core.users.profileChanges()) this.spread(userId)
+    for (const userId of this.core.users.profileChanges()) this.spread(userId)
   }
 
   /** Resolves when all running work has stopped; the next start continues it. */

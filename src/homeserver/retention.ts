@@ -1,11 +1,11 @@
 /** Forgets old events and media, some at a time. */
 import { type ForgottenRows, forgetAged } from '../lib/aged-rows.ts'
-import { pagesOf } from '../lib/pages.ts'
+import { type Paging, pagesOf } from '../lib/pages.ts'
 import { TurnBudget } from '../lib/turn-budget.ts'
 import type { Core } from './core.ts'
 import { timeOfEventId } from './identifiers.ts'
 import type { AgedRow } from './store/events.ts'
-import type { AvatarRow, MediaAge } from './store/media.ts'
+import type { MediaAge, StatePlace } from './store/media.ts'
 
 /**
  * Forgets old events, in one step of its own transaction. State stays, because rooms consist of it,
@@ -27,7 +27,7 @@ export function forgetEvents(core: Core, after: number, before: number): Promise
           if (row.is_state === 1) return 'stays'
           if (!isAcknowledged(row)) return 'waits'
           // The newest event may go, but its number must not be reused.
-          if (isFirst) core.keepCounter(core.stream.position)
+          if (isFirst) core.events.keepCounter(core.stream.position)
           isFirst = false
           core.events.remove(row.stream_id)
           return 'gone'
@@ -64,12 +64,14 @@ const STEP = 200
  * @returns how many files were removed
  */
 export async function forgetMedia(core: Core, before: number, signal: AbortSignal): Promise<number> {
-  if (core.media.olderThan(before, null, 1).length === 0) return 0
+  const read = (after: MediaAge, limit: number) => core.media.olderThan({ ...after, before, limit })
+  const aged = { read, placeOf: (row: MediaAge) => row, start: { created_at: -1, media_id: '' }, size: STEP }
+  if (read(aged.start, 1).length === 0) return 0
   const named = new NamedMedia(core, before)
   await named.readAll(signal)
   let removed = 0
-  for (let after: MediaAge | null = null; !signal.aborted; ) {
-    const rows = core.media.olderThan(before, after, STEP)
+  for await (const rows of pagesOf(aged, new TurnBudget())) {
+    if (signal.aborted) break
     await named.readEvents(signal)
     const old = await core.commit(() => {
       // Includes events of this very moment, which may name an old file again.
@@ -81,8 +83,6 @@ export async function forgetMedia(core: Core, before: number, signal: AbortSigna
     // After the commit: the next start removes a file without a row.
     for (const id of old) await core.files.discard(id)
     removed += old.length
-    after = rows.at(-1) ?? null
-    if (rows.length < STEP) break
   }
   return removed
 }
@@ -105,18 +105,21 @@ class NamedMedia {
 
   async readAll(signal: AbortSignal): Promise<void> {
     const { avatars, states } = this.core.media
-    const turn = new TurnBudget()
-    const users = { read: avatars, placeOf: (user: AvatarRow) => user.user_id, start: '', size: STEP }
-    for await (const page of pagesOf(users, turn)) {
-      if (signal.aborted) return
-      for (const { avatar_url: url } of page) this.note(url)
-    }
+    await this.notePages({ read: avatars, placeOf: user => user.user_id, start: '', size: STEP }, signal)
+    const read = (after: StatePlace, limit: number) => states({ ...after, limit })
     const start = { room: 0, type: '', state_key: '' }
-    for await (const page of pagesOf({ read: states, placeOf: state => state, start, size: STEP }, turn)) {
-      if (signal.aborted) return
-      for (const { content } of page) this.note(content)
-    }
+    await this.notePages({ read, placeOf: state => state, start, size: STEP }, signal)
     await this.readEvents(signal)
+  }
+
+  private async notePages<Row extends { text: string | null }, Place>(
+    rows: Paging<Row, Place>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for await (const page of pagesOf(rows, new TurnBudget())) {
+      if (signal.aborted) return
+      for (const { text } of page) this.note(text)
+    }
   }
 
   async readEvents(signal: AbortSignal): Promise<void> {

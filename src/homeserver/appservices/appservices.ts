@@ -35,14 +35,13 @@ export interface Appservice {
   readonly tokenHash: string
   readonly namespaces: CompiledNamespaces
   readonly receiveEphemeral: boolean
-  readonly hasRoomNamespaces: boolean
   readonly delivery: Delivery | undefined
 }
 
 const USER_CACHE = 20_000
 
 export class Appservices {
-  private byNum = new Map<number, Appservice>()
+  private readonly byNum = new Map<number, Appservice>()
   private readonly byToken = new Map<string, Appservice>()
   private readonly interested = new LRUCache<string, readonly number[]>({ max: USER_CACHE })
   /** Called whenever namespaces change, which makes values derived from them stale. */
@@ -55,26 +54,22 @@ export class Appservices {
     for (const row of rows) this.put(row, undefined)
   }
 
-  put(row: AppserviceRow, delivery: Delivery | undefined): Appservice {
+  put(row: AppserviceRow, delivery: Delivery | undefined): void {
     const senderUserId = `@${row.sender_localpart}:${this.serverName}`
-    const namespaces = JSON.parse(row.namespaces) as Namespaces
-    const appservice: Appservice = {
+    this.byNum.set(row.num, {
       num: row.num,
       id: row.id,
       senderUserId,
       tokenHash: row.as_token_hash,
-      namespaces: new CompiledNamespaces(namespaces, senderUserId),
+      namespaces: new CompiledNamespaces(JSON.parse(row.namespaces) as Namespaces, senderUserId),
       receiveEphemeral: row.receive_ephemeral === 1,
-      hasRoomNamespaces: (namespaces.rooms?.length ?? 0) + (namespaces.aliases?.length ?? 0) > 0,
       delivery,
-    }
-    this.byNum.set(row.num, appservice)
+    })
     this.changed()
-    return appservice
   }
 
   remove(id: string): Appservice | undefined {
-    const found = this.byId(id)
+    const found = this.byNum.values().find(appservice => appservice.id === id)
     if (!found) return undefined
     this.byNum.delete(found.num)
     this.changed()
@@ -89,10 +84,6 @@ export class Appservices {
 
   all(): Iterable<Appservice> {
     return this.byNum.values()
-  }
-
-  byId(id: string): Appservice | undefined {
-    return this.byNum.values().find(appservice => appservice.id === id)
   }
 
   get(num: number): Appservice | undefined {
@@ -113,28 +104,23 @@ export class Appservices {
   numsOfUser(userId: string): readonly number[] {
     const known = this.interested.get(userId)
     if (known) return known
-    const nums = [...this.byNum.values()]
-      .filter(({ namespaces }) => namespaces.hasUser(userId))
-      .map(({ num }) => num)
+    const nums = this.numsWhere(({ namespaces }) => namespaces.has('users', userId))
     this.interested.set(userId, nums)
     return nums
   }
 
-  /** Another appservice with an exclusive claim on the user. */
-  claimant(userId: string, except: Appservice | undefined): Appservice | undefined {
-    return this.byNum
-      .values()
-      .find(appservice => appservice !== except && appservice.namespaces.claimsUser(userId))
+  /** True when another appservice has an exclusive claim on the id. */
+  isClaimed(kind: 'users' | 'aliases', id: string, except: Appservice | undefined): boolean {
+    return this.byNum.values().some(other => other !== except && other.namespaces.claims(kind, id))
   }
 
   /** Numbers of appservices interested in the room itself, whoever is in it. */
   numsOfRoom(roomId: string, aliases: () => string[]): number[] {
-    return [...this.byNum.values()]
-      .filter(({ hasRoomNamespaces }) => hasRoomNamespaces)
-      .filter(
-        ({ namespaces }) => namespaces.hasRoom(roomId) || aliases().some(alias => namespaces.hasAlias(alias)),
-      )
-      .map(({ num }) => num)
+    return this.numsWhere(({ namespaces }) => namespaces.hasRoom(roomId, aliases))
+  }
+
+  private numsWhere(isWanted: (appservice: Appservice) => boolean): number[] {
+    return [...this.byNum.values().filter(isWanted)].map(({ num }) => num)
   }
 }
 

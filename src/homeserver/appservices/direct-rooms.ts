@@ -5,7 +5,6 @@
  */
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import type { Requester } from '../call.ts'
-import type { Core } from '../core.ts'
 import { type Json, type JsonObject, parseStored } from '../json.ts'
 import { speaksInStored } from './puppets.ts'
 
@@ -17,21 +16,17 @@ export const sharesType = ({ isPuppet }: Requester, type: string): boolean =>
   !isPuppet || type === DIRECT_TYPE
 
 /** The content as the requester may see it. */
-export async function shownDirect(
-  core: Core,
-  requester: Requester,
-  content: JsonObject,
-): Promise<JsonObject> {
+export async function shownDirect(requester: Requester, content: JsonObject): Promise<JsonObject> {
   if (!requester.isPuppet) return content
-  const spokenIn = await roomsSpokenIn(core, requester, [content])
+  const spokenIn = await roomsSpokenIn(requester, [content])
   return picked(content, room => spokenIn.has(room))
 }
 
 /** Replaces the part of the content that the requester sees by `given`. */
-export async function putDirect(core: Core, requester: Requester, given: JsonObject): Promise<void> {
-  const { userId, isPuppet } = requester
+export async function putDirect(requester: Requester, given: JsonObject): Promise<void> {
+  const { core, userId, isPuppet } = requester
   const stored = () => parseStored(core.users.accountData(userId, NO_ROOM, DIRECT_TYPE) ?? '{}')
-  const spokenIn = await roomsSpokenIn(core, requester, isPuppet ? [given, stored()] : [])
+  const spokenIn = await roomsSpokenIn(requester, isPuppet ? [given, stored()] : [])
   await core.commit(tx => {
     const content = isPuppet ? merged(stored(), given, spokenIn) : given
     tx.putAccountData(userId, NO_ROOM, DIRECT_TYPE, content)
@@ -54,14 +49,13 @@ function picked(content: JsonObject, wants: (room: Json) => boolean): JsonObject
 }
 
 async function roomsSpokenIn(
-  core: Core,
   requester: Requester,
   contents: readonly JsonObject[],
 ): Promise<ReadonlySet<Json>> {
   const turn = new TurnBudget()
   const spokenIn = new Set<Json>()
   for (const room of new Set(contents.flatMap(content => Object.values(content).flatMap(listOf)))) {
-    if (typeof room === 'string' && (await speaksInStored(core, requester, room))) spokenIn.add(room)
+    if (typeof room === 'string' && (await speaksInStored(requester, room))) spokenIn.add(room)
     if (turn.isSpent) await turn.pause()
   }
   return spokenIn

@@ -13,61 +13,39 @@ export interface Namespaces {
   puppets?: Namespace[]
 }
 
+type Kind = keyof Namespaces
+
 /** One appservice's compiled namespaces. Bridges expect anchors at the start only (Synapse). */
 export class CompiledNamespaces {
-  private readonly compiled: Record<keyof Namespaces, Compiled[]>
+  private readonly compiled: Record<Kind, { pattern: RegExp; exclusive: boolean }[]>
 
-  constructor(
-    { users, aliases = [], rooms = [], puppets = [] }: Namespaces,
-    private readonly senderUserId: string,
-  ) {
+  /** @param senderUserId the appservice's own user, one of its users */
+  constructor({ users, aliases = [], rooms = [], puppets = [] }: Namespaces, senderUserId: string) {
     const compiled = (namespaces: Namespace[]) =>
       namespaces.map(({ regex, exclusive }) => ({ pattern: new RegExp(`^(?:${regex})`), exclusive }))
+    const sender = { regex: `${RegExp.escape(senderUserId)}$`, exclusive: true }
     this.compiled = {
-      users: compiled(users),
+      users: compiled([sender, ...users]),
       aliases: compiled(aliases),
       rooms: compiled(rooms),
       puppets: compiled(puppets),
     }
   }
 
-  private has(kind: keyof Namespaces, id: string): boolean {
+  has(kind: Kind, id: string): boolean {
     return this.compiled[kind].some(({ pattern }) => pattern.test(id))
   }
 
-  private claims(kind: keyof Namespaces, id: string): boolean {
+  /** True when no other appservice may have the id. */
+  claims(kind: Kind, id: string): boolean {
     return this.compiled[kind].some(({ exclusive, pattern }) => exclusive && pattern.test(id))
   }
 
-  /** True for the appservice's own user and the users of its namespace. */
-  hasUser(userId: string): boolean {
-    return userId === this.senderUserId || this.has('users', userId)
+  /** True for a room named itself, or by one of its aliases. */
+  hasRoom(roomId: string, aliases: () => string[]): boolean {
+    return (
+      this.has('rooms', roomId) ||
+      (this.compiled.aliases.length > 0 && aliases().some(alias => this.has('aliases', alias)))
+    )
   }
-
-  /** True for users the appservice may act as. */
-  speaksFor(userId: string): boolean {
-    return this.hasUser(userId) || this.has('puppets', userId)
-  }
-
-  /** True when no other appservice may register the user. */
-  claimsUser(userId: string): boolean {
-    return userId === this.senderUserId || this.claims('users', userId)
-  }
-
-  hasAlias(alias: string): boolean {
-    return this.has('aliases', alias)
-  }
-
-  claimsAlias(alias: string): boolean {
-    return this.claims('aliases', alias)
-  }
-
-  hasRoom(roomId: string): boolean {
-    return this.has('rooms', roomId)
-  }
-}
-
-interface Compiled {
-  pattern: RegExp
-  exclusive: boolean
 }

@@ -106,7 +106,7 @@ async function receipts(
 ): Promise<JsonObject[]> {
   const ofRoom = new Map<string, ReceiptRow[]>()
   for (const row of rows) {
-    if (row.receipt_type === 'm.read.private' && !appservice.namespaces.hasUser(row.user_id)) continue
+    if (row.receipt_type === 'm.read.private' && !appservice.namespaces.has('users', row.user_id)) continue
     const known = ofRoom.get(row.room_id)
     if (known) known.push(row)
     else if (await hasInterest(core, appservice, row.room_id)) ofRoom.set(row.room_id, [row])

@@ -1,8 +1,7 @@
 /** Account data, tags, filters and push rules: data that a user's clients keep on the server. */
 
 import { DIRECT_TYPE, putDirect, sharesType, shownDirect } from '../appservices/direct-rooms.ts'
-import { readObject, validate } from '../body.ts'
-import { type Call, ownUserId, param } from '../call.ts'
+import { type Call, ownUserId, param, readObject, validate } from '../call.ts'
 import { badJson, forbidden, notFound, tooLarge } from '../errors.ts'
 import { isObject, type JsonObject, parseStored } from '../json.ts'
 import { assertId, MAX_EVENT_BYTES } from '../limits.ts'
@@ -17,23 +16,22 @@ function roomNumber(call: Call): number {
   const { roomId } = call.params
   if (roomId === undefined) return GLOBAL
   const room = call.core.rooms.read(roomId)
-  if (room?.membershipOf(call.requester.userId) === undefined) throw forbidden('You are not in this room')
+  if (room?.membershipOf(call.userId) === undefined) throw forbidden('You are not in this room')
   return room.num
 }
 
 /** @see Matrix v1.12, PUT /_matrix/client/v3/user/{userId}/account_data/{type} */
-export async function putAccountData(call: Call): Promise<JsonObject> {
+export async function putAccountData(call: Call): Promise<undefined> {
   const userId = ownUserId(call)
   const type = param(call, 'type')
   if (SERVER_MANAGED.includes(type)) throw badJson(`${type} can't be set through account data`)
   assertId('type', type)
   const room = roomNumber(call)
-  if (room === GLOBAL && !sharesType(call.requester, type))
+  if (room === GLOBAL && !sharesType(call, type))
     throw forbidden(`The application service can't set ${type} of ${userId}, who isn't its own user`)
-  const content = await readObject(call.request)
-  if (room === GLOBAL && type === DIRECT_TYPE) await putDirect(call.core, call.requester, content)
+  const content = await readObject(call)
+  if (room === GLOBAL && type === DIRECT_TYPE) await putDirect(call, content)
   else await call.core.commit(tx => tx.putAccountData(userId, room, type, content))
-  return {}
 }
 
 /** @see Matrix v1.12, GET /_matrix/client/v3/user/{userId}/account_data/{type} */
@@ -41,12 +39,12 @@ export async function getAccountData(call: Call): Promise<JsonObject> {
   const userId = ownUserId(call)
   const type = param(call, 'type')
   const room = roomNumber(call)
-  const isHidden = room === GLOBAL && !sharesType(call.requester, type)
+  const isHidden = room === GLOBAL && !sharesType(call, type)
   const content = isHidden ? undefined : call.core.users.accountData(userId, room, type)
   if (content === undefined && room === GLOBAL && type === PUSH_RULES_TYPE) return PUSH_RULES
   if (content === undefined) throw notFound('No such account data')
   const stored = parseStored(content)
-  return room === GLOBAL && type === DIRECT_TYPE ? shownDirect(call.core, call.requester, stored) : stored
+  return room === GLOBAL && type === DIRECT_TYPE ? shownDirect(call, stored) : stored
 }
 
 function storedTags(call: Call, userId: string, room: number): JsonObject {
@@ -62,17 +60,17 @@ export function getTags(call: Call): JsonObject {
 }
 
 /** @see Matrix v1.12, PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag} */
-export async function putTag(call: Call): Promise<JsonObject> {
-  const content = await readObject(call.request)
+export async function putTag(call: Call): Promise<undefined> {
+  const content = await readObject(call)
   return changeTags(call, tags => ({ ...tags, [param(call, 'tag')]: content }))
 }
 
 /** @see Matrix v1.12, DELETE /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag} */
-export async function deleteTag(call: Call): Promise<JsonObject> {
+export async function deleteTag(call: Call): Promise<undefined> {
   return changeTags(call, ({ [param(call, 'tag')]: _removed, ...rest }) => rest)
 }
 
-async function changeTags(call: Call, change: (tags: JsonObject) => JsonObject): Promise<JsonObject> {
+async function changeTags(call: Call, change: (tags: JsonObject) => JsonObject): Promise<undefined> {
   const userId = ownUserId(call)
   const room = roomNumber(call)
   await call.core.commit(tx => {
@@ -80,13 +78,12 @@ async function changeTags(call: Call, change: (tags: JsonObject) => JsonObject):
     if (JSON.stringify(content).length > MAX_EVENT_BYTES) throw tooLarge('The room has too many tags')
     tx.putAccountData(userId, room, 'm.tag', content)
   })
-  return {}
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3useruseridfilter */
 export async function postFilter(call: Call): Promise<JsonObject> {
   const userId = ownUserId(call)
-  const filter = await readObject(call.request)
+  const filter = await readObject(call)
   validate(filterSchema, filter)
   const text = JSON.stringify(filter)
   if (text.length > MAX_EVENT_BYTES) throw tooLarge(`A filter is larger than ${MAX_EVENT_BYTES} bytes`)

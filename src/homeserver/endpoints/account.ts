@@ -1,8 +1,7 @@
 /** Versions, capabilities, registration, login and whoami. */
 import { z } from 'zod'
 import type { Appservice } from '../appservices/appservices.ts'
-import { readBody } from '../body.ts'
-import { accessToken, type Call } from '../call.ts'
+import { accessToken, type Call, type OpenCall, readBody } from '../call.ts'
 import type { Core } from '../core.ts'
 import { forbidden, MatrixError } from '../errors.ts'
 import { isValidLocalpart, randomId, tokenHash } from '../identifiers.ts'
@@ -44,10 +43,9 @@ export function capabilities(): JsonObject {
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3accountwhoami */
-export function whoami({ requester }: Call): JsonObject {
-  const answer: JsonObject = { user_id: requester.userId, is_guest: false }
-  if (requester.deviceId !== undefined) answer.device_id = requester.deviceId
-  return answer
+export function whoami({ userId, deviceId }: Call): JsonObject {
+  const user = { user_id: userId, is_guest: false }
+  return deviceId === undefined ? user : { ...user, device_id: deviceId }
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3login */
@@ -67,15 +65,16 @@ const registration = z.object({
  * Only appservices register users, each in its own namespace.
  * @see https://spec.matrix.org/v1.12/application-service-api/#server-admin-style-permissions
  */
-export async function register(core: Core, request: Request, query: URLSearchParams): Promise<JsonObject> {
-  const appservice = requireAppservice(core, request, query)
-  const body = await readBody(request, registration)
+export async function register(call: OpenCall): Promise<JsonObject> {
+  const { core } = call
+  const appservice = requireAppservice(call)
+  const body = await readBody(call, registration)
   if (body.type !== APPSERVICE_LOGIN) throw forbidden(NO_REGISTRATION)
   if (body.username === undefined) throw new MatrixError(400, 'M_MISSING_PARAM', 'Missing field: username')
   if (!isValidLocalpart(body.username, core.serverName))
     throw new MatrixError(400, 'M_INVALID_USERNAME', 'A username may contain only a-z, 0-9 and ._=-/+')
   const userId = `@${body.username}:${core.serverName}`
-  if (!appservice.namespaces.hasUser(userId) || core.appservices.claimant(userId, appservice))
+  if (!appservice.namespaces.has('users', userId) || core.appservices.isClaimed('users', userId, appservice))
     throw new MatrixError(400, 'M_EXCLUSIVE', `${userId} is not in this application service's namespace`)
   const device =
     body.inhibit_login === true ? undefined : newDevice(body.device_id, body.initial_device_display_name)
@@ -97,14 +96,15 @@ const login = z.object({
 })
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#appservice-login */
-export async function logIn(core: Core, request: Request, query: URLSearchParams): Promise<JsonObject> {
-  const appservice = requireAppservice(core, request, query)
-  const body = await readBody(request, login)
+export async function logIn(call: OpenCall): Promise<JsonObject> {
+  const { core } = call
+  const appservice = requireAppservice(call)
+  const body = await readBody(call, login)
   if (body.type !== APPSERVICE_LOGIN) throw forbidden('Login is only open to application services')
   const user = body.identifier?.user ?? body.user
   if (user === undefined) throw new MatrixError(400, 'M_MISSING_PARAM', 'Missing field: identifier.user')
   const userId = user.startsWith('@') ? user : `@${user}:${core.serverName}`
-  if (!appservice.namespaces.hasUser(userId) || !core.userExists(userId))
+  if (!appservice.namespaces.has('users', userId) || !core.userExists(userId))
     throw forbidden(`${userId} is no user of this application service`)
   const device = newDevice(body.device_id, body.initial_device_display_name)
   const now = core.clock.now()
@@ -122,18 +122,14 @@ function signedIn(core: Core, userId: string, device?: ReturnType<typeof newDevi
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3logout */
-export async function logOut({ core, requester }: Call): Promise<JsonObject> {
-  const { userId, deviceId } = requester
+export async function logOut({ core, userId, deviceId }: Call): Promise<undefined> {
   if (deviceId !== undefined) await removeDevices(core, userId, [deviceId])
-  return {}
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3logoutall */
-export async function logOutAll({ core, requester }: Call): Promise<JsonObject> {
-  const { userId } = requester
+export async function logOutAll({ core, userId }: Call): Promise<undefined> {
   const deviceIds = core.users.devices(userId).map(device => device.device_id)
   await removeDevices(core, userId, deviceIds)
-  return {}
 }
 
 function newDevice(id: string | undefined, name: string | undefined) {
@@ -141,15 +137,11 @@ function newDevice(id: string | undefined, name: string | undefined) {
 }
 
 /** Checked before the body, so that a stranger's body is never read. */
-function requireAppservice(core: Core, request: Request, query: URLSearchParams): Appservice {
-  const token = accessToken(request, query)
-  if (!token)
-    throw new MatrixError(
-      401,
-      'M_MISSING_TOKEN',
-      'Missing access token: this is only open to application services',
-    )
-  const appservice = core.appservices.authenticate(token)
+function requireAppservice(call: OpenCall): Appservice {
+  const token = accessToken(call)
+  const missing = 'Missing access token: this is only open to application services'
+  if (!token) throw new MatrixError(401, 'M_MISSING_TOKEN', missing)
+  const appservice = call.core.appservices.authenticate(token)
   if (!appservice) throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'Unrecognised access token')
   return appservice
 }

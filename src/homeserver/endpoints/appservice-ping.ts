@@ -1,8 +1,7 @@
 /** @see Matrix v1.12, POST /_matrix/client/v1/appservice/{appserviceId}/ping */
 import { z } from 'zod'
 import { type Appservice, askAppservice, isReachable } from '../appservices/appservices.ts'
-import { readBody } from '../body.ts'
-import { type Call, param } from '../call.ts'
+import { type Call, param, readBody } from '../call.ts'
 import type { Core } from '../core.ts'
 import { forbidden, MatrixError } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
@@ -13,9 +12,8 @@ const body = z.object({ transaction_id: z.string().optional() })
 
 /** The homeserver calls the appservice back; success resumes pushing at once. */
 export async function ping(call: Call): Promise<JsonObject> {
-  const { core, requester } = call
-  const { transaction_id: transactionId } = await readBody(call.request, body)
-  const { appservice } = requester
+  const { appservice, core } = call
+  const { transaction_id: transactionId } = await readBody(call, body)
   if (!appservice || appservice.id !== param(call, 'appserviceId'))
     throw forbidden('Only the application service itself may ask for its ping')
   const durationMs = await callBack(core, appservice, transactionId)

@@ -1,8 +1,8 @@
 /** @see Matrix v1.12, POST /_matrix/client/v3/createRoom */
 import { z } from 'zod'
 import { TurnBudget } from '../../lib/turn-budget.ts'
-import { jsonObject, readBody } from '../body.ts'
 import type { Call } from '../call.ts'
+import { jsonObject, readBody } from '../call.ts'
 import type { Core } from '../core.ts'
 import { forbidden, MatrixError } from '../errors.ts'
 import { assertUserId, randomId } from '../identifiers.ts'
@@ -44,8 +44,9 @@ const PRESETS = {
   public_chat: { joinRule: 'public', guests: 'forbidden' },
 }
 
-export async function createRoom({ core, request, requester }: Call): Promise<JsonObject> {
-  const wish = await readBody(request, body, { wholeNumbers: true })
+export async function createRoom(call: Call): Promise<JsonObject> {
+  const { core, userId: creator } = call
+  const wish = await readBody(call, body, { wholeNumbers: true })
   const version = wish.room_version ?? DEFAULT_ROOM_VERSION
   if (!ROOM_VERSIONS.includes(version))
     throw new MatrixError(400, 'M_UNSUPPORTED_ROOM_VERSION', `Room version ${version} is not supported`)
@@ -53,20 +54,20 @@ export async function createRoom({ core, request, requester }: Call): Promise<Js
   const alias =
     wish.room_alias_name === undefined
       ? undefined
-      : newAlias(core, requester, `#${wish.room_alias_name}:${core.serverName}`)
-  const invited = [...new Set(wish.invite)].filter(userId => userId !== requester.userId)
+      : newAlias(call, `#${wish.room_alias_name}:${core.serverName}`)
+  const invited = [...new Set(wish.invite)].filter(userId => userId !== creator)
   await introduceUsers(core, invited)
   const roomId = `${randomId('!', 18)}:${core.serverName}`
   await core.commit(tx => {
-    if (alias !== undefined && core.aliases.find(alias))
+    if (alias !== undefined && core.events.alias(alias))
       throw new MatrixError(400, 'M_ROOM_IN_USE', 'This alias is taken')
-    const num = core.events.insertRoom(roomId, version, core.clock.now())
+    const num = core.events.insertRoom(roomId, version, core.clock.now()) as number
     const room = core.rooms.create(num, roomId, version, tx.taken)
-    fill(core, tx, room, requester.userId, wish, alias)
-    for (const userId of invited) assertMayInvite(room, requester.userId, userId)
+    fill(core, tx, room, creator, wish, alias)
+    for (const userId of invited) assertMayInvite(room, creator, userId)
   })
   for (let next = 0; next < invited.length; )
-    next = await inviteSome(core, roomId, { creator: requester.userId, wish, invited, next })
+    next = await inviteSome(core, roomId, { creator, wish, invited, next })
   return { room_id: roomId }
 }
 

@@ -1,7 +1,6 @@
 /** Room aliases. */
 import { z } from 'zod'
-import { readBody } from '../body.ts'
-import { type Call, param, type Requester } from '../call.ts'
+import { type Call, param, type Requester, readBody } from '../call.ts'
 import type { Core } from '../core.ts'
 import { forbidden, invalidParam, MatrixError, notFound } from '../errors.ts'
 import { serverOf } from '../identifiers.ts'
@@ -10,26 +9,25 @@ import { MAX_ALIASES_OF_ROOM } from '../limits.ts'
 import type { RoomState } from '../rooms/room-state.ts'
 
 /** Checks the alias, and that no other appservice claims it. */
-export function newAlias(core: Core, requester: Requester, alias: string): string {
+export function newAlias({ core, appservice }: Requester, alias: string): string {
   const valid = /^#[^:\s\0]+:/.test(alias) && serverOf(alias) === core.serverName && alias.length <= 255
   if (!valid) throw invalidParam(`Not an alias of ${core.serverName}: ${alias.slice(0, 255)}`)
-  for (const appservice of core.appservices.all())
-    if (appservice !== requester.appservice && appservice.namespaces.claimsAlias(alias))
-      throw new MatrixError(400, 'M_EXCLUSIVE', 'This alias belongs to an application service')
+  if (core.appservices.isClaimed('aliases', alias, appservice))
+    throw new MatrixError(400, 'M_EXCLUSIVE', 'This alias belongs to an application service')
   return alias
 }
 
 /** Binds the alias to the room within a write. */
 export function bindAlias(core: Core, room: RoomState, alias: string, creator: string): void {
-  if (core.aliases.ofRoom(room.num).length >= MAX_ALIASES_OF_ROOM)
+  if (core.events.aliasesOf(room.num).length >= MAX_ALIASES_OF_ROOM)
     throw invalidParam(`The room has ${MAX_ALIASES_OF_ROOM} aliases, and takes no more`)
-  core.aliases.insert(alias, room.num, creator)
+  core.events.addAlias(alias, room.num, creator)
   room.forgetInterest()
 }
 
 /** @see Matrix v1.12, GET /_matrix/client/v3/directory/room/{roomAlias} */
 export function getAlias(call: Call): JsonObject {
-  const found = call.core.aliases.find(param(call, 'roomAlias'))
+  const found = call.core.events.alias(param(call, 'roomAlias'))
   if (!found) throw notFound('Unknown room alias')
   return { room_id: found.room_id, servers: [call.core.serverName] }
 }
@@ -37,46 +35,42 @@ export function getAlias(call: Call): JsonObject {
 const body = z.object({ room_id: z.string() })
 
 /** @see Matrix v1.12, PUT /_matrix/client/v3/directory/room/{roomAlias} */
-export async function putAlias(call: Call): Promise<JsonObject> {
-  const { core, requester } = call
-  const { room_id: roomId } = await readBody(call.request, body)
-  const alias = newAlias(core, requester, param(call, 'roomAlias'))
+export async function putAlias(call: Call): Promise<undefined> {
+  const { core, userId } = call
+  const { room_id: roomId } = await readBody(call, body)
+  const alias = newAlias(call, param(call, 'roomAlias'))
   await core.rooms.prepare(roomId)
   await core.commit(tx => {
     const room = tx.takeRoom(roomId)
-    if (!requester.appservice && room.membershipOf(requester.userId) !== 'join')
-      throw forbidden('You are not in this room')
-    if (core.aliases.find(alias)) throw new MatrixError(409, 'M_UNKNOWN', 'This alias is taken')
-    bindAlias(core, room, alias, requester.userId)
+    if (!call.appservice && room.membershipOf(userId) !== 'join') throw forbidden('You are not in this room')
+    if (core.events.alias(alias)) throw new MatrixError(409, 'M_UNKNOWN', 'This alias is taken')
+    bindAlias(core, room, alias, userId)
   })
-  return {}
 }
 
 /** @see Matrix v1.12, DELETE /_matrix/client/v3/directory/room/{roomAlias} */
-export async function deleteAlias(call: Call): Promise<JsonObject> {
-  const { core, requester } = call
+export async function deleteAlias(call: Call): Promise<undefined> {
+  const { appservice, core, userId } = call
   const alias = param(call, 'roomAlias')
   await core.commit(tx => {
-    const found = core.aliases.find(alias)
+    const found = core.events.alias(alias)
     if (!found) throw notFound('Unknown room alias')
     const room = tx.takeRoom(found.room_id)
-    const { userId } = requester
     const mayRule =
       room.membershipOf(userId) === 'join' &&
       room.power.of(userId) >= room.power.toSend('m.room.canonical_alias', true)
-    const owns = requester.appservice?.namespaces.hasAlias(alias) ?? false
+    const owns = appservice?.namespaces.has('aliases', alias) ?? false
     if (found.creator !== userId && !mayRule && !owns) throw forbidden('This alias is not yours')
-    core.aliases.remove(alias)
+    core.events.removeAlias(alias)
     room.forgetInterest()
   })
-  return {}
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidaliases */
-export function roomAliases({ core, requester, params }: Call): JsonObject {
+export function roomAliases({ core, userId, params }: Call): JsonObject {
   const room = core.rooms.read(params.roomId ?? '')
-  if (room?.membershipOf(requester.userId) !== 'join') throw forbidden('You are not in this room')
-  return { aliases: core.aliases.ofRoom(room.num) }
+  if (room?.membershipOf(userId) !== 'join') throw forbidden('You are not in this room')
+  return { aliases: core.events.aliasesOf(room.num) }
 }
 
 /** No room is published. @see Matrix v1.12, GET /_matrix/client/v3/publicRooms */
@@ -92,8 +86,7 @@ export function roomVisibility(): JsonObject {
 const visibility = z.object({ visibility: z.enum(['public', 'private']).optional() })
 
 /** @see Matrix v1.4, PUT /_matrix/client/v3/directory/list/room/{roomId} */
-export async function putRoomVisibility(call: Call): Promise<JsonObject> {
-  const wanted = await readBody(call.request, visibility)
+export async function putRoomVisibility(call: Call): Promise<undefined> {
+  const wanted = await readBody(call, visibility)
   if (wanted.visibility !== 'private') throw forbidden('This server publishes no rooms')
-  return {}
 }

@@ -28,8 +28,7 @@ interface Child {
 
 /** @see https://spec.matrix.org/v1.4/client-server-api/#get_matrixclientv1roomsroomidhierarchy */
 export function getHierarchy(call: Call): Promise<Response> {
-  if (!knownRoom(call, param(call, 'roomId')))
-    throw forbidden(`${call.requester.userId} may not see the room`)
+  if (!knownRoom(call, param(call, 'roomId'))) throw forbidden(`${call.userId} may not see the room`)
   const from = intQuery(call, 'from', 0, Number.MAX_SAFE_INTEGER)
   const limit = Math.max(1, intQuery(call, 'limit', ROOMS_OF_PAGE, ROOMS_OF_PAGE))
   const found = walk(call)
@@ -74,10 +73,10 @@ async function* walk(call: Call): AsyncGenerator<Found, void> {
 }
 
 /** The room, if the user is in it or may join it. */
-function knownRoom({ core, requester }: Call, roomId: string): RoomState | undefined {
-  const { userId } = requester
+function knownRoom(call: Call, roomId: string): RoomState | undefined {
+  const { core, userId } = call
   const room = core.rooms.read(roomId)
-  if (!room || !speaksIn(core, requester, roomId)) return undefined
+  if (!room || !speaksIn(call, roomId)) return undefined
   const membership = room.membershipOf(userId)
   if (membership === 'join' || membership === 'invite') return room
   const isOpen =

@@ -2,8 +2,7 @@
 
 import { enclosed, jsonText, type Pieces, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
-import { validate } from '../body.ts'
-import { type Call, intQuery, param } from '../call.ts'
+import { type Call, intQuery, param, validate } from '../call.ts'
 import { parseJson } from '../canonical-json.ts'
 import type { Core } from '../core.ts'
 import { invalidParam } from '../errors.ts'
@@ -24,13 +23,12 @@ function pageFilter(call: Call): RoomEventFilter | undefined {
 
 /** A field of the answer that holds events. */
 function eventsField(
-  call: Call,
   roomView: RoomView,
   name: string,
   rows: AsyncIterable<EventRow> | Iterable<EventRow>,
   turn: TurnBudget,
 ): Pieces {
-  return enclosed(`"${name}":[`, showEvents(call, roomView, rows, turn), ']')
+  return enclosed(`"${name}":[`, showEvents(roomView, rows, turn), ']')
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidmessages */
@@ -49,17 +47,17 @@ export async function getMessages(call: Call): Promise<Response> {
   const span = backwards
     ? { from: to ?? 0, to: Math.min(from, readable) }
     : { from, to: Math.min(to ?? readable, readable) }
-  const page = await timelinePage(core, roomView, turn, { ...span, backwards, limit, filter })
+  const page = await timelinePage(roomView, turn, { ...span, backwards, limit, filter })
   // Forwards more may always come, so a client that has read everything gets a place to resume.
   const next = page.next ?? (!backwards && page.rows.length > 0 ? readable : undefined)
   return streamed(
     (async function* () {
       yield `{"start":"${positionToken(from)}",`
       if (next !== undefined) yield `"end":"${positionToken(next)}",`
-      yield* eventsField(call, roomView, 'chunk', page.rows, turn)
+      yield* eventsField(roomView, 'chunk', page.rows, turn)
       if (filter?.lazy_load_members) {
         yield ','
-        yield* eventsField(call, roomView, 'state', senders(core, roomView, page.rows), turn)
+        yield* eventsField(roomView, 'state', senders(core, roomView, page.rows), turn)
       }
       yield '}'
     })(),
@@ -77,15 +75,15 @@ function senders(core: Core, roomView: RoomView, rows: EventRow[]): EventRow[] {
 /** @see Matrix v1.12, GET /_matrix/client/v3/rooms/{roomId}/event/{eventId} */
 export async function getEvent(call: Call): Promise<Response> {
   const roomView = viewRoom(call)
-  const event = visibleEvent(roomView, call.core, param(call, 'eventId'))
-  return jsonText(showEvent(call.core, call.requester, roomView, event))
+  const event = visibleEvent(roomView, param(call, 'eventId'))
+  return jsonText(showEvent(roomView, event))
 }
 
 /** @see Matrix v1.12, GET /_matrix/client/v3/rooms/{roomId}/context/{eventId} */
 export async function getContext(call: Call): Promise<Response> {
-  const { core, requester } = call
+  const { core } = call
   const roomView = viewRoom(call)
-  const event = visibleEvent(roomView, core, param(call, 'eventId'))
+  const event = visibleEvent(roomView, param(call, 'eventId'))
   const limit = intQuery(call, 'limit', 10, MAX_LIMIT)
   const filter = pageFilter(call)
   const readable = Math.min(roomView.readableUpTo(), core.stream.position)
@@ -93,19 +91,19 @@ export async function getContext(call: Call): Promise<Response> {
   const turn = new TurnBudget()
   const older = { backwards: true, from: 0, to: here - 1, limit: Math.floor(limit / 2), filter }
   const newer = { backwards: false, from: here, to: readable, limit: Math.ceil(limit / 2), filter }
-  const before = await timelinePage(core, roomView, turn, older)
-  const after = await timelinePage(core, roomView, turn, newer)
+  const before = await timelinePage(roomView, turn, older)
+  const after = await timelinePage(roomView, turn, newer)
   const last = after.rows.at(-1)?.stream_id ?? here
   return streamed(
     (async function* () {
       yield `{"start":"${positionToken((before.rows.at(-1)?.stream_id ?? here) - 1)}"`
-      yield `,"end":"${positionToken(last)}","event":${showEvent(core, requester, roomView, event)},`
-      yield* eventsField(call, roomView, 'events_before', before.rows, turn)
+      yield `,"end":"${positionToken(last)}","event":${showEvent(roomView, event)},`
+      yield* eventsField(roomView, 'events_before', before.rows, turn)
       yield ','
-      yield* eventsField(call, roomView, 'events_after', after.rows, turn)
+      yield* eventsField(roomView, 'events_after', after.rows, turn)
       yield ','
       const state = stateOf(core, roomView.room.num, turn, { position: last })
-      yield* eventsField(call, roomView, 'state', state, turn)
+      yield* eventsField(roomView, 'state', state, turn)
       yield '}'
     })(),
   )
@@ -116,7 +114,7 @@ export async function getRelations(call: Call): Promise<Response> {
   const { core } = call
   const { relType, eventType } = call.params
   const roomView = viewRoom(call)
-  const parent = visibleEvent(roomView, core, param(call, 'eventId'))
+  const parent = visibleEvent(roomView, param(call, 'eventId'))
   const limit = intQuery(call, 'limit', 50, MAX_LIMIT)
   const backwards = call.query.get('dir') !== 'f'
   const from = positionQuery(call, 'from') ?? (backwards ? core.stream.position : 0)
@@ -135,7 +133,7 @@ export async function getRelations(call: Call): Promise<Response> {
   return streamed(
     (async function* () {
       yield '{'
-      yield* eventsField(call, roomView, 'chunk', page.rows, turn)
+      yield* eventsField(roomView, 'chunk', page.rows, turn)
       if (page.next !== undefined) yield `,"next_batch":"${positionToken(page.next)}"`
       if (call.query.has('from')) yield `,"prev_batch":"${positionToken(from)}"`
       yield '}'
@@ -158,7 +156,7 @@ export async function getThreads(call: Call): Promise<Response> {
   let next: number | undefined = Math.min(positionQuery(call, 'from') ?? readable, readable)
   while (next !== undefined && roots.length < limit) {
     const wish = { backwards: true, from: 0, to: next, limit: THREADS_CHUNK }
-    const replies: Page = await timelinePage(core, roomView, turn, wish)
+    const replies: Page = await timelinePage(roomView, turn, wish)
     next = replies.next
     for (const reply of replies.rows) {
       const root = rootAt(reply)
@@ -173,7 +171,7 @@ export async function getThreads(call: Call): Promise<Response> {
     (async function* () {
       yield '{'
       if (next !== undefined && next > 0) yield `"next_batch":"${positionToken(next)}",`
-      yield* eventsField(call, roomView, 'chunk', roots, turn)
+      yield* eventsField(roomView, 'chunk', roots, turn)
       yield '}'
     })(),
   )
@@ -183,9 +181,9 @@ export async function getThreads(call: Call): Promise<Response> {
  * @returns a function that finds the root of the thread whose newest reply an event is; call it
  * from the newest event on
  */
-function threadFinder({ core, query, requester }: Call, roomView: RoomView, readable: number) {
+function threadFinder({ core, query, userId }: Call, roomView: RoomView, readable: number) {
   const room = roomView.room.num
-  const by = query.get('include') === 'participated' ? requester.userId : null
+  const by = query.get('include') === 'participated' ? userId : null
   const passed = new Set<string>()
   return (reply: EventRow): EventRow | undefined => {
     const rootId = threadOf(reply)

@@ -1,7 +1,6 @@
 /** The whole client-server API as a table. */
 import { PathRouter } from '../../lib/path-router.ts'
-import type { Answer, Handler } from '../call.ts'
-import type { Core } from '../core.ts'
+import type { Answer, Handler, OpenCall } from '../call.ts'
 import { sync } from '../sync/sync.ts'
 import * as account from './account.ts'
 import * as accountData from './account-data.ts'
@@ -28,7 +27,7 @@ const ROOMLESS = true
 type Route = readonly [method: string, path: string, handler: Handler, isRoomless?: true]
 
 /** Answers any requester, with an account or without. */
-type OpenHandler = (core: Core, request: Request, query: URLSearchParams) => Answer | Promise<Answer>
+type OpenHandler = (call: OpenCall) => Answer | Promise<Answer>
 type OpenRoute = readonly [method: string, path: string, handler: OpenHandler]
 
 /** A route's handler and who may call it. */

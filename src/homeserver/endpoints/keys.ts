@@ -2,8 +2,8 @@
 import { z } from 'zod'
 import { enclosed, type Pieces, separated, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
-import { jsonObject, readBody, readObject } from '../body.ts'
 import type { Call } from '../call.ts'
+import { jsonObject, readBody, readObject } from '../call.ts'
 import type { Core } from '../core.ts'
 import { invalidParam, MatrixError, tooLarge } from '../errors.ts'
 import { isObject, type Json, type JsonObject, parseStored } from '../json.ts'
@@ -11,9 +11,9 @@ import { assertCount, MAX_EVENT_BYTES, MAX_ONE_TIME_KEYS, MAX_WRITES_OF_CALL } f
 import { positionQuery } from '../rooms/timeline.ts'
 import { changedUsers } from '../sync/key-changes.ts'
 
-function ownDevice({ requester }: Call): string {
-  if (requester.deviceId === undefined) throw invalidParam('Keys belong to a device; name one with device_id')
-  return requester.deviceId
+function ownDevice({ deviceId }: Call): string {
+  if (deviceId === undefined) throw invalidParam('Keys belong to a device; name one with device_id')
+  return deviceId
 }
 
 const uploadBody = z.object({
@@ -24,10 +24,9 @@ const uploadBody = z.object({
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3keysupload */
 export async function uploadKeys(call: Call): Promise<JsonObject> {
-  const { core, requester } = call
-  const body = await readBody(call.request, uploadBody)
+  const { core, userId } = call
+  const body = await readBody(call, uploadBody)
   const deviceId = ownDevice(call)
-  const { userId } = requester
   if (body.device_keys && (body.device_keys.user_id !== userId || body.device_keys.device_id !== deviceId))
     throw invalidParam('device_keys must be of this very device')
   const oneTimeKeys = Object.entries(body.one_time_keys ?? {})
@@ -81,20 +80,16 @@ const USAGES = ['master', 'self_signing', 'user_signing'] as const
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3keysquery */
 export async function queryKeys(call: Call): Promise<Response> {
-  const body = await readBody(call.request, queryBody)
+  const body = await readBody(call, queryBody)
   return streamed(queryAnswer(call, new Map(Object.entries(body.device_keys)), new TurnBudget()))
 }
 
-async function* queryAnswer(
-  { core, requester }: Call,
-  users: Map<string, string[]>,
-  turn: TurnBudget,
-): Pieces {
+async function* queryAnswer(call: Call, users: Map<string, string[]>, turn: TurnBudget): Pieces {
   yield '{"failures":{},"device_keys":{'
   let comma = ''
   for (const [userId, wanted] of users) {
     yield `${comma}${JSON.stringify(userId)}:{`
-    yield* separated(deviceKeys(core, userId, new Set(wanted)))
+    yield* separated(deviceKeys(call.core, userId, new Set(wanted)))
     yield '}'
     comma = ','
     if (turn.isSpent) await turn.pause()
@@ -102,7 +97,7 @@ async function* queryAnswer(
   yield '}'
   for (const usage of USAGES) {
     yield `,"${usage}_keys":{`
-    yield* separated(crossSigningKeys(core, requester.userId, users.keys(), usage, turn))
+    yield* separated(crossSigningKeys(call, users.keys(), usage, turn))
     yield '}'
   }
   yield '}'
@@ -128,8 +123,7 @@ function withName(keys: string, name: string): string {
 }
 
 async function* crossSigningKeys(
-  core: Core,
-  asker: string,
+  { core, userId: asker }: Call,
   userIds: Iterable<string>,
   usage: (typeof USAGES)[number],
   turn: TurnBudget,
@@ -146,8 +140,9 @@ const claimBody = z.object({ one_time_keys: z.record(z.string(), z.record(z.stri
 const CLAIMED_AT_ONCE = 100
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3keysclaim */
-export async function claimKeys({ core, request }: Call): Promise<JsonObject> {
-  const body = await readBody(request, claimBody)
+export async function claimKeys(call: Call): Promise<JsonObject> {
+  const { core } = call
+  const body = await readBody(call, claimBody)
   const wanted = Object.entries(body.one_time_keys).flatMap(([userId, devices]) =>
     Object.entries(devices).map(([deviceId, algorithm]) => ({ userId, deviceId, algorithm })),
   )
@@ -174,7 +169,7 @@ export function keyChanges(call: Call): Promise<Response> {
   const from = positionQuery(call, 'from')
   const to = positionQuery(call, 'to')
   if (from === undefined || to === undefined) throw invalidParam('from and to must be tokens of this server')
-  const changed = changedUsers(call.core, call.requester.userId, { from, to }, new TurnBudget())
+  const changed = changedUsers(call, { from, to }, new TurnBudget())
   return streamed(enclosed('{"changed":[', changed, '],"left":[]}'))
 }
 
@@ -188,9 +183,9 @@ const crossSigningBody = z.object({
  * Users have no password to enter again, so the access token suffices, as for appservices.
  * @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3keysdevice_signingupload
  */
-export async function uploadCrossSigning({ core, request, requester }: Call): Promise<JsonObject> {
-  const body = await readBody(request, crossSigningBody)
-  const { userId } = requester
+export async function uploadCrossSigning(call: Call): Promise<undefined> {
+  const { core, userId } = call
+  const body = await readBody(call, crossSigningBody)
   await core.commit(tx => {
     const changed = tx.nextStreamId()
     for (const usage of USAGES) {
@@ -200,12 +195,12 @@ export async function uploadCrossSigning({ core, request, requester }: Call): Pr
     core.keys.noteChange(userId, changed)
     tx.wakes.add(userId)
   })
-  return {}
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3keyssignaturesupload */
-export async function uploadSignatures({ core, request, requester }: Call): Promise<JsonObject> {
-  const body = await readObject(request)
+export async function uploadSignatures(call: Call): Promise<JsonObject> {
+  const { core } = call
+  const body = await readObject(call)
   const signatures = Object.entries(body).flatMap(([userId, objects]) => {
     if (!isObject(objects)) throw invalidParam('Signatures are grouped by user')
     return Object.entries(objects).map(([keyId, signed]) => ({ userId, keyId, signed }))
@@ -218,7 +213,7 @@ export async function uploadSignatures({ core, request, requester }: Call): Prom
       core.keys.noteChange(userId, tx.nextStreamId())
       tx.wakes.add(userId)
     }
-    tx.wakes.add(requester.userId)
+    tx.wakes.add(call.userId)
   })
   return { failures: {} }
 }

@@ -35,47 +35,43 @@ export async function upload(call: Call): Promise<JsonObject> {
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixmediav1create */
-export async function createMedia({ core, requester }: Call): Promise<JsonObject> {
+export async function createMedia({ core, userId }: Call): Promise<JsonObject> {
   const mediaId = randomId('', 24)
   const now = core.clock.now()
-  await core.commit(() => {
-    core.media.put(
-      { media_id: mediaId, user_id: requester.userId, content_type: null, filename: null, size_bytes: null },
-      now,
-    )
-  })
+  const empty = { content_type: null, filename: null, size_bytes: null }
+  await core.commit(() => core.media.put({ media_id: mediaId, user_id: userId, ...empty, now }))
   return { content_uri: `mxc://${core.serverName}/${mediaId}`, unused_expires_at: now + RESERVED_FOR_MS }
 }
 
 /** @see Matrix v1.12, PUT /_matrix/media/v3/upload/{serverName}/{mediaId} */
-export async function uploadReserved(call: Call): Promise<JsonObject> {
-  const { core, requester } = call
+export async function uploadReserved(call: Call): Promise<undefined> {
+  const { core } = call
   const mediaId = param(call, 'mediaId')
   await core.uploads.run(mediaId, async () => {
     const row = findMedia(core, param(call, 'serverName'), mediaId)
-    if (row.user_id !== requester.userId) throw forbidden('This media belongs to somebody else')
+    if (row.user_id !== call.userId) throw forbidden('This media belongs to somebody else')
     if (row.size_bytes !== null)
       throw new MatrixError(409, 'M_CANNOT_OVERWRITE_MEDIA', 'This media has its content already')
     await store(call, mediaId)
   })
-  return {}
 }
 
 /** Only once the file is on disk does a row report the content. */
 async function store(call: Call, mediaId: string): Promise<void> {
-  const { core, request, requester, query } = call
+  const { core, request, userId, query } = call
   const declared = Number(request.headers.get('content-length') ?? 0)
   if (declared > core.files.maxBytes) throw core.files.tooLarge()
   const size = await core.files.save(mediaId, request.body ?? new Blob([]).stream())
   const row = {
     media_id: mediaId,
-    user_id: requester.userId,
+    user_id: userId,
     content_type: request.headers.get('content-type') ?? 'application/octet-stream',
     filename: query.get('filename'),
     size_bytes: size,
+    now: core.clock.now(),
   }
   try {
-    await core.commit(() => core.media.put(row, core.clock.now()))
+    await core.commit(() => core.media.put(row))
   } catch (error) {
     await core.files.discard(mediaId)
     throw error

@@ -4,8 +4,7 @@ import { enclosed, type Pieces, streamed } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { askAppservice, isReachable } from '../appservices/appservices.ts'
 import { speaksInStored } from '../appservices/puppets.ts'
-import { readBody } from '../body.ts'
-import { type Call, param } from '../call.ts'
+import { type Call, param, readBody } from '../call.ts'
 import type { Core } from '../core.ts'
 import { forbidden, invalidParam, MatrixError, notFound } from '../errors.ts'
 import { assertUserId, serverOf } from '../identifiers.ts'
@@ -74,109 +73,100 @@ interface Change {
 async function change(
   call: Call,
   membership: Membership,
-  { reason, target = call.requester.userId, roomId = param(call, 'roomId') }: Change,
-): Promise<JsonObject> {
-  const { core, requester } = call
+  { reason, target = call.userId, roomId = param(call, 'roomId') }: Change,
+): Promise<undefined> {
+  const { core, userId: sender } = call
   await core.commit(tx => {
     const room = tx.takeRoom(roomId)
     const content = isPresent(membership) ? memberContent(core, target, membership) : { membership }
     if (reason !== undefined) content.reason = reason
-    tx.setState(room, { type: 'm.room.member', sender: requester.userId, stateKey: target, content })
+    tx.setState(room, { type: 'm.room.member', sender, stateKey: target, content })
     if (isPresent(membership)) core.users.remember(target, room.num)
   })
-  return {}
 }
 
 function membershipOf(call: Call, userId: string): Membership | undefined {
   return call.core.rooms.read(param(call, 'roomId'))?.membershipOf(userId)
 }
 
-/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidjoin */
-export async function join(call: Call): Promise<JsonObject> {
-  const { reason } = await readBody(call.request, reasonBody)
+const enter = (membership: 'join' | 'knock') => async (call: Call) => {
+  const { reason } = await readBody(call, reasonBody)
   const roomId = await resolveRoom(call.core, call.params.roomIdOrAlias ?? param(call, 'roomId'))
-  await change(call, 'join', { reason, roomId })
+  await change(call, membership, { reason, roomId })
   return { room_id: roomId }
 }
 
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidjoin */
+export const join = enter('join')
+
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3knockroomidoralias */
-export async function knock(call: Call): Promise<JsonObject> {
-  const { reason } = await readBody(call.request, reasonBody)
-  const roomId = await resolveRoom(call.core, param(call, 'roomIdOrAlias'))
-  await change(call, 'knock', { reason, roomId })
-  return { room_id: roomId }
-}
+export const knock = enter('knock')
 
 /** Room id for an id or alias; an appservice may create a missing alias. */
 async function resolveRoom(core: Core, idOrAlias: string): Promise<string> {
-  if (idOrAlias.startsWith('!')) return idOrAlias
-  if (!idOrAlias.startsWith('#')) throw invalidParam('Neither a room id nor an alias')
-  const known = core.aliases.find(idOrAlias)
-  if (known) return known.room_id
+  if (!/^[!#]/.test(idOrAlias)) throw invalidParam('Neither a room id nor an alias')
+  const known = core.roomIdOf(idOrAlias)
+  if (known !== undefined) return known
   for (const appservice of core.appservices.all())
-    if (appservice.namespaces.hasAlias(idOrAlias))
+    if (appservice.namespaces.has('aliases', idOrAlias))
       await queryAppservice(core, appservice.num, `/_matrix/app/v1/rooms/${encodeURIComponent(idOrAlias)}`)
-  const made = core.aliases.find(idOrAlias)
-  if (!made) throw notFound('Unknown room alias')
-  return made.room_id
-}
-
-/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidinvite */
-export async function invite(call: Call): Promise<JsonObject> {
-  const { user_id: target, reason } = await readBody(call.request, targetBody)
-  assertUserId(target)
-  const { userId } = call.requester
-  if (membershipOf(call, userId) !== 'join') throw forbidden(`${userId} is not in the room`)
-  await introduceUsers(call.core, [target])
-  return change(call, 'invite', { reason, target })
+  const made = core.roomIdOf(idOrAlias)
+  if (made === undefined) throw notFound('Unknown room alias')
+  return made
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidleave */
-export async function leave(call: Call): Promise<JsonObject> {
-  const { reason } = await readBody(call.request, reasonBody)
-  if (membershipOf(call, call.requester.userId) === 'leave') return {}
-  return change(call, 'leave', { reason })
+export async function leave(call: Call): Promise<undefined> {
+  const { reason } = await readBody(call, reasonBody)
+  if (membershipOf(call, call.userId) !== 'leave') await change(call, 'leave', { reason })
 }
+
+type Check = (call: Call, target: string) => void | Promise<void>
+
+/** Changes another user's membership, unless `check` throws. */
+const changeOther = (membership: Membership, check: Check) => async (call: Call) => {
+  const { user_id: target, reason } = await readBody(call, targetBody)
+  await check(call, target)
+  return change(call, membership, { reason, target })
+}
+
+/** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidinvite */
+export const invite = changeOther('invite', async (call, target) => {
+  assertUserId(target)
+  if (membershipOf(call, call.userId) !== 'join') throw forbidden(`${call.userId} is not in the room`)
+  await introduceUsers(call.core, [target])
+})
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidkick */
-export async function kick(call: Call): Promise<JsonObject> {
-  const { user_id: target, reason } = await readBody(call.request, targetBody)
+export const kick = changeOther('leave', (call, target) => {
   const membership = membershipOf(call, target)
   if (membership === undefined || !isPresent(membership)) throw forbidden(`${target} is not in the room`)
-  return change(call, 'leave', { reason, target })
-}
+})
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidban */
-export async function ban(call: Call): Promise<JsonObject> {
-  const { user_id: target, reason } = await readBody(call.request, targetBody)
-  assertUserId(target)
-  return change(call, 'ban', { reason, target })
-}
+export const ban = changeOther('ban', (_call, target) => assertUserId(target))
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidunban */
-export async function unban(call: Call): Promise<JsonObject> {
-  const { user_id: target, reason } = await readBody(call.request, targetBody)
+export const unban = changeOther('leave', (call, target) => {
   if (membershipOf(call, target) !== 'ban') throw forbidden(`${target} is not banned`)
-  return change(call, 'leave', { reason, target })
-}
+})
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3roomsroomidforget */
-export async function forget({ core, requester, params }: Call): Promise<JsonObject> {
+export async function forget({ core, userId, params }: Call): Promise<undefined> {
   const room = core.rooms.read(params.roomId ?? '')
-  const membership = room?.membershipOf(requester.userId)
-  if (!room || membership === undefined) return {}
+  const membership = room?.membershipOf(userId)
+  if (!room || membership === undefined) return
   if (isPresent(membership)) throw new MatrixError(400, 'M_UNKNOWN', 'Leave the room before you forget it')
-  await core.commit(() => core.users.forget(requester.userId, room.num))
-  return {}
+  await core.commit(() => core.users.forget(userId, room.num))
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3joined_rooms */
-export function joinedRooms({ core, requester }: Call): Promise<Response> {
+export function joinedRooms(call: Call): Promise<Response> {
   const turn = new TurnBudget()
   async function* rooms(): Pieces {
-    for await (const page of joinedRoomPages(core, requester.userId, turn))
+    for await (const page of joinedRoomPages(call.core, call.userId, turn))
       for (const { room_id: roomId } of page) {
-        if (await speaksInStored(core, requester, roomId)) yield JSON.stringify(roomId)
+        if (await speaksInStored(call, roomId)) yield JSON.stringify(roomId)
         if (turn.isSpent) await turn.pause()
       }
   }

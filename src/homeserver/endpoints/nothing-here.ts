@@ -3,8 +3,7 @@
  * clients read M_UNRECOGNIZED as a server that is older than it claims.
  */
 import { z } from 'zod'
-import { readBody, readObject } from '../body.ts'
-import { type Call, ownUserId, param } from '../call.ts'
+import { type Call, ownUserId, param, readBody, readObject } from '../call.ts'
 import { forbidden, MatrixError, notFound } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
 
@@ -24,10 +23,9 @@ export const refused = (message: string) => (): never => {
 }
 
 /** @see https://spec.matrix.org/v1.4/client-server-api/#post_matrixclientv3pushersset */
-export async function setPusher({ request }: Call): Promise<JsonObject> {
-  const { kind } = await readObject(request)
+export async function setPusher(call: Call): Promise<undefined> {
+  const { kind } = await readObject(call)
   if (kind !== null) throw forbidden('This server has no pushers')
-  return {}
 }
 
 /**
@@ -35,8 +33,7 @@ export async function setPusher({ request }: Call): Promise<JsonObject> {
  * @see https://spec.matrix.org/v1.4/client-server-api/#get_matrixclientv3adminwhoisuserid
  */
 export function whois(call: Call): JsonObject {
-  const userId = ownUserId(call)
-  return { user_id: userId, devices: {} }
+  return { user_id: ownUserId(call), devices: {} }
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3presenceuseridstatus */
@@ -54,10 +51,9 @@ const presence = z.object({
  * Presence is accepted and ignored: nobody here needs it, and it causes floods of updates.
  * @see https://spec.matrix.org/v1.12/client-server-api/#put_matrixclientv3presenceuseridstatus
  */
-export async function putPresence(call: Call): Promise<JsonObject> {
+export async function putPresence(call: Call): Promise<undefined> {
   ownUserId(call)
-  await readBody(call.request, presence)
-  return {}
+  await readBody(call, presence)
 }
 
 /** @see Matrix v1.4, POST /_matrix/client/v3/register/email/requestToken */

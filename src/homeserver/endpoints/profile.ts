@@ -2,9 +2,7 @@
 import { z } from 'zod'
 import { pagesOf } from '../../lib/pages.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
-import { readBody } from '../body.ts'
-import { type Call, ownUserId, param } from '../call.ts'
-import type { Core } from '../core.ts'
+import { type Call, ownUserId, param, readBody } from '../call.ts'
 import { notFound } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
 import { MAX_ID_BYTES } from '../limits.ts'
@@ -36,15 +34,13 @@ const fieldBody = {
 }
 
 /** @see Matrix v1.12, PUT /_matrix/client/v3/profile/{userId}/displayname */
-export const putField = (field: keyof Profile) => async (call: Call) => {
-  const userId = ownUserId(call)
-  const body = await readBody<{ [name in keyof Profile]?: string | undefined }>(
-    call.request,
-    fieldBody[field],
-  )
-  await call.core.profiles.change(userId, field, body[field] || null)
-  return {}
-}
+export const putField =
+  (field: keyof Profile) =>
+  async (call: Call): Promise<undefined> => {
+    const userId = ownUserId(call)
+    const body = await readBody<{ [name in keyof Profile]?: string | undefined }>(call, fieldBody[field])
+    await call.core.profiles.change(userId, field, body[field] || null)
+  }
 
 const searchBody = z.object({
   search_term: z.string().max(MAX_ID_BYTES),
@@ -53,10 +49,10 @@ const searchBody = z.object({
 const USERS_PAGE = 500
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3user_directorysearch */
-export async function searchUsers({ core, requester, request }: Call): Promise<JsonObject> {
-  const { search_term: term, limit = 10 } = await readBody(request, searchBody)
+export async function searchUsers(call: Call): Promise<JsonObject> {
+  const { search_term: term, limit = 10 } = await readBody(call, searchBody)
   const results: JsonObject[] = []
-  for await (const row of visibleUsers(core, requester.userId, term.toLowerCase(), request.signal)) {
+  for await (const row of visibleUsers(call, term.toLowerCase())) {
     if (results.length === limit) return { limited: true, results }
     const result: JsonObject = { user_id: row.user_id }
     if (row.displayname !== null) result.display_name = row.displayname
@@ -67,11 +63,11 @@ export async function searchUsers({ core, requester, request }: Call): Promise<J
 }
 
 /** Users whose id or name contains the term: those sharing a room with `userId`, and `userId`. */
-async function* visibleUsers(core: Core, userId: string, term: string, signal: AbortSignal) {
+async function* visibleUsers({ core, userId, request }: Call, term: string) {
   const turn = new TurnBudget()
   const users = { read: core.users.page, placeOf: (row: UserRow) => row.user_id, start: '', size: USERS_PAGE }
   for await (const page of pagesOf(users, turn)) {
-    if (signal.aborted) return
+    if (request.signal.aborted) return
     for (const row of page) {
       const isMatch =
         row.user_id.toLowerCase().includes(term) || row.displayname?.toLowerCase().includes(term)

@@ -4,8 +4,7 @@
  */
 import { z } from 'zod'
 import { sharesType } from '../appservices/direct-rooms.ts'
-import { readBody, readObject } from '../body.ts'
-import { type Call, param } from '../call.ts'
+import { type Call, param, readBody, readObject } from '../call.ts'
 import { badJson, notFound, tooLarge } from '../errors.ts'
 import { isObject, type Json, type JsonObject, parseStored } from '../json.ts'
 import { MAX_EVENT_BYTES } from '../limits.ts'
@@ -42,9 +41,9 @@ export const PUSH_RULES: JsonObject = {
 
 const GLOBAL = 0
 
-export function getPushRules({ core, requester }: Call): JsonObject {
-  if (!sharesType(requester, PUSH_RULES_TYPE)) return PUSH_RULES
-  const stored = core.users.accountData(requester.userId, GLOBAL, PUSH_RULES_TYPE)
+export function getPushRules(call: Call): JsonObject {
+  if (!sharesType(call, PUSH_RULES_TYPE)) return PUSH_RULES
+  const stored = call.core.users.accountData(call.userId, GLOBAL, PUSH_RULES_TYPE)
   return stored === undefined ? PUSH_RULES : parseStored(stored)
 }
 
@@ -56,13 +55,13 @@ export function getPushRule(call: Call): JsonObject {
   return ruleOf(getPushRules(call), param(call, 'kind'), param(call, 'ruleId'))
 }
 
-export async function putPushRule(call: Call): Promise<JsonObject> {
-  const body = await readObject(call.request)
+export async function putPushRule(call: Call): Promise<undefined> {
+  const body = await readObject(call)
   const kind = param(call, 'kind')
   return change(call, () => newRule(kind, param(call, 'ruleId'), body))
 }
 
-export async function deletePushRule(call: Call): Promise<JsonObject> {
+export async function deletePushRule(call: Call): Promise<undefined> {
   return change(call, rules => {
     const rule = ruleOf(rules, param(call, 'kind'), param(call, 'ruleId'))
     if (rule.default === true) throw badJson("The server's own rules can't be removed, only switched off")
@@ -82,8 +81,8 @@ const fieldBody = {
   actions: z.object({ actions: z.array(z.json()) }),
 }
 
-export async function putPushRuleField(call: Call): Promise<JsonObject> {
-  const body = (await readBody<unknown>(call.request, fieldBody[fieldOf(call)])) as JsonObject
+export async function putPushRuleField(call: Call): Promise<undefined> {
+  const body = (await readBody<unknown>(call, fieldBody[fieldOf(call)])) as JsonObject
   return change(call, rules => ({ ...ruleOf(rules, param(call, 'kind'), param(call, 'ruleId')), ...body }))
 }
 
@@ -92,16 +91,15 @@ function fieldOf(call: Call): 'enabled' | 'actions' {
 }
 
 /** @param make returns the replacement for the named rule; null removes it */
-async function change(call: Call, make: (rules: JsonObject) => JsonObject | null): Promise<JsonObject> {
+async function change(call: Call, make: (rules: JsonObject) => JsonObject | null): Promise<undefined> {
   const kind = param(call, 'kind')
   await call.core.commit(tx => {
     const rules = getPushRules(call)
     rulesOf(rules, kind)
     const changed = withRule(rules, kind, param(call, 'ruleId'), make(rules))
     if (JSON.stringify(changed).length > MAX_EVENT_BYTES) throw tooLarge('There are too many push rules')
-    tx.putAccountData(call.requester.userId, GLOBAL, PUSH_RULES_TYPE, changed)
+    tx.putAccountData(call.userId, GLOBAL, PUSH_RULES_TYPE, changed)
   })
-  return {}
 }
 
 const KINDS = ['override', 'content', 'room', 'sender', 'underride']

@@ -33,19 +33,17 @@ async function answerOf(
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidstate */
 export function getState(call: Call): Promise<Response> {
   const roomView = viewRoom(call)
-  return answerOf(call, roomView, ['[', ']'], row => showEvent(call.core, call.requester, roomView, row))
+  return answerOf(call, roomView, ['[', ']'], row => showEvent(roomView, row))
 }
 
 /** @see Matrix v1.12, GET /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey} */
 export function getStateEvent(call: Call): Response {
   const roomView = viewRoom(call)
-  const { core, requester, params } = call
+  const { core, params } = call
   const type = param(call, 'eventType')
   const row = core.events.stateAt(roomView.room.num, type, params.stateKey ?? '', roomView.readableUpTo())
   if (!row) throw notFound('No such state')
-  return jsonText(
-    call.query.get('format') === 'event' ? showEvent(core, requester, roomView, row) : row.content,
-  )
+  return jsonText(call.query.get('format') === 'event' ? showEvent(roomView, row) : row.content)
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidmembers */

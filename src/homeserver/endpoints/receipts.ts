@@ -1,10 +1,8 @@
 /** Receipts, read markers and typing. */
 import { z } from 'zod'
-import { readBody } from '../body.ts'
-import { type Call, ownUserId, param } from '../call.ts'
+import { type Call, ownUserId, param, readBody } from '../call.ts'
 import type { Core } from '../core.ts'
 import { forbidden, invalidParam } from '../errors.ts'
-import type { JsonObject } from '../json.ts'
 import { assertId, MAX_ID_BYTES } from '../limits.ts'
 import type { RoomState } from '../rooms/room-state.ts'
 import { UNTHREADED } from '../rooms/shown-events.ts'
@@ -17,8 +15,7 @@ const DEFAULT_TYPING_MS = 30_000
 
 function joinedRoom(call: Call): RoomState {
   const room = call.core.rooms.read(param(call, 'roomId'))
-  if (room?.membershipOf(call.requester.userId) !== 'join')
-    throw forbidden(`${call.requester.userId} is not in the room`)
+  if (room?.membershipOf(call.userId) !== 'join') throw forbidden(`${call.userId} is not in the room`)
   return room
 }
 
@@ -61,16 +58,15 @@ function isOlder(core: Core, current: string | undefined, next: string): boolean
 const receiptBody = z.object({ thread_id: z.string().min(1).max(255).optional() })
 
 /** @see Matrix v1.12, POST /_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId} */
-export async function postReceipt(call: Call): Promise<JsonObject> {
+export async function postReceipt(call: Call): Promise<undefined> {
   const type = param(call, 'receiptType')
   if (type !== FULLY_READ && !RECEIPTS.includes(type)) throw invalidParam(`Unknown receipt type ${type}`)
-  const { thread_id: threadId = UNTHREADED } = await readBody(call.request, receiptBody)
+  const { thread_id: threadId = UNTHREADED } = await readBody(call, receiptBody)
   const room = joinedRoom(call)
-  const { userId } = call.requester
+  const { userId } = call
   const eventId = param(call, 'eventId')
   assertId('eventId', eventId)
   await call.core.commit(tx => putMark(call.core, tx, { room, userId, type, eventId, threadId }))
-  return {}
 }
 
 const eventId = z.string().max(MAX_ID_BYTES)
@@ -81,28 +77,26 @@ const markersBody = z.object({
 })
 
 /** @see Matrix v1.12, POST /_matrix/client/v3/rooms/{roomId}/read_markers */
-export async function postReadMarkers(call: Call): Promise<JsonObject> {
-  const body = await readBody(call.request, markersBody)
+export async function postReadMarkers(call: Call): Promise<undefined> {
+  const body = await readBody(call, markersBody)
   const room = joinedRoom(call)
-  const { userId } = call.requester
+  const { userId } = call
   await call.core.commit(tx => {
     for (const [type, eventId] of Object.entries(body))
       if (eventId !== undefined) putMark(call.core, tx, { room, userId, type, eventId, threadId: UNTHREADED })
   })
-  return {}
 }
 
 const typingBody = z.object({ typing: z.boolean(), timeout: z.number().min(0).optional() })
 
 /** @see Matrix v1.12, PUT /_matrix/client/v3/rooms/{roomId}/typing/{userId} */
-export async function putTyping(call: Call): Promise<JsonObject> {
+export async function putTyping(call: Call): Promise<undefined> {
   const { core } = call
   const userId = ownUserId(call)
-  const { typing, timeout = DEFAULT_TYPING_MS } = await readBody(call.request, typingBody)
+  const { typing, timeout = DEFAULT_TYPING_MS } = await readBody(call, typingBody)
   const { roomId } = joinedRoom(call)
   const changed = core.typing.set(roomId, userId, typing ? Math.min(timeout, MAX_TYPING_MS) : undefined, () =>
     core.wakeRoom(roomId),
   )
   if (changed) core.wakeRoom(roomId)
-  return {}
 }

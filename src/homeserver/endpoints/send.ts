@@ -1,7 +1,14 @@
 /** Sends events and state, and redacts. */
 import { z } from 'zod'
-import { jsonObject, readBody, readObject } from '../body.ts'
-import { type Call, massagedTimestamp, param, transaction } from '../call.ts'
+import {
+  type Call,
+  jsonObject,
+  massagedTimestamp,
+  param,
+  readBody,
+  readObject,
+  transaction,
+} from '../call.ts'
 import { badJson, forbidden, MatrixError, notFound } from '../errors.ts'
 import { assertUserId } from '../identifiers.ts'
 import { isObject, type JsonObject, parseStored } from '../json.ts'
@@ -16,7 +23,7 @@ const MEMBERSHIPS = ['invite', 'join', 'leave', 'ban', 'knock']
 
 /** @see Matrix v1.12, PUT /_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId} */
 export async function send(call: Call): Promise<JsonObject> {
-  const content = await readObject(call.request, EVENT)
+  const content = await readObject(call, EVENT)
   if (param(call, 'eventType') === 'm.room.redaction') {
     if (typeof content.redacts !== 'string') throw badJson('Invalid field redacts: must be an event id')
     return redactEvent(call, content.redacts, content)
@@ -40,7 +47,7 @@ const together = z.object({
  * @returns the ids of the events up to there. @throws the refusal, if it is that of the first
  */
 export async function sendTogether(call: Call): Promise<JsonObject> {
-  const { events } = await readBody(call.request, together, EVENT)
+  const { events } = await readBody(call, together, EVENT)
   if (param(call, 'eventType') === 'm.room.redaction') throw badJson('A redaction is sent by itself')
   const roomId = param(call, 'roomId')
   const drafts = events.map(({ txn_id: id, content }) => ({ content, txn: transaction(call, id) }))
@@ -69,7 +76,7 @@ function appendOnce(
 ): string {
   const { txn, content } = draft
   const type = param(call, 'eventType')
-  const sender = call.requester.userId
+  const sender = call.userId
   const done = call.core.events.byTxn(txn.id, sender, txn.scope, room.num, type)
   if (done !== undefined) return done
   assertNewAnnotation(call, { type, sender, content, room: room.num })
@@ -78,8 +85,8 @@ function appendOnce(
 
 /** @see Matrix v1.12, PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey} */
 export async function putState(call: Call): Promise<JsonObject> {
-  const { core, requester } = call
-  const content = await readObject(call.request, EVENT)
+  const { core, userId: sender } = call
+  const content = await readObject(call, EVENT)
   const type = param(call, 'eventType')
   const stateKey = call.params.stateKey ?? ''
   if (type === 'm.room.member') {
@@ -93,7 +100,7 @@ export async function putState(call: Call): Promise<JsonObject> {
   const originServerTs = massagedTimestamp(call)
   const eventId = await core.commit(tx => {
     const room = tx.takeRoom(roomId)
-    return tx.setState(room, { type, sender: requester.userId, stateKey, content, originServerTs })
+    return tx.setState(room, { type, sender, stateKey, content, originServerTs })
   })
   return { event_id: eventId }
 }
@@ -110,7 +117,7 @@ function assertNewAnnotation(
   if (!isObject(relation) || relation.rel_type !== 'm.annotation') return
   const { event_id: target, key } = relation
   if (typeof target !== 'string' || typeof key !== 'string') return
-  if (core.events.isAnnotated(target, { sender, key, type, room }))
+  if (core.events.isAnnotated({ target, sender, key, type, room }))
     throw new MatrixError(400, 'M_DUPLICATE_ANNOTATION', 'The same reaction is there already')
 }
 
@@ -120,22 +127,21 @@ function assertAliases({ core, params }: Call, content: JsonObject): void {
   assertCount('alt_aliases', alternatives.length, MAX_ALIASES_OF_ROOM)
   for (const alias of [content.alias, ...alternatives]) {
     if (alias === undefined || alias === null || alias === '') continue
-    if (typeof alias !== 'string' || core.aliases.find(alias)?.room_id !== params.roomId)
+    if (typeof alias !== 'string' || core.events.alias(alias)?.room_id !== params.roomId)
       throw new MatrixError(400, 'M_BAD_ALIAS', `${String(alias)} does not lead to this room`)
   }
 }
 
 /** @see Matrix v1.12, PUT /_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId} */
 export async function redact(call: Call): Promise<JsonObject> {
-  const { reason } = await readBody(call.request, reasonBody, EVENT)
+  const { reason } = await readBody(call, reasonBody, EVENT)
   return redactEvent(call, param(call, 'eventId'), reason === undefined ? {} : { reason })
 }
 
 async function redactEvent(call: Call, targetId: string, given: JsonObject): Promise<JsonObject> {
-  const { core, requester } = call
+  const { core, userId: sender } = call
   const roomId = param(call, 'roomId')
   const txn = transaction(call)
-  const sender = requester.userId
   const originServerTs = massagedTimestamp(call)
   const type = 'm.room.redaction'
   const eventId = await core.commit(tx => {

@@ -1,7 +1,6 @@
 /** @see Matrix v1.12, PUT /_matrix/client/v3/sendToDevice/{eventType}/{txnId} */
 import { z } from 'zod'
-import { jsonObject, readBody } from '../body.ts'
-import { type Call, param, transaction } from '../call.ts'
+import { type Call, jsonObject, param, readBody, transaction } from '../call.ts'
 import type { Core } from '../core.ts'
 import { tooLarge } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
@@ -14,9 +13,9 @@ const body = z.object({
   messages: z.record(z.string(), z.record(z.string(), jsonObject)),
 })
 
-export async function sendToDevice(call: Call): Promise<JsonObject> {
-  const { core, requester } = call
-  const { messages } = await readBody(call.request, body)
+export async function sendToDevice(call: Call): Promise<undefined> {
+  const { core, userId: sender } = call
+  const { messages } = await readBody(call, body)
   const type = param(call, 'eventType')
   assertId('eventType', type)
   const { scope, id } = transaction(call)
@@ -28,14 +27,13 @@ export async function sendToDevice(call: Call): Promise<JsonObject> {
   await core.commit(tx => {
     const sent = withDevices(core, asked)
     core.keys.pruneTxns(now - TXN_LIFETIME_MS)
-    if (!core.keys.addTxn(requester.userId, scope, id, type, now)) return
+    if (!core.keys.addTxn(sender, scope, id, type, now)) return
     for (const { userId, deviceId, content } of sent) {
-      core.keys.sendToDevice(tx.nextStreamId(), userId, deviceId, requester.userId, type, content)
+      core.keys.sendToDevice(tx.nextStreamId(), userId, deviceId, sender, type, content)
       tx.wakes.add(userId)
     }
-    core.keepCounter(tx.lastStreamId)
+    core.events.keepCounter(tx.lastStreamId)
   })
-  return {}
 }
 
 function textOf(content: JsonObject): string {

@@ -1,7 +1,7 @@
 /** Past events of a room that a user may see, and the state at that time. */
 import { pagesOf } from '../../lib/pages.ts'
 import type { TurnBudget } from '../../lib/turn-budget.ts'
-import type { Call } from '../call.ts'
+import type { Call, Requester } from '../call.ts'
 import type { Core } from '../core.ts'
 import { forbidden, notFound } from '../errors.ts'
 import { parseStored } from '../json.ts'
@@ -66,7 +66,7 @@ export async function* stateOf(
     const first = core.events.stateAt(room, type, '', position)
     if (first && first.stream_id > since && wants({ type, state_key: '' })) yield first
   }
-  const read = (after: StatePlace, limit: number) => core.events.stateKeys(room, after, limit)
+  const read = (after: StatePlace, limit: number) => core.events.stateKeys({ ...after, room, limit })
   const start = { type: type ?? '', state_key: '' }
   for await (const page of pagesOf({ read, placeOf: key => key, start, size: STATE_PAGE }, turn)) {
     for (const key of page.toSorted((a, b) => a.stream_id - b.stream_id)) {
@@ -86,15 +86,19 @@ export async function* stateOf(
 
 /** One user's view of one room. */
 export class RoomView {
+  readonly core: Core
+  readonly userId: string
   private readonly memberships: StateTimeline<Membership>
   private readonly visibilities: StateTimeline<unknown>
   private lastIn: number | undefined
 
   constructor(
-    private readonly core: Core,
+    readonly requester: Requester,
     readonly room: RoomState,
-    readonly userId: string,
   ) {
+    const { core, userId } = requester
+    this.core = core
+    this.userId = userId
     this.memberships = new StateTimeline(core, room.num, 'm.room.member', userId, membershipIn)
     this.visibilities = new StateTimeline(
       core,
@@ -176,16 +180,16 @@ function lastPositionIn(core: Core, room: number, userId: string): number {
 }
 
 /** Endpoint's view of a room. An unknown room looks like one the user isn't in. */
-export function viewRoom({ core, params, requester: { userId } }: Call): RoomView {
-  const room = core.rooms.read(params.roomId ?? '')
-  if (!room) throw forbidden(`${userId} is not in the room`)
-  return new RoomView(core, room, userId)
+export function viewRoom(call: Call): RoomView {
+  const room = call.core.rooms.read(call.params.roomId ?? '')
+  if (!room) throw forbidden(`${call.userId} is not in the room`)
+  return new RoomView(call, room)
 }
 
 /** An event of the room visible to the user, else M_NOT_FOUND. */
-export function visibleEvent(view: RoomView, core: Core, eventId: string): EventRow {
+export function visibleEvent(view: RoomView, eventId: string): EventRow {
   const limit = view.readableUpTo()
-  const event = core.events.byId(eventId)
+  const event = view.core.events.byId(eventId)
   if (!event || event.room !== view.room.num || event.stream_id > limit || !view.sees(event))
     throw notFound('Unknown event')
   return event

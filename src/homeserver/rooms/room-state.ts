@@ -1,7 +1,6 @@
 /** One room's state in memory, as the auth rules and the pushing need it. */
 import type { Appservices } from '../appservices/appservices.ts'
 import { isObject, type JsonObject } from '../json.ts'
-import type { AliasStore } from '../store/aliases.ts'
 import type { EventStore } from '../store/events.ts'
 import { type AuthState, PowerLevels } from './auth-rules.ts'
 import type { Membership } from './events.ts'
@@ -17,7 +16,6 @@ export const KEPT_TYPES = [
 /** The parts that a room's state looks things up in. */
 export interface RoomSources {
   readonly events: EventStore
-  readonly aliases: AliasStore
   readonly appservices: Appservices
 }
 
@@ -97,8 +95,8 @@ export class RoomState implements AuthState {
   /** Comma-separated numbers of appservices that get all events here; null when none does. */
   get interest(): string | null {
     if (this.interested === undefined) {
-      const { appservices, aliases } = this.sources
-      const named = appservices.numsOfRoom(this.roomId, () => aliases.ofRoom(this.num))
+      const { appservices, events } = this.sources
+      const named = appservices.numsOfRoom(this.roomId, () => events.aliasesOf(this.num))
       const nums = new Set([...this.present.keys(), ...named])
       this.interested = nums.size === 0 ? null : [...nums].sort((a, b) => a - b).join(',')
     }

@@ -1,7 +1,6 @@
 /** Shows events and receipts. Events become JSON text without parsing stored content. */
 import type { Pieces } from '../../lib/json-answer.ts'
 import type { TurnBudget } from '../../lib/turn-budget.ts'
-import type { Requester } from '../call.ts'
 import type { Core } from '../core.ts'
 import { isObject, type JsonObject, parseStored } from '../json.ts'
 import type { ReceiptRow } from '../store/receipts.ts'
@@ -9,7 +8,8 @@ import { clientEventText, type EventRow } from './events.ts'
 import { invitePreview, type RoomView } from './room-history.ts'
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#definition-clientevent_unsigneddata */
-export function showEvent(core: Core, requester: Requester, view: RoomView, row: EventRow): string {
+export function showEvent(view: RoomView, row: EventRow): string {
+  const { core, requester } = view
   const now = core.clock.now()
   const membership = view.membershipAt(row.stream_id) ?? 'leave'
   const unsigned = [`"age":${now - row.origin_server_ts}`, `"membership":${JSON.stringify(membership)}`]
@@ -26,13 +26,12 @@ export function showEvent(core: Core, requester: Requester, view: RoomView, row:
 
 /** Yields events one by one, since there may be very many. */
 export async function* showEvents(
-  { core, requester }: { core: Core; requester: Requester },
   view: RoomView,
   rows: AsyncIterable<EventRow> | Iterable<EventRow>,
   turn: TurnBudget,
 ): Pieces {
   for await (const row of rows) {
-    yield showEvent(core, requester, view, row)
+    yield showEvent(view, row)
     if (turn.isSpent) await turn.pause()
   }
 }

@@ -1,7 +1,6 @@
 /** Walks a room's timeline and yields what the reader may see and asked for. */
 import type { TurnBudget } from '../../lib/turn-budget.ts'
 import type { Call } from '../call.ts'
-import type { Core } from '../core.ts'
 import { invalidParam } from '../errors.ts'
 import { MAX_PAGE_CHARACTERS } from '../limits.ts'
 import { allowsEvent, type RoomEventFilter } from '../sync/filter.ts'
@@ -28,13 +27,13 @@ export interface PageWish {
 
 /** A page of the room's timeline, as far as the reader sees it and `filter` allows. */
 export function timelinePage(
-  core: Core,
   view: RoomView,
   turn: TurnBudget,
   wish: PageWish & { filter?: RoomEventFilter | undefined },
 ): Promise<Page> {
   const { backwards, filter, limit } = wish
-  const read = backwards ? core.events.before : core.events.after
+  const { before, after } = view.core.events
+  const read = backwards ? before : after
   return readPage(
     {
       read: (from, to, size) => read(view.room.num, from, to, size),

@@ -15,34 +15,18 @@ export interface AppserviceRow {
   in_flight_to: number | null
 }
 
-type NewAppservice = Omit<AppserviceRow, 'num' | 'txn_counter' | 'in_flight_to'>
-
 export function appserviceStore(db: Database) {
   const { one, all, run } = statementsOf(db)
-  const upsert = one<AppserviceRow, [string, string, string, string, number, number, string]>(
-    `INSERT INTO hs_appservices (id, as_token_hash, sender_localpart, namespaces, receive_ephemeral, position, txn_prefix)
-     VALUES (?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (id) DO UPDATE SET as_token_hash = excluded.as_token_hash, sender_localpart = excluded.sender_localpart,
-       namespaces = excluded.namespaces, receive_ephemeral = excluded.receive_ephemeral
-     RETURNING *`,
-  )
   return {
     all: all<AppserviceRow>('SELECT * FROM hs_appservices ORDER BY num'),
     /** `position` and `txn_prefix` apply only to a new appservice. */
-    upsert(row: NewAppservice): AppserviceRow {
-      const { id, as_token_hash, sender_localpart, namespaces, receive_ephemeral, position, txn_prefix } = row
-      const saved = upsert(
-        id,
-        as_token_hash,
-        sender_localpart,
-        namespaces,
-        receive_ephemeral,
-        position,
-        txn_prefix,
-      )
-      if (!saved) throw new Error('the appservice was not saved')
-      return saved
-    },
+    upsert: one<AppserviceRow, [Omit<AppserviceRow, 'num' | 'txn_counter' | 'in_flight_to'>]>(
+      `INSERT INTO hs_appservices (id, as_token_hash, sender_localpart, namespaces, receive_ephemeral, position, txn_prefix)
+       VALUES ($id, $as_token_hash, $sender_localpart, $namespaces, $receive_ephemeral, $position, $txn_prefix)
+       ON CONFLICT (id) DO UPDATE SET as_token_hash = excluded.as_token_hash, sender_localpart = excluded.sender_localpart,
+         namespaces = excluded.namespaces, receive_ephemeral = excluded.receive_ephemeral
+       RETURNING *`,
+    ),
     remove: run<[id: string]>('DELETE FROM hs_appservices WHERE id = ?'),
     /** Records what is acknowledged and what is in flight (null: nothing). */
     setProgress: run<[position: number, txnCounter: number, inFlightTo: number | null, num: number]>(

@@ -35,13 +35,7 @@ const DELETED_AT_ONCE = 500
 const PRUNED_AT_ONCE = 20
 
 export function keyStore(db: Database) {
-  const { one, all, run } = statementsOf(db)
-  const keysOfDevice = one<{ keys: string }, Device>(
-    'SELECT keys FROM hs_device_keys WHERE user_id = ? AND device_id = ?',
-  )
-  const oneTimeKey = one<{ key: string }, DeviceKey>(
-    'SELECT key FROM hs_one_time_keys WHERE user_id = ? AND device_id = ? AND algorithm = ? AND key_id = ?',
-  )
+  const { one, value, has, all, values, run } = statementsOf(db)
   const takeOneTimeKey = one<OneTimeKeyRow, Algorithm>(
     `DELETE FROM hs_one_time_keys WHERE (user_id, device_id, algorithm, key_id) IN (SELECT user_id, device_id, algorithm, key_id
        FROM hs_one_time_keys WHERE user_id = ? AND device_id = ? AND algorithm = ? LIMIT 1) RETURNING algorithm, key_id, key`,
@@ -52,21 +46,12 @@ export function keyStore(db: Database) {
   const counts = all<{ algorithm: string; count: number }, Device>(
     'SELECT algorithm, count(*) AS count FROM hs_one_time_keys WHERE user_id = ? AND device_id = ? GROUP BY algorithm',
   )
-  const unusedFallback = all<{ algorithm: string }, Device>(
-    'SELECT algorithm FROM hs_fallback_keys WHERE user_id = ? AND device_id = ? AND used = 0',
-  )
   const crossSigning = all<{ usage: string; key: string }, [string]>(
     'SELECT usage, key FROM hs_cross_signing_keys WHERE user_id = ?',
-  )
-  const seen = one<{ found: number }, [...Device, number]>(
-    'SELECT 1 AS found FROM hs_to_device WHERE user_id = ? AND device_id = ? AND stream_id <= ? LIMIT 1',
   )
   const deleteSeen = run<[...Device, number]>(
     `DELETE FROM hs_to_device WHERE stream_id IN (
        SELECT stream_id FROM hs_to_device WHERE user_id = ? AND device_id = ? AND stream_id <= ? LIMIT ${DELETED_AT_ONCE})`,
-  )
-  const addTxn = run<[string, string, string, string, number]>(
-    'INSERT INTO hs_to_device_txns (user_id, txn_scope, txn_id, type, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
   )
   return {
     putDeviceKeys: run<[...Device, keys: string]>(
@@ -78,8 +63,12 @@ export function keyStore(db: Database) {
        LEFT JOIN hs_devices d ON d.user_id = k.user_id AND d.device_id = k.device_id
        WHERE k.user_id = ? AND k.device_id > ? ORDER BY k.device_id LIMIT ?`,
     ),
-    keysOfDevice: (...device: Device) => keysOfDevice(...device)?.keys,
-    oneTimeKey: (...key: DeviceKey) => oneTimeKey(...key)?.key,
+    keysOfDevice: value<string, Device>(
+      'SELECT keys FROM hs_device_keys WHERE user_id = ? AND device_id = ?',
+    ),
+    oneTimeKey: value<string, DeviceKey>(
+      'SELECT key FROM hs_one_time_keys WHERE user_id = ? AND device_id = ? AND algorithm = ? AND key_id = ?',
+    ),
     addOneTimeKey: run<[...DeviceKey, key: string]>(
       'INSERT INTO hs_one_time_keys (user_id, device_id, algorithm, key_id, key) VALUES (?, ?, ?, ?, ?)',
     ),
@@ -91,7 +80,9 @@ export function keyStore(db: Database) {
       `INSERT INTO hs_fallback_keys (user_id, device_id, algorithm, key_id, key, used) VALUES (?, ?, ?, ?, ?, 0)
        ON CONFLICT DO UPDATE SET key_id = excluded.key_id, key = excluded.key, used = 0`,
     ),
-    unusedFallback: (...device: Device) => unusedFallback(...device).map(row => row.algorithm),
+    unusedFallback: values<string, Device>(
+      'SELECT algorithm FROM hs_fallback_keys WHERE user_id = ? AND device_id = ? AND used = 0',
+    ),
     putCrossSigning: run<[userId: string, usage: string, key: string]>(
       'INSERT INTO hs_cross_signing_keys (user_id, usage, key) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET key = excluded.key',
     ),
@@ -111,13 +102,16 @@ export function keyStore(db: Database) {
       `SELECT stream_id, sender, type, content FROM hs_to_device
        WHERE user_id = ? AND device_id = ? AND stream_id > ? AND stream_id <= ? ORDER BY stream_id LIMIT ?`,
     ),
-    hasSeen: (userId: string, deviceId: string, upTo: number) => seen(userId, deviceId, upTo) !== undefined,
+    hasSeen: has<[...Device, upTo: number]>(
+      'SELECT 1 FROM hs_to_device WHERE user_id = ? AND device_id = ? AND stream_id <= ? LIMIT 1',
+    ),
     /** Deletes some of the device's messages. @returns true when there may be more */
     deleteSeen: (userId: string, deviceId: string, upTo: number): boolean =>
       deleteSeen(userId, deviceId, upTo) === DELETED_AT_ONCE,
-    /** @returns false when this transaction was already done */
-    addTxn: (userId: string, scope: string, txnId: string, type: string, now: number): boolean =>
-      addTxn(userId, scope, txnId, type, now) > 0,
+    /** @returns 0 when this transaction was already done */
+    addTxn: run<[userId: string, scope: string, txnId: string, type: string, now: number]>(
+      'INSERT INTO hs_to_device_txns (user_id, txn_scope, txn_id, type, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
+    ),
     pruneTxns: run<[before: number]>(
       `DELETE FROM hs_to_device_txns WHERE (user_id, txn_scope, txn_id, type) IN (
          SELECT user_id, txn_scope, txn_id, type FROM hs_to_device_txns WHERE created_at < ? LIMIT ${PRUNED_AT_ONCE})`,

@@ -17,27 +17,22 @@ const SELECT = `SELECT c.room, r.room_id, c.user_id, c.receipt_type, c.thread_id
   FROM hs_receipts c JOIN hs_rooms r ON r.room = c.room`
 
 export function receiptStore(db: Database) {
-  const { one, all, run } = statementsOf(db)
-  const put = run<[number, string, string, string, string, number, number]>(
-    `INSERT INTO hs_receipts (room, user_id, receipt_type, thread_id, event_id, ts, stream_id) VALUES (?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET event_id = excluded.event_id, ts = excluded.ts, stream_id = excluded.stream_id`,
-  )
-  const current = one<{ event_id: string }, [number, string, string, string]>(
-    'SELECT event_id FROM hs_receipts WHERE room = ? AND user_id = ? AND receipt_type = ? AND thread_id = ?',
-  )
-  const lastOfRoom = one<{ stream_id: number | null }, [number]>(
-    'SELECT max(stream_id) AS stream_id FROM hs_receipts WHERE room = ?',
-  )
+  const { value, all, run } = statementsOf(db)
   return {
-    put: (row: Omit<ReceiptRow, 'room_id'>) =>
-      put(row.room, row.user_id, row.receipt_type, row.thread_id, row.event_id, row.ts, row.stream_id),
-    current: (room: number, userId: string, type: string, threadId: string) =>
-      current(room, userId, type, threadId)?.event_id,
+    put: run<[Omit<ReceiptRow, 'room_id'>]>(
+      `INSERT INTO hs_receipts (room, user_id, receipt_type, thread_id, event_id, ts, stream_id)
+       VALUES ($room, $user_id, $receipt_type, $thread_id, $event_id, $ts, $stream_id)
+       ON CONFLICT DO UPDATE SET event_id = excluded.event_id, ts = excluded.ts, stream_id = excluded.stream_id`,
+    ),
+    /** The event that the user's receipt names. */
+    current: value<string, [room: number, userId: string, type: string, threadId: string]>(
+      'SELECT event_id FROM hs_receipts WHERE room = ? AND user_id = ? AND receipt_type = ? AND thread_id = ?',
+    ),
     /** Newest first. */
     ofRoom: all<ReceiptRow, [room: number, since: number, limit: number]>(
       `${SELECT} WHERE c.room = ? AND c.stream_id > ? ORDER BY c.stream_id DESC LIMIT ?`,
     ),
-    lastOfRoom: (room: number) => lastOfRoom(room)?.stream_id ?? 0,
+    lastOfRoom: value<number | null, [room: number]>('SELECT max(stream_id) FROM hs_receipts WHERE room = ?'),
     stream: all<ReceiptRow, [from: number, to: number, limit: number]>(
       `${SELECT} WHERE c.stream_id > ? AND c.stream_id <= ? ORDER BY c.stream_id LIMIT ?`,
     ),

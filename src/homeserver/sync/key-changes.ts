@@ -1,6 +1,8 @@
 /** Finds users whose encryption keys changed, among those sharing a room with a user. */
+import type { Pieces } from '../../lib/json-answer.ts'
 import { pagesOf } from '../../lib/pages.ts'
 import type { TurnBudget } from '../../lib/turn-budget.ts'
+import type { Requester } from '../call.ts'
 import type { Core } from '../core.ts'
 import type { KeyChangeRow } from '../store/keys.ts'
 
@@ -8,11 +10,10 @@ const PAGE = 200
 
 /** Yields, as JSON, users sharing a room with `userId` whose keys changed in (`from`, `to`]. */
 export async function* changedUsers(
-  core: Core,
-  userId: string,
+  { core, userId }: Requester,
   { from, to }: { from: number; to: number },
   turn: TurnBudget,
-): AsyncGenerator<string, void> {
+): Pieces {
   const read = (after: number, limit: number) => core.keys.changes(after, to, limit)
   const changes = { read, placeOf: (row: KeyChangeRow) => row.stream_id, start: from, size: PAGE }
   for await (const page of pagesOf(changes, turn))

@@ -10,7 +10,6 @@ import { TurnBudget } from '../../lib/turn-budget.ts'
 import { DIRECT_TYPE, sharesType, shownDirect } from '../appservices/direct-rooms.ts'
 import { speaksInStored } from '../appservices/puppets.ts'
 import type { Requester } from '../call.ts'
-import type { Core } from '../core.ts'
 import { PUSH_RULES, PUSH_RULES_TYPE } from '../endpoints/push-rules.ts'
 import { parseStored } from '../json.ts'
 import type { MembershipRow } from '../store/events.ts'
@@ -39,8 +38,8 @@ export class SyncAnswer {
   private readonly typing: number
   private readonly toDevice: ToDeviceRow[]
 
-  constructor(core: Core, requester: Requester, request: SyncRequest) {
-    const { userId, deviceId } = requester
+  constructor(requester: Requester, request: SyncRequest) {
+    const { core, userId, deviceId } = requester
     const since = request.since?.position ?? 0
     this.toDevice =
       deviceId === undefined
@@ -56,8 +55,8 @@ export class SyncAnswer {
 
   /** Fields that every answer has. */
   head(): string {
-    const { core, requester, position } = this.context
-    const { userId, deviceId } = requester
+    const { requester, position } = this.context
+    const { core, userId, deviceId } = requester
     const head = `"next_batch":"s${position}_${this.typing}"`
     if (deviceId === undefined) return head
     const counts = { signed_curve25519: 0, ...core.keys.counts(userId, deviceId) }
@@ -68,20 +67,14 @@ export class SyncAnswer {
 
   /** Fields present only when they hold something, each after a comma. */
   async *sections(): Pieces {
-    const { core, requester, request, turn } = this.context
+    const { requester, request, turn, position } = this.context
     const accountData = await changedAccountData(this.context)
     yield* roomSections(this.context, accountData)
     yield* globalAccountData(this.context, accountData.get(0) ?? [])
     if (this.toDevice.length > 0)
       yield* enclosed(',"to_device":{"events":[', this.toDevice.map(toDeviceText), ']}')
     if (!request.since) return
-    const { since } = request
-    const changes = changedUsers(
-      core,
-      requester.userId,
-      { from: since.position, to: this.context.position },
-      turn,
-    )
+    const changes = changedUsers(requester, { from: request.since.position, to: position }, turn)
     yield* field(',"device_lists":{"changed":[', changes, '],"left":[]}')
   }
 }
@@ -134,7 +127,7 @@ async function* globalAccountData(
       const isShared = requester.isPuppet && type === DIRECT_TYPE && content !== undefined
       yield accountDataText(
         type,
-        isShared ? JSON.stringify(await shownDirect(core, requester, parseStored(content))) : content,
+        isShared ? JSON.stringify(await shownDirect(requester, parseStored(content))) : content,
       )
       if (turn.isSpent) await turn.pause()
     }
@@ -193,13 +186,13 @@ async function membershipsOf(context: SyncContext): Promise<MembershipRow[]> {
   const { core, requester, request, position, turn } = context
   const byRoom = new Map<number, MembershipRow>()
   const read = (after: { membership: string; room: number }, limit: number) =>
-    core.events.membershipsOf(requester.userId, after, limit)
+    core.events.membershipsOf(requester.userId, after.membership, after.room, limit)
   const start = { membership: '', room: 0 }
   for await (const page of pagesOf({ read, placeOf: row => row, start, size: PAGE }, turn))
     for (const row of page) {
       const then = row.stream_id <= position ? row : membershipThen(context, row)
       const isWanted =
-        allowsRoom(request.filter.room, row.room_id) && (await speaksInStored(core, requester, row.room_id))
+        allowsRoom(request.filter.room, row.room_id) && (await speaksInStored(requester, row.room_id))
       if (then && isWanted) byRoom.set(row.room, then)
       if (turn.isSpent) await turn.pause()
     }

@@ -50,7 +50,7 @@ async function viewOf({ core, requester }: SyncContext, roomId: string): Promise
   await core.rooms.prepare(roomId)
   const room = core.rooms.read(roomId)
   if (!room) throw new Error(`a member's room is missing: ${roomId}`)
-  return new RoomView(core, room, requester.userId)
+  return new RoomView(requester, room)
 }
 
 /**
@@ -69,7 +69,7 @@ export async function* joinedRoom(
   const ownData = changed.map(({ type }) => type).filter(type => allowsType(filter?.account_data, type))
   const typingChanged =
     request.since !== undefined && core.typing.changedAt(row.room_id) > request.since.typing
-  const hasReceipts = core.receipts.lastOfRoom(row.room) > since
+  const hasReceipts = (core.receipts.lastOfRoom(row.room) ?? 0) > since
   if (!hasEvents && ownData.length === 0 && !typingChanged && !hasReceipts && !request.fullState) return
 
   const view = await viewOf(context, row.room_id)
@@ -122,7 +122,7 @@ interface Timeline {
 async function timelineOf(context: SyncContext, view: RoomView, from: number, to: number): Promise<Timeline> {
   const filter = context.request.filter.room?.timeline
   const limit = Math.min(filter?.limit ?? DEFAULT_TIMELINE, MAX_TIMELINE)
-  const page = await timelinePage(context.core, view, context.turn, {
+  const page = await timelinePage(view, context.turn, {
     backwards: true,
     from,
     to,
@@ -147,7 +147,7 @@ function eventsField(
   head: string,
   rows: AsyncIterable<EventRow> | Iterable<EventRow>,
 ): Pieces {
-  return enclosed(head, showEvents(context, view, rows, context.turn), ']}')
+  return enclosed(head, showEvents(view, rows, context.turn), ']}')
 }
 
 const isMembership = ({ type }: EventRow) => type === 'm.room.member'

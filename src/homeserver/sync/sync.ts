@@ -1,8 +1,7 @@
 /** GET /sync: the long poll. sync-response.ts builds its answers. */
 
 import { type Pieces, streamed } from '../../lib/json-answer.ts'
-import { validate } from '../body.ts'
-import { type Call, intQuery } from '../call.ts'
+import { type Call, intQuery, validate } from '../call.ts'
 import { parseJson } from '../canonical-json.ts'
 import { invalidParam, MatrixError } from '../errors.ts'
 import { parseToken } from '../rooms/timeline.ts'
@@ -13,7 +12,7 @@ const MAX_TIMEOUT_MS = 10 * 60_000
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3sync */
 export async function sync(call: Call): Promise<Response> {
-  const { core, requester, query } = call
+  const { core, query } = call
   // A client answered at once would ask again at once; an error makes it wait.
   if (core.stopping.signal.aborted) throw new MatrixError(503, 'M_UNKNOWN', 'The server is stopping')
   const token = query.get('since')
@@ -25,7 +24,7 @@ export async function sync(call: Call): Promise<Response> {
   const signals = [call.request.signal, core.stopping.signal]
   for (;;) {
     const before = [core.stream.position, core.typing.position]
-    const answer = new SyncAnswer(core, requester, request)
+    const answer = new SyncAnswer(call, request)
     const sections = answer.sections()
     const first = await sections.next()
     const left = deadline - core.clock.steady()
@@ -34,7 +33,7 @@ export async function sync(call: Call): Promise<Response> {
       return streamed(whole(answer.head(), first.value ?? '', sections))
     // An event that arrived during the search has woken nobody.
     const hasMoved = core.stream.position !== before[0] || core.typing.position !== before[1]
-    if (!hasMoved) await core.stream.wait(requester.userId, left, signals)
+    if (!hasMoved) await core.stream.wait(call.userId, left, signals)
   }
 }
 
@@ -44,17 +43,16 @@ async function* whole(head: string, first: string, rest: Pieces): Pieces {
   yield '}'
 }
 
-function readFilter(call: Call): Filter {
-  const text = call.query.get('filter')
+function readFilter({ core, query, userId }: Call): Filter {
+  const text = query.get('filter')
   if (text === null || text === '') return {}
-  const stored = text.startsWith('{') ? text : call.core.users.filter(Number(text), call.requester.userId)
+  const stored = text.startsWith('{') ? text : core.users.filter(Number(text), userId)
   if (stored === undefined) throw invalidParam('Unknown filter')
   return validate(filterSchema, parseJson(stored))
 }
 
 /** A client that returns with a token has received everything before it. */
-async function forgetSeen({ core, requester }: Call, position: number): Promise<void> {
-  const { userId, deviceId } = requester
+async function forgetSeen({ core, userId, deviceId }: Call, position: number): Promise<void> {
   if (deviceId === undefined || !core.keys.hasSeen(userId, deviceId, position)) return
   let hasMore = true
   while (hasMore) {

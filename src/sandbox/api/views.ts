@@ -72,7 +72,7 @@ export function messageView(store: NetworkStore, viewer: string, message: Messag
     file: message.media ? fileView(message.media, message.fileName) : null,
     reply_to: message.replyTo ?? null,
     location:
-      message.latitude === undefined || message.longitude === undefined
+      message.latitude == null || message.longitude == null
         ? null
         : { latitude: message.latitude, longitude: message.longitude },
     reaction:
@@ -88,7 +88,7 @@ export function messageView(store: NetworkStore, viewer: string, message: Messag
   }
 }
 
-function fileView(media: Media, fileName: string | undefined) {
+function fileView(media: Media, fileName: string | null | undefined) {
   return {
     name: fileName ?? media.name,
     mime_type: media.mimeType,

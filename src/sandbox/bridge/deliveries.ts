@@ -107,8 +107,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     const message = store.messageAt(delivery.seq)
     logger.warn({ err: error, message: message?.id }, 'a message was given up: its room will never take it')
     const portal = portals.find(delivery.loginId, delivery.chatId)
-    const isAboutAnother = message?.target !== undefined
-    const notice = message && portal && !isAboutAnother ? await notifyGivenUp(portal, message, error) : null
+    const notice = message && portal && !message.target ? await notifyGivenUp(portal, message, error) : null
     const phones = store.chat(delivery.chatId)?.members ?? []
     settle(delivery, message?.id ?? '', portal?.roomId ?? '', notice, phones)
   }
@@ -175,15 +174,10 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     return false
   }
 
-  function eventIn(portal: Portal, messageId: string): string | undefined {
-    return (
-      unsettledEvents.get(`${portal.roomId} ${messageId}`) ?? store.eventOfMessage(messageId, portal.roomId)
-    )
-  }
-
-  /** The room's event of the message that this one is about. */
-  function targetIn(portal: Portal, { target }: Message): string | undefined {
-    return target === undefined ? undefined : eventIn(portal, target)
+  /** The room's event of the message. */
+  function eventIn({ roomId }: Portal, messageId: string | null | undefined): string | undefined {
+    if (!messageId) return undefined
+    return unsettledEvents.get(`${roomId} ${messageId}`) ?? store.eventOfMessage(messageId, roomId)
   }
 
   /** @returns the event, or null when the room lacks the event that the message refers to */
@@ -198,9 +192,8 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
       default: {
         if (hasLostFile(message)) throw new Undeliverable('its file is gone')
         const mxc = message.media ? await mxcOf(message.media) : null
-        const replyTo = message.replyTo === undefined ? undefined : eventIn(portal, message.replyTo)
         logger.debug({ login: login.id, message: message.id }, 'message to its room')
-        return send(portal, message, toMatrix(message, mxc, replyTo))
+        return send(portal, message, toMatrix(message, mxc, eventIn(portal, message.replyTo)))
       }
     }
   }
@@ -216,23 +209,22 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   }
 
   async function sendReaction(portal: Portal, message: Message): Promise<string | null> {
-    const target = targetIn(portal, message)
-    if (target === undefined || message.target === undefined) return null
-    const earlier = store.reactionBefore(message.target, message.sender, message.seq)
-    const replaced = earlier === undefined ? undefined : eventIn(portal, earlier)
+    const target = eventIn(portal, message.target)
+    if (target === undefined || !message.target) return null
+    const replaced = eventIn(portal, store.reactionBefore(message.target, message.sender, message.seq))
     if (replaced !== undefined) await redact(portal, message, replaced)
     if (!message.emoji) return null
     return send(portal, message, reactionContent(target, message.emoji))
   }
 
   async function sendDeletion(portal: Portal, message: Message): Promise<string | null> {
-    const target = targetIn(portal, message)
+    const target = eventIn(portal, message.target)
     return target === undefined ? null : redact(portal, message, target)
   }
 
   async function sendEdit(portal: Portal, message: Message): Promise<string | null> {
-    const target = targetIn(portal, message)
-    const original = message.target === undefined ? undefined : store.message(message.target)
+    const target = eventIn(portal, message.target)
+    const original = message.target ? store.message(message.target) : undefined
     if (target === undefined || !original) return null
     return send(portal, message, editContent(target, original, message.text))
   }

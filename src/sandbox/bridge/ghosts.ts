@@ -8,8 +8,8 @@ export type Ghosts = ReturnType<typeof createGhosts>
 
 export function createGhosts(context: BridgeContext) {
   const { committer, database, homeserver, network } = context
-  const { one, run } = statementsOf(database)
-  const find = one<{ name: string }, [string]>('SELECT name FROM sandbox_ghost WHERE user_id = ?')
+  const { value, run } = statementsOf(database)
+  const find = value<string, [string]>('SELECT name FROM sandbox_ghost WHERE user_id = ?')
   const put = run<[string, string]>('INSERT OR REPLACE INTO sandbox_ghost (user_id, name) VALUES (?, ?)')
   const underWay = new SingleFlight<string>()
 
@@ -24,7 +24,7 @@ export function createGhosts(context: BridgeContext) {
   async function ensureUser(userId: string, phone: string): Promise<string> {
     const { name } = network.store.phone(phone)
     const known = find(userId)
-    if (known?.name === name) return userId
+    if (known === name) return userId
     return underWay.run(userId, () => make(userId, name, known !== undefined))
   }
 

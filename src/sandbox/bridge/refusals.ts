@@ -20,8 +20,8 @@ export interface Refusal {
 const KEPT_MS = 7 * 24 * 3_600_000
 
 export function createRefusals({ database, clock }: Pick<BridgeContext, 'database' | 'clock'>) {
-  const { one, run } = statementsOf(database)
-  const find = one<{ refusal: string }, [string]>('SELECT refusal FROM sandbox_refusal WHERE event_id = ?')
+  const { value, run } = statementsOf(database)
+  const find = value<string, [string]>('SELECT refusal FROM sandbox_refusal WHERE event_id = ?')
   const add = run<[string, string, number]>(
     'INSERT OR IGNORE INTO sandbox_refusal (event_id, refusal, at) VALUES (?, ?, ?)',
   )
@@ -29,8 +29,8 @@ export function createRefusals({ database, clock }: Pick<BridgeContext, 'databas
   return {
     /** Undefined for an event that wasn't refused. */
     of(eventId: string): Refusal | undefined {
-      const row = find(eventId)
-      return row && (JSON.parse(row.refusal) as Refusal)
+      const refusal = find(eventId)
+      return refusal === undefined ? undefined : (JSON.parse(refusal) as Refusal)
     },
     /** Stores the refusal in the caller's work, before anybody learns of it. */
     note(eventId: string, refusal: Refusal): void {

@@ -68,8 +68,8 @@ function stickerContent(message: Message, media: Media, mxc: string | null): Rec
   return { body: message.text === '' ? media.name : message.text, url: mxc, info: mediaInfo(media) }
 }
 
-function locationContent({ latitude = 0, longitude = 0, text }: Message): Record<string, unknown> {
-  const geoUri = `geo:${latitude},${longitude}`
+function locationContent({ latitude, longitude, text }: Message): Record<string, unknown> {
+  const geoUri = `geo:${latitude ?? 0},${longitude ?? 0}`
   const body = text === '' ? `Location: ${geoUri}` : text
   return {
     msgtype: 'm.location',

@@ -66,7 +66,7 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
   /** Stores a message and its echoes. `announce` the result once the caller's work is committed. */
   function postInTransaction(message: NewMessage): Posted[] {
     const first = postOne(message)
-    if (message.origin) store.takeEvent(message.origin, first.message.id)
+    if (message.origin) store.takeEvent({ ...message.origin, messageId: first.message.id })
     return [first, ...echoesOf(message, first.message).map(postOne)]
   }
 
@@ -88,7 +88,7 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
     const recent = store.lastMessages(message.sender, chat.id, MESSAGES_LOOKED_AT)
     return answersEcho(message, {
       earlier: recent.filter(({ seq }) => seq < message.seq),
-      quoted: message.replyTo === undefined ? undefined : store.message(message.replyTo),
+      quoted: message.replyTo ? store.message(message.replyTo) : undefined,
       isKnown: ({ id }) => store.eventOfMessage(id, roomId) !== undefined,
     })
   }
@@ -191,7 +191,7 @@ function backfill(store: NetworkStore, login: Login): Delivery[] {
     .chatsOfPhone(login.phone)
     .filter(chat => chat.platform === login.platform)
     .flatMap(chat => store.lastMessages(login.phone, chat.id, BACKFILL_PER_CHAT))
-    .filter(message => !store.isInPortal(login.id, message.chatId, message.id))
+    .filter(message => !store.isInPortal(message.id, login.id, message.chatId))
     .sort((one, other) => one.seq - other.seq)
     .flatMap(message => store.addDelivery(login, message.chatId, message.seq, true))
 }

@@ -1,7 +1,10 @@
 /** Forgets old messages and files, some at a time. Undelivered ones stay, with their files. */
 import { type ForgottenRows, forgetAged } from '../../lib/aged-rows.ts'
 import type { Committer } from '../../lib/group-commit.ts'
+import { pagesOf } from '../../lib/pages.ts'
+import { TurnBudget } from '../../lib/turn-budget.ts'
 import type { MediaFiles } from './media.ts'
+import type { MediaAge } from './store/messages.ts'
 import type { NetworkStore } from './store.ts'
 
 /**
@@ -34,17 +37,17 @@ export async function forgetFiles(
   before: number,
   signal: AbortSignal,
 ): Promise<number> {
+  const read = (after: MediaAge, limit: number) => store.mediaOlderThan({ ...after, before, limit })
+  const aged = { read, placeOf: (row: MediaAge) => row, start: { createdAt: -1, id: '' }, size: FILES }
   let removed = 0
-  for (let after: { created_at: number; id: string } | null = null; !signal.aborted; ) {
-    const rows = store.mediaOlderThan(before, after, FILES)
+  for await (const rows of pagesOf(aged, new TurnBudget())) {
+    if (signal.aborted) break
     const gone = await committer.write(() =>
-      rows.filter(({ id }) => !store.isMediaInUse(id, before) && store.forgetMedia(id)),
+      rows.filter(({ id }) => !store.isMediaInUse(id, before) && store.forgetMedia(id) > 0),
     )
     // After the commit: the next start removes a file without a row.
     for (const { id } of gone) await files.discard(id)
     removed += gone.length
-    after = rows.at(-1) ?? null
-    if (rows.length < FILES) break
   }
   return removed
 }

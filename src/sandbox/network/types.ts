@@ -67,15 +67,15 @@ export interface Content {
   text: string
   media?: Media | undefined
   /** Name of the file in this message. */
-  fileName?: string | undefined
+  fileName?: string | null | undefined
   /** Id of the quoted message. */
-  replyTo?: string | undefined
+  replyTo?: string | null | undefined
   /** Reactions, edits and deletions: id of their message. */
-  target?: string | undefined
+  target?: string | null | undefined
   /** Reactions: the emoji; empty retracts the reaction. */
-  emoji?: string | undefined
-  latitude?: number | undefined
-  longitude?: number | undefined
+  emoji?: string | null | undefined
+  latitude?: number | null | undefined
+  longitude?: number | null | undefined
 }
 
 /** A stored message. */

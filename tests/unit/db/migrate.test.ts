@@ -105,8 +105,8 @@ describe('the embedded migrations', () => {
       [content],
     )
     migrateUp(database, 2_000)
-    const query = { sender: '@a:s', key: '👍', type: 'm.reaction', room: 1 }
-    expect(eventStore(database).isAnnotated('$a', query)).toBe(false)
+    const query = { target: '$a', sender: '@a:s', key: '👍', type: 'm.reaction', room: 1 }
+    expect(eventStore(database).isAnnotated(query)).toBe(false)
   })
 
   test('go from times that lanes were given to the pace of their devices, and back with all that waits', () => {

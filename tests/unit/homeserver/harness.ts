@@ -114,7 +114,7 @@ export class TestServer {
   }
 
   private openDatabase(): Database {
-    const database = new Database(join(this.dir, 'test.db'))
+    const database = new Database(join(this.dir, 'test.db'), { create: true, strict: true })
     database.run('PRAGMA journal_mode = WAL')
     database.run('PRAGMA synchronous = FULL')
     return database

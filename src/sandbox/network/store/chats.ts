@@ -1,79 +1,134 @@
-/** Tables of chats and their members. */
+/** Tables of phones and their address books, and of chats and their members. */
 import type { Database } from 'bun:sqlite'
 import { statementsOf } from '../../../lib/statements.ts'
-import type { SandboxPlatform } from '../../platforms.ts'
-import { type Chat, directChatId, directChatPhones, type Group, groupChatId } from '../types.ts'
-import type { PhoneStore } from './phones.ts'
+import { SANDBOX_PLATFORMS, type SandboxPlatform } from '../../platforms.ts'
+import { generatedName } from '../phone-number.ts'
+import {
+  type Chat,
+  type Contact,
+  directChatId,
+  directChatPhones,
+  type Group,
+  groupChatId,
+  type Phone,
+} from '../types.ts'
+
+interface PhoneRow {
+  phone: string
+  name: string
+  echo: number
+  platforms: string
+  twoFactor: string | null
+}
 
 interface ChatRow {
   id: string
   platform: SandboxPlatform
-  group_id: string | null
+  groupId: string | null
   name: string | null
-  invite_code: string | null
+  inviteCode: string | null
 }
 
-export function createChatStore(database: Database, phones: Pick<PhoneStore, 'addPhone'>) {
-  const { one, all, run } = statementsOf(database)
-  const find = one<ChatRow, [string]>('SELECT * FROM sandbox_chat WHERE id = ?')
-  const byInvite = one<ChatRow, [string, string]>(
-    'SELECT * FROM sandbox_chat WHERE platform = ? AND invite_code = ?',
-  )
-  const groups = all<ChatRow>("SELECT * FROM sandbox_chat WHERE kind = 'group' ORDER BY created_at, id")
-  const ofPhone = all<ChatRow, [string]>(
-    'SELECT c.* FROM sandbox_member AS m JOIN sandbox_chat AS c ON c.id = m.chat WHERE m.phone = ?',
-  )
-  const add = run<[string, string, string, string | null, string | null, string | null, number]>(
-    `INSERT OR IGNORE INTO sandbox_chat (id, platform, kind, group_id, name, invite_code, created_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?)`,
-  )
-  const members = all<{ phone: string }, [string]>(
-    'SELECT phone FROM sandbox_member WHERE chat = ? ORDER BY phone',
-  )
-  const addMember = run<[string, string]>('INSERT OR IGNORE INTO sandbox_member (chat, phone) VALUES (?, ?)')
-  const member = one<{ phone: string }, [string, string]>(
-    'SELECT phone FROM sandbox_member WHERE chat = ? AND phone = ?',
-  )
+const PHONES = 'SELECT phone, name, echo, platforms, two_factor AS twoFactor FROM sandbox_phone'
+const CHATS = `SELECT c.id, c.platform, c.group_id AS groupId, c.name, c.invite_code AS inviteCode
+  FROM sandbox_chat AS c`
 
-  function toChat(row: ChatRow): Chat {
-    const phones = directChatPhones(row.id)
-    const group: Group | null =
-      row.group_id === null
-        ? null
-        : { groupId: row.group_id, name: row.name ?? row.group_id, inviteCode: row.invite_code ?? '' }
-    return {
-      id: row.id,
-      platform: row.platform,
-      group,
-      members: phones ? [...new Set(phones)] : members(row.id).map(({ phone }) => phone),
-    }
+export function createChatStore(database: Database) {
+  const { one, has, value, values, all, run } = statementsOf(database)
+  const phone = one<PhoneRow, [string]>(`${PHONES} WHERE phone = ?`)
+  const phones = all<PhoneRow>(`${PHONES} ORDER BY created_at, phone`)
+  const addPhone = run<[string, string, string, number]>(
+    'INSERT OR IGNORE INTO sandbox_phone (phone, name, echo, platforms, created_at) VALUES (?, ?, 1, ?, ?)',
+  )
+  const putPhone = run<[Omit<Phone, 'platforms'> & { platforms: string; now: number }]>(
+    `INSERT INTO sandbox_phone (phone, name, echo, platforms, two_factor, created_at)
+     VALUES ($phone, $name, $echo, $platforms, $twoFactor, $now)
+     ON CONFLICT (phone) DO UPDATE SET name = excluded.name, echo = excluded.echo, platforms = excluded.platforms,
+       two_factor = excluded.two_factor`,
+  )
+  const chat = one<ChatRow, [string]>(`${CHATS} WHERE c.id = ?`)
+  const byInvite = one<ChatRow, [string, string]>(`${CHATS} WHERE c.platform = ? AND c.invite_code = ?`)
+  const groups = all<ChatRow>(`${CHATS} WHERE c.kind = 'group' ORDER BY c.created_at, c.id`)
+  const ofPhone = all<ChatRow, [string]>(
+    `${CHATS} JOIN sandbox_member AS m ON m.chat = c.id WHERE m.phone = ?`,
+  )
+  const addChat = run<
+    [{ id: string; platform: string; kind: string; now: number } & Record<keyof Group, string | null>]
+  >(
+    `INSERT OR IGNORE INTO sandbox_chat (id, platform, kind, group_id, name, invite_code, created_at)
+     VALUES ($id, $platform, $kind, $groupId, $name, $inviteCode, $now)`,
+  )
+  const members = values<string, [string]>('SELECT phone FROM sandbox_member WHERE chat = ? ORDER BY phone')
+  const addMember = run<[string, string]>('INSERT OR IGNORE INTO sandbox_member (chat, phone) VALUES (?, ?)')
+
+  function toChat({ id, platform, groupId, name, inviteCode }: ChatRow): Chat {
+    const pair = directChatPhones(id)
+    const group = groupId === null ? null : { groupId, name: name ?? groupId, inviteCode: inviteCode ?? '' }
+    return { id, platform, group, members: pair ? [...new Set(pair)] : members(id) }
   }
   const shown = (row: ChatRow | undefined) => row && toChat(row)
 
   const api = {
-    chat: (chatId: string) => shown(find(chatId)),
+    /** @returns the stored phone, or a new one's defaults; it may not exist on the network */
+    phone(number: string): Phone {
+      const row = phone(number)
+      if (row) return toPhone(row)
+      const name = generatedName(number)
+      return { phone: number, name, echo: true, platforms: SANDBOX_PLATFORMS, twoFactor: null }
+    },
+    hasPhone: (number: string): boolean => phone(number) !== undefined,
+    phones: (): Phone[] => phones().map(toPhone),
+    addPhone: (number: string, now: number) =>
+      addPhone(number, generatedName(number), JSON.stringify(SANDBOX_PLATFORMS), now),
+    putPhone: (given: Phone, now: number) =>
+      putPhone({ ...given, platforms: JSON.stringify(given.platforms), now }),
+    putContact: run<[phone: string, contact: string, name: string]>(
+      'INSERT OR REPLACE INTO sandbox_contact (phone, contact, name) VALUES (?, ?, ?)',
+    ),
+    contacts: all<Contact, [phone: string]>(
+      'SELECT contact AS phone, name FROM sandbox_contact WHERE phone = ? ORDER BY name, contact',
+    ),
+    /** Name of `contact` in the address book of `phone`. */
+    contactName: value<string, [phone: string, contact: string]>(
+      'SELECT name FROM sandbox_contact WHERE phone = ? AND contact = ?',
+    ),
+    chat: (chatId: string) => shown(chat(chatId)),
     chatByInvite: (platform: SandboxPlatform, inviteCode: string) => shown(byInvite(platform, inviteCode)),
     groups: (): Chat[] => groups().map(toChat),
-    chatsOfPhone: (phone: string): Chat[] => ofPhone(phone).map(toChat),
+    chatsOfPhone: (number: string): Chat[] => ofPhone(number).map(toChat),
     /** Creates the direct chat and its phones if missing. It writes: check `chat` first. */
     ensureDirectChat(platform: SandboxPlatform, one: string, other: string, now: number): Chat {
       const id = directChatId(platform, one, other)
-      const phones = [...new Set([one, other])]
-      if (add(id, platform, 'dm', null, null, null, now) > 0)
-        for (const phone of phones) api.addMember(id, phone, now)
-      return { id, platform, group: null, members: phones }
+      const pair = [...new Set([one, other])]
+      const row = {
+        id,
+        platform,
+        kind: 'dm',
+        groupId: null,
+        name: null,
+        inviteCode: null,
+        now,
+      }
+      if (addChat(row) > 0) for (const member of pair) api.addMember(id, member, now)
+      return { id, platform, group: null, members: pair }
     },
     addGroup(platform: SandboxPlatform, group: Group, members: readonly string[], now: number): Chat {
       const id = groupChatId(platform, group.groupId)
-      add(id, platform, 'group', group.groupId, group.name, group.inviteCode, now)
-      for (const phone of members) api.addMember(id, phone, now)
+      addChat({ id, platform, kind: 'group', ...group, now })
+      for (const member of members) api.addMember(id, member, now)
       return { id, platform, group, members: [...new Set(members)].sort() }
     },
-    addMember(chatId: string, phone: string, now: number): void {
-      phones.addPhone(phone, now)
-      addMember(chatId, phone)
+    addMember(chatId: string, number: string, now: number): void {
+      api.addPhone(number, now)
+      addMember(chatId, number)
     },
-    isMember: (chatId: string, phone: string): boolean => member(chatId, phone) !== undefined,
+    isMember: has<[chatId: string, phone: string]>(
+      'SELECT 1 FROM sandbox_member WHERE chat = ? AND phone = ?',
+    ),
   }
   return api
+}
+
+function toPhone({ echo, platforms, ...row }: PhoneRow): Phone {
+  return { ...row, echo: echo === 1, platforms: JSON.parse(platforms) as SandboxPlatform[] }
 }
