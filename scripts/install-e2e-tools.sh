@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the end-to-end tests' tools into .tools, unless present in the pinned version: Synapse,
-# mautrix-whatsapp, the test bridge, Schemathesis. CI also gets compilers and PostgreSQL by apt.
+# mautrix-whatsapp in two versions, the test bridge, Schemathesis. CI also gets compilers and
+# PostgreSQL by apt.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -58,14 +59,15 @@ install_python_tools() {
   install_python_tool .tools/schemathesis "$schemathesis"
 }
 
-install_whatsapp() {
-  if is_made_from .tools/mautrix-whatsapp/made-from "$whatsapp/go.mod" "$whatsapp/go.sum"; then return; fi
-  rm -rf .tools/mautrix-whatsapp
-  mkdir -p .tools/mautrix-whatsapp
-  binary=$PWD/.tools/mautrix-whatsapp/mautrix-whatsapp
+install_whatsapp() { # oldest or current
+  source=$whatsapp/$1
+  folder=$PWD/.tools/mautrix-whatsapp/$1
+  if is_made_from "$folder/made-from" "$source/go.mod" "$source/go.sum"; then return; fi
+  rm -rf "$folder"
+  mkdir -p "$folder"
   # goolm is encryption in Go, without a C library.
-  (cd "$whatsapp" && go build -trimpath -ldflags='-s -w' -tags goolm -o "$binary" go.mau.fi/mautrix-whatsapp/cmd/mautrix-whatsapp)
-  cat "$whatsapp/go.mod" "$whatsapp/go.sum" >.tools/mautrix-whatsapp/made-from
+  (cd "$source" && go build -trimpath -ldflags='-s -w' -tags goolm -o "$folder/mautrix-whatsapp" go.mau.fi/mautrix-whatsapp/cmd/mautrix-whatsapp)
+  cat "$source/go.mod" "$source/go.sum" >"$folder/made-from"
 }
 
 install_bridges() {
@@ -76,7 +78,8 @@ install_bridges() {
   unset GOROOT
   export PATH GOTOOLCHAIN=local
   sh scripts/build-test-bridge.sh
-  install_whatsapp
+  install_whatsapp oldest
+  install_whatsapp current
 }
 
 if [ "${CI:-}" = true ]; then install_by_apt; fi

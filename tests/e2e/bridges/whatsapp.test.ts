@@ -1,4 +1,4 @@
-/** The gateway runs a real mautrix-whatsapp without a way to WhatsApp, and must say so at once. */
+/** The gateway runs real mautrix-whatsapps without a way to WhatsApp, and must say so at once. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import {
   attachedGateway,
@@ -7,7 +7,7 @@ import {
   type HomeserverKind,
   hasHomeserver,
 } from '../../support/attached-gateway.ts'
-import { whatsappBridge } from '../../support/bridge-program.ts'
+import { whatsappBridges } from '../../support/bridge-program.ts'
 
 setDefaultTimeout(120_000)
 
@@ -16,16 +16,22 @@ const NOTICE_MS = 5_000
 /** Keeps WhatsApp out of reach: nobody listens on that port. */
 const NO_PROXY_THERE = 'http://127.0.0.1:9'
 
+/** The bridge's words for a login that failed for reasons of its own. */
+const WORDS = { oldest: 'Internal error submitting input', current: 'Internal error in login step' }
+
 describe.each(HOMESERVER_KINDS)('on %s', kind => {
-  describe.skipIf(!whatsappBridge || !hasHomeserver(kind))('mautrix-whatsapp', () => whatsappCases(kind))
+  for (const [version, program] of Object.entries(whatsappBridges))
+    describe.skipIf(!program || !hasHomeserver(kind))(`the ${version} mautrix-whatsapp`, () =>
+      whatsappCases(kind, program ?? '', WORDS[version as keyof typeof WORDS]),
+    )
 })
 
-function whatsappCases(kind: HomeserverKind): void {
+function whatsappCases(kind: HomeserverKind, program: string, words: string): void {
   let deployment: Deployment
 
   beforeAll(async () => {
     const settings = { 'network.proxy': NO_PROXY_THERE }
-    const wa = { program: whatsappBridge ?? '', settings, supervised: true }
+    const wa = { program, settings, supervised: true }
     deployment = await attachedGateway(kind, { wa })
   })
 
@@ -75,7 +81,7 @@ function whatsappCases(kind: HomeserverKind): void {
       status: 400,
       body: {
         code: 'bad_request',
-        error: expect.stringMatching(/network is out of reach: Internal error submitting input/),
+        error: expect.stringContaining(`network is out of reach: ${words}`),
       },
     })
   })

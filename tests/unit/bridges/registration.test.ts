@@ -5,7 +5,7 @@ import { parse } from 'yaml'
 import { type BridgeSettings, bridgeConfigFile } from '../../../src/bridges/setup/config-file.ts'
 import { exampleFromProgram } from '../../../src/bridges/setup/program.ts'
 import { bridgeNamespaces, registrationYaml } from '../../../src/bridges/setup/registration.ts'
-import { testBridge, whatsappBridge } from '../../support/bridge-program.ts'
+import { testBridge, whatsappBridges } from '../../support/bridge-program.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
 test.each([
@@ -26,6 +26,8 @@ test('aliases, in bridges that have some', () => {
   expect(aliases).toEqual([{ regex: '^#x_.*:example\\.org$', exclusive: true }])
 })
 
+const PROGRAMS = [whatsappBridges.oldest, whatsappBridges.current, testBridge]
+
 const SETTINGS: BridgeSettings = {
   serverName: 'gw.example.org',
   homeserver: { address: 'http://127.0.0.1:8080', statusEndpoint: null },
@@ -40,7 +42,7 @@ const SETTINGS: BridgeSettings = {
   extra: {},
 }
 
-test.skipIf(!whatsappBridge || !testBridge).each([[whatsappBridge], [testBridge]])(
+test.skipIf(PROGRAMS.includes(null)).each(PROGRAMS.map(program => [program]))(
   'of %p is its own, and its configuration takes everything we set',
   async program => {
     using folder = tempDir()
@@ -79,7 +81,7 @@ test.skipIf(!whatsappBridge || !testBridge).each([[whatsappBridge], [testBridge]
   },
 )
 
-test.skipIf(!whatsappBridge)(
+test.skipIf(!whatsappBridges.current)(
   'our settings alone are enough: the bridge completes them from its example',
   async () => {
     using folder = tempDir()
@@ -92,7 +94,7 @@ test.skipIf(!whatsappBridge)(
     const { text } = bridgeConfigFile(null, { ...SETTINGS, names })
     writeFileSync(folder.file('config.yaml'), text)
     const args = ['-g', '-c', folder.file('config.yaml'), '-r', folder.file('registration.yaml')]
-    expect(Bun.spawnSync([whatsappBridge ?? '', ...args]).success).toBe(true)
+    expect(Bun.spawnSync([whatsappBridges.current ?? '', ...args]).success).toBe(true)
     const completed = parse(readFileSync(folder.file('config.yaml'), 'utf8'))
     expect(completed).toMatchObject({
       network: { os_name: 'Mautrix-WhatsApp bridge' },

@@ -1,9 +1,11 @@
-// Builds mautrix-whatsapp, a real WhatsApp bridge, from its released module (scripts/install-e2e-tools.sh).
+// Builds the oldest mautrix-whatsapp that is supported (scripts/install-e2e-tools.sh).
 module meshgate.test/whatsapp
 
 go 1.25
 
-require go.mau.fi/mautrix-whatsapp v0.12.5
+tool go.mau.fi/mautrix-whatsapp/cmd/mautrix-whatsapp
+
+require go.mau.fi/mautrix-whatsapp v0.12.5 // indirect
 
 require (
 	filippo.io/edwards25519 v1.1.0 // indirect
