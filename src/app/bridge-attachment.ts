@@ -13,7 +13,7 @@ import { TAKEN_AWAY } from '../modules/bridges-attached/attach.ts'
 import type { AttachedBridge, AttachedBridges } from '../modules/bridges-attached/bridges-attached.ts'
 import type { LinkedDevices } from '../modules/devices/devices.ts'
 import { identityNamespace } from '../modules/tenants/identities.ts'
-import { every, type Worker } from '../runtime/worker.ts'
+import { every } from '../runtime/worker.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import type { BridgeService } from './bridge-service.ts'
 import type { BridgesInUse } from './bridges-in-use.ts'
@@ -32,23 +32,13 @@ export interface BridgeAttachmentParts {
   devices: Pick<LinkedDevices, 'logOutAll' | 'discard'>
 }
 
-export interface BridgeAttachment {
-  /**
-   * Takes over what is in the database now.
-   * @throws StartError when a bridge of the settings has no place on the embedded homeserver, or
-   * BRIDGE_PORT is taken
-   */
-  begin(): Promise<void>
-  worker: Worker
-}
-
 /** How often the database is asked, in milliseconds. */
 const INTERVAL_MS = 1_000
 
 export function createBridgeAttachment(
   context: Pick<AppContext, 'config' | 'secrets' | 'db' | 'clock' | 'logger'>,
   parts: BridgeAttachmentParts,
-): BridgeAttachment {
+) {
   const { config, secrets, db, clock, logger } = context
   const { attached, inUse, bridges, processes, homeserver, sandbox, service, devices } = parts
   const identities = identityNamespace(config.matrix.serverName)
@@ -161,7 +151,12 @@ export function createBridgeAttachment(
   }
 
   return {
-    async begin() {
+    /**
+     * Takes over what is in the database now.
+     * @throws StartError when a bridge of the settings has no place on the embedded homeserver, or
+     * BRIDGE_PORT is taken
+     */
+    async begin(): Promise<void> {
       await follow()
       refuseUnattached()
       runUnattached()

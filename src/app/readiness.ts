@@ -34,11 +34,7 @@ export interface ReadinessOptions {
   clock: Clock
 }
 
-export interface ReadinessCheck {
-  check(): Promise<Readiness>
-  /** A stop was asked for: from now on the gateway isn't ready. */
-  drain(): void
-}
+export type ReadinessCheck = ReturnType<typeof createReadiness>
 
 /** A part's answer serves for this long, in milliseconds. */
 const SERVES_MS = 5_000
@@ -46,7 +42,7 @@ const SERVES_MS = 5_000
 const PATIENCE_MS = 2_000
 const OK = 'ok'
 
-export function createReadiness(options: ReadinessOptions): ReadinessCheck {
+export function createReadiness(options: ReadinessOptions) {
   const { db, supervisor, processes, clock } = options
   const asked = new Map<string, { at: number; answer: Promise<string> }>()
   let isDraining = false
@@ -104,7 +100,7 @@ export function createReadiness(options: ReadinessOptions): ReadinessCheck {
   }
 
   return {
-    async check() {
+    async check(): Promise<Readiness> {
       const workers = supervisor
         .health()
         .map(({ name, state, lastError }) => [
@@ -133,7 +129,8 @@ export function createReadiness(options: ReadinessOptions): ReadinessCheck {
         },
       }
     },
-    drain() {
+    /** A stop was asked for: from now on the gateway isn't ready. */
+    drain(): void {
       isDraining = true
     },
   }

@@ -11,12 +11,7 @@ export type WhoamiOutcome =
   | { kind: 'refused'; detail: string }
   | { kind: 'failed'; detail: string }
 
-export interface BridgeProbe {
-  /** Finds out whether anything answers there, and whether it is a mautrix bridge. */
-  reach(): Promise<{ isBridge: boolean } | { error: string }>
-  /** @param userId of our server; a bridge that doesn't know the user records it */
-  whoami(secret: string, userId: string): Promise<WhoamiOutcome>
-}
+export type BridgeProbe = ReturnType<typeof createBridgeProbe>
 
 const TIMEOUT_MS = 10_000
 const MAX_ANSWER_BYTES = 1024 * 1024
@@ -36,12 +31,13 @@ export async function isAnswering(baseUrl: string, signal: AbortSignal): Promise
 }
 
 /** @param baseUrl without a trailing slash */
-export function createBridgeProbe(baseUrl: string): BridgeProbe {
+export function createBridgeProbe(baseUrl: string) {
   const get = (path: string, headers: Record<string, string> = {}) =>
     askPeer(baseUrl + path, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) }, MAX_ANSWER_BYTES)
 
   return {
-    async reach() {
+    /** Finds out whether anything answers there, and whether it is a mautrix bridge. */
+    async reach(): Promise<{ isBridge: boolean } | { error: string }> {
       try {
         return { isBridge: (await get('/_matrix/mau/live')).ok }
       } catch (error) {
@@ -49,7 +45,8 @@ export function createBridgeProbe(baseUrl: string): BridgeProbe {
       }
     },
 
-    async whoami(secret, userId) {
+    /** @param userId of our server; a bridge that doesn't know the user records it */
+    async whoami(secret: string, userId: string): Promise<WhoamiOutcome> {
       try {
         const path = `/_matrix/provision/v3/whoami?user_id=${encodeURIComponent(userId)}`
         const response = await get(path, { authorization: `Bearer ${secret}` })

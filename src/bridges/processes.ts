@@ -6,15 +6,7 @@ import type { Logger } from '../lib/logger.ts'
 import { type ProcessRecord, SupervisedProcess } from '../runtime/supervised-process.ts'
 import { isAnswering } from './bridge-probe.ts'
 
-export interface BridgeProcesses {
-  /** Runs the platform's program once the previous one has ended. Repeated calls do nothing. */
-  run(platform: string, program: BridgeProgram): void
-  /** Resolves when the platform's program is gone. */
-  stop(platform: string): Promise<void>
-  stopAll(): Promise<void>
-  /** Records by platform. */
-  states(): ReadonlyMap<string, Readonly<ProcessRecord>>
-}
+export type BridgeProcesses = ReturnType<typeof createBridgeProcesses>
 
 export interface BridgeProgram {
   command: readonly string[]
@@ -37,7 +29,7 @@ export function createBridgeProcesses(options: {
   environment: Record<string, string>
   clock: Clock
   logger: Logger
-}): BridgeProcesses {
+}) {
   const { clock, environment, logger } = options
   const running = new Map<string, Running>()
 
@@ -48,7 +40,8 @@ export function createBridgeProcesses(options: {
   }
 
   return {
-    run(platform, program) {
+    /** Runs the platform's program once the previous one has ended. Repeated calls do nothing. */
+    run(platform: string, program: BridgeProgram): void {
       const { command, dir, url } = program
       const key = JSON.stringify(program)
       if (running.get(platform)?.key === key) return
@@ -69,17 +62,20 @@ export function createBridgeProcesses(options: {
       running.set(platform, { key, process, controller, done })
     },
 
-    async stop(platform) {
+    /** Resolves when the platform's program is gone. */
+    async stop(platform: string): Promise<void> {
       await end(platform)
       running.delete(platform)
     },
 
-    async stopAll() {
+    async stopAll(): Promise<void> {
       await Promise.all([...running.keys()].map(end))
       running.clear()
     },
 
-    states: () => new Map([...running].map(([platform, { process }]) => [platform, process.state])),
+    /** Records by platform. */
+    states: (): ReadonlyMap<string, Readonly<ProcessRecord>> =>
+      new Map([...running].map(([platform, { process }]) => [platform, process.state])),
   }
 }
 

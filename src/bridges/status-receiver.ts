@@ -33,21 +33,17 @@ const report = z.object({
 const refuse = (...refusal: ConstructorParameters<typeof MatrixError>) =>
   new MatrixError(...refusal).toResponse()
 
-export interface StatusReceiver {
-  /** Serves POST /_meshgate/bridge-status/{platform}. */
-  fetch(request: Request): Promise<Response>
-  /** True for the as_token of the bridge in the request's path. */
-  isRightToken(token: string, request: Request): boolean
-}
+export type StatusReceiver = ReturnType<typeof createStatusReceiver>
 
 export function createStatusReceiver(options: {
   /** Token of the platform's bridge; undefined if none is attached. */
   asTokenOf(platform: string): string | undefined
   /** Emitted before the answer: listeners must not wait for the bridge. */
   signals: Emits<'bridge-state'>
-}): StatusReceiver {
+}) {
   const platformIn = (request: Request) => new URL(request.url).pathname.slice(STATUS_PATH.length + 1)
 
+  /** True for the as_token of the bridge in the request's path. */
   function isRightToken(token: string, request: Request): boolean {
     const expected = options.asTokenOf(platformIn(request))
     // Always compares, so that an unknown platform takes as long as a wrong token.
@@ -58,7 +54,8 @@ export function createStatusReceiver(options: {
   return {
     isRightToken,
 
-    async fetch(request) {
+    /** Serves POST /_meshgate/bridge-status/{platform}. */
+    async fetch(request: Request): Promise<Response> {
       const given = bearerToken(request) ?? ''
       if (!isRightToken(given, request)) return refuse(401, 'M_UNKNOWN_TOKEN', 'expected the as_token')
       if (request.method !== 'POST') return refuse(405, 'M_UNRECOGNIZED', 'expected a POST')

@@ -7,18 +7,10 @@ import { messageOf } from '../domain/errors.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
-import { every, type Worker } from '../runtime/worker.ts'
+import { every } from '../runtime/worker.ts'
 import type { AccountAccess } from './account-access.ts'
 import type { HomeserverProbe, PingOutcome } from './homeserver-probe.ts'
 import type { LookBack } from './look-back.ts'
-
-export interface AppserviceLink {
-  worker: Worker
-  /** Asks the homeserver once. @returns whether events reach us */
-  check(): Promise<boolean>
-  /** The link's problem; null while there is none, or before the first check. */
-  failure(): string | null
-}
 
 /** Milliseconds between checks while all is well: problems show without traffic. */
 const INTERVAL_MS = 15_000
@@ -36,7 +28,7 @@ export function createAppserviceLink(options: {
   lookBack: Pick<LookBack, 'reached'>
   clock: Clock
   logger: Logger
-}): AppserviceLink {
+}) {
   const { probe, asToken, appserviceId, serverName, access, lookBack, clock, logger } = options
   const ourAccess = { accessToken: asToken, query: {} }
   let failure: string | null = null
@@ -80,6 +72,7 @@ export function createAppserviceLink(options: {
     return access.refused('', ourAccess, reason).then(() => null, messageOf)
   }
 
+  /** Asks the homeserver once. @returns whether events reach us */
   async function check(): Promise<boolean> {
     const found = await problem()
     // The refusal of the as_token is already logged.
@@ -101,6 +94,7 @@ export function createAppserviceLink(options: {
 
   return {
     check,
+    /** The link's problem; null while there is none, or before the first check. */
     failure: () => failure,
     worker: every('matrix-appservice', INTERVAL_MS, tick, { clock }),
   }

@@ -31,20 +31,13 @@ const MAX_BYTES = 32 * 1024 * 1024
 /** This many transactions in a row with lower numbers mean that the count began anew. */
 const COUNTS_ANEW = 3
 
-export interface AppserviceSource {
-  /** Serves /_matrix/app/v1/…: transactions, ping, and queries for unknown users and rooms. */
-  fetch(request: Request): Promise<Response>
-  /** Compares with the hs_token. */
-  isRightToken(token: string): boolean
-}
-
 export function createAppserviceSource(options: {
   hsToken: string
   sink: RoomEventSink
   /** Learns of each stored transaction; undefined: the homeserver keeps nothing back. */
   lookBack?: Pick<LookBack, 'stored'> | undefined
   logger: Logger
-}): AppserviceSource {
+}) {
   const { hsToken, sink, lookBack, logger } = options
   // Nothing was taken before this process. A homeserver that comes back late shows only here.
   let hasRefused = true
@@ -52,11 +45,13 @@ export function createAppserviceSource(options: {
   let highestNumber = Number.NaN
   /** How many in a row were below it. */
   let below = 0
+  /** Compares with the hs_token. */
   const isRightToken = (token: string) => equalInConstantTime(token, hsToken)
   return {
     isRightToken,
 
-    async fetch(request) {
+    /** Serves /_matrix/app/v1/…: transactions, ping, and queries for unknown users and rooms. */
+    async fetch(request: Request): Promise<Response> {
       const { pathname } = new URL(request.url)
       const bearer = bearerToken(request)
       if (bearer === undefined) return matrixError(401, 'M_MISSING_TOKEN', 'the hs_token is missing')

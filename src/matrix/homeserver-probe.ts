@@ -30,14 +30,7 @@ export type PingOutcome =
   /** The homeserver itself didn't answer as it should. */
   | { kind: 'failed'; detail: string }
 
-export interface HomeserverProbe {
-  versions(): Promise<HomeserverVersions | { error: string }>
-  /** Its own name and version, such as `Synapse 1.163.2`; null when it doesn't tell. */
-  software(): Promise<string | null>
-  /** @returns the user that the token belongs to; null when it is of nobody */
-  whoami(token: string): Promise<{ userId: string } | { refusal: string } | { error: string }>
-  ping(appserviceId: string, asToken: string): Promise<PingOutcome>
-}
+export type HomeserverProbe = ReturnType<typeof createHomeserverProbe>
 
 export interface HomeserverVersions {
   /** Newest version of the specification that it names, such as `v1.12`. */
@@ -62,7 +55,7 @@ export function createHomeserverProbe(
   baseUrl: string,
   send: (url: string, init: BunFetchRequestInit) => Promise<Response> = (url, init) =>
     askPeer(url, init, MAX_ANSWER_BYTES),
-): HomeserverProbe {
+) {
   async function ask(method: 'GET' | 'POST', path: string, token?: string): Promise<Answer> {
     const response = await send(baseUrl + path, {
       method,
@@ -76,7 +69,7 @@ export function createHomeserverProbe(
   }
 
   return {
-    async versions() {
+    async versions(): Promise<HomeserverVersions | { error: string }> {
       try {
         const { response, body } = await ask('GET', '/_matrix/client/versions')
         const parsed = versionsAnswer.safeParse(body)
@@ -91,13 +84,15 @@ export function createHomeserverProbe(
       }
     },
 
-    async software() {
+    /** Its own name and version, such as `Synapse 1.163.2`; null when it doesn't tell. */
+    async software(): Promise<string | null> {
       const { body } = await ask('GET', '/_matrix/federation/v1/version').catch(() => ({ body: null }))
       const parsed = softwareAnswer.safeParse(body)
       return parsed.success ? `${parsed.data.server.name} ${parsed.data.server.version}` : null
     },
 
-    async whoami(token) {
+    /** @returns the user that the token belongs to; a refusal when it is of nobody */
+    async whoami(token: string): Promise<{ userId: string } | { refusal: string } | { error: string }> {
       try {
         const { response, body } = await ask('GET', '/_matrix/client/v3/account/whoami', token)
         const parsed = whoamiAnswer.safeParse(body)
@@ -109,7 +104,7 @@ export function createHomeserverProbe(
       }
     },
 
-    async ping(appserviceId, asToken) {
+    async ping(appserviceId: string, asToken: string): Promise<PingOutcome> {
       const path = `/_matrix/client/v1/appservice/${encodeURIComponent(appserviceId)}/ping`
       try {
         const answer = await ask('POST', path, asToken)

@@ -12,6 +12,7 @@ import { every, type Worker } from '../runtime/worker.ts'
 import type { LookBack } from './look-back.ts'
 import type { MatrixCalls } from './matrix-calls.ts'
 import { pauseAfter } from './retry-when-limited.ts'
+import { EMPTY_FILTER, syncCall } from './sync/sync-response.ts'
 
 export interface HomeserverWatchOptions {
   calls: Pick<MatrixCalls, 'raw'>
@@ -43,21 +44,8 @@ export function createHomeserverWatch(options: HomeserverWatchOptions): Worker {
 
   /** The first one, without `since`, is answered at once. */
   async function hold({ userId, since }: Held, signal: AbortSignal): Promise<Held> {
-    const query = {
-      filter: NOTHING,
-      set_presence: 'offline',
-      timeout: String(HOLD_MS),
-      ...(since === null ? {} : { since }),
-    }
     const patience = AbortSignal.any([signal, AbortSignal.timeout(HOLD_MS + ANSWER_PATIENCE_MS)])
-    const call = {
-      method: 'GET',
-      path: '/sync',
-      prefix: '/_matrix/client/v3',
-      query,
-      signal: patience,
-      hasOwnConnection: true,
-    } as const
+    const call = { ...syncCall(EMPTY_FILTER, HOLD_MS, since), signal: patience, hasOwnConnection: true }
     const response = await calls.raw(userId, 'keep a request open', call, { patienceMs: 0 })
     return { userId, since: syncAnswer.parse(await response.json()).next_batch }
   }
@@ -100,9 +88,3 @@ function isOutage(error: unknown): boolean {
 }
 
 const syncAnswer = z.object({ next_batch: z.string().min(1) })
-
-const NOTHING = JSON.stringify({
-  presence: { not_types: ['*'] },
-  account_data: { not_types: ['*'] },
-  room: { rooms: [] },
-})

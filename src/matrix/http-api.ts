@@ -38,16 +38,6 @@ export interface JsonCall {
   prefix?: string
 }
 
-export interface HttpApi {
-  /**
-   * @param accessToken a user's, or an as_token (then `user_id` in the query names the user)
-   * @returns the parsed answer
-   * @throws MatrixError, HTTPError or ConnectionError of the SDK
-   */
-  request(call: JsonCall, accessToken?: string): Promise<unknown>
-  url(call: Pick<JsonCall, 'path' | 'query' | 'prefix'>): URL
-}
-
 /** A request to a homeserver over the network is given up after this many milliseconds. */
 const TIMEOUT_MS = 30_000
 /** The state of a room with some 50,000 members, or what a chat of weeks has to tell. */
@@ -63,7 +53,7 @@ const silent: NonNullable<IHttpOpts['logger']> = {
   getChild: () => silent,
 }
 
-export function createHttpApi(address: HomeserverAddress): HttpApi {
+export function createHttpApi(address: HomeserverAddress) {
   const { fetch: inProcess } = address
   const sdk = new MatrixHttpApi(new TypedEventEmitter(), {
     baseUrl: address.baseUrl,
@@ -83,13 +73,19 @@ export function createHttpApi(address: HomeserverAddress): HttpApi {
         }),
   })
   return {
-    request: ({ method, path, query, body, prefix }, accessToken) =>
-      sdk.request<unknown>(method as Method, path, query, body, {
+    /**
+     * @param accessToken a user's, or an as_token (then `user_id` in the query names the user)
+     * @returns the parsed answer
+     * @throws MatrixError, HTTPError or ConnectionError of the SDK
+     */
+    request: ({ method, path, query, body, prefix }: JsonCall, accessToken?: string): Promise<unknown> =>
+      sdk.request(method as Method, path, query, body, {
         priority: 'auto',
         ...(accessToken === undefined ? {} : { headers: bearer(accessToken) }),
         ...(prefix === undefined ? {} : { prefix }),
       }),
-    url: ({ path, query, prefix }) => sdk.getUrl(path, query, prefix),
+    url: ({ path, query, prefix }: Pick<JsonCall, 'path' | 'query' | 'prefix'>): URL =>
+      sdk.getUrl(path, query, prefix),
   }
 }
 

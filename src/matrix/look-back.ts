@@ -9,7 +9,7 @@ import { messageOf } from '../domain/errors.ts'
 import type { RoomEvent, SyncPosition } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
-import { every, Nudge, type Worker } from '../runtime/worker.ts'
+import { every, Nudge } from '../runtime/worker.ts'
 import type { MatrixCalls } from './matrix-calls.ts'
 import { type RoomEventSink, roomEvents } from './room-event.ts'
 import {
@@ -17,19 +17,12 @@ import {
   memberEvent,
   ownInvitation,
   type SyncResponse,
+  syncCall,
   syncResponse,
 } from './sync/sync-response.ts'
 import { statusOf } from './translate/status.ts'
 
-export interface LookBack {
-  worker: Worker
-  /** The homeserver can reach us again. What it has for us is still to come. */
-  reached(): void
-  /** The homeserver was away, and is back. */
-  returned(): void
-  /** A transaction was stored. @param isFirst after a time in which none was taken */
-  stored(isFirst: boolean): void
-}
+export type LookBack = ReturnType<typeof createLookBack>
 
 export interface LookBackOptions {
   calls: Pick<MatrixCalls, 'json'>
@@ -52,7 +45,7 @@ const LONGEST_UNQUIET_MS = 600_000
 const REACH_MS = 6 * 3_600_000
 const CONCURRENCY = 4
 
-export function createLookBack({ calls, sink, positions, clock, logger }: LookBackOptions): LookBack {
+export function createLookBack({ calls, sink, positions, clock, logger }: LookBackOptions) {
   const nudge = new Nudge()
   let dueAt: number[] = []
   let storedAt = Number.NEGATIVE_INFINITY
@@ -74,8 +67,7 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
   }
 
   async function read(userId: string): Promise<void> {
-    const query = { filter: LOOK_BACK_FILTER, set_presence: 'offline', timeout: '0' }
-    const call = { method: 'GET', path: '/sync', prefix: '/_matrix/client/v3', query } as const
+    const call = syncCall(LOOK_BACK_FILTER, 0)
     const { rooms } = syncResponse.parse(await calls.json(userId, 'read what was said lately', call))
     const position = { kind: 'look_back', userId } as const
     const failures: unknown[] = []
@@ -110,9 +102,12 @@ export function createLookBack({ calls, sink, positions, clock, logger }: LookBa
   }
 
   return {
+    /** The homeserver can reach us again. What it has for us is still to come. */
     reached: () => plan(UNPUSHED_WAITS_MS),
+    /** The homeserver was away, and is back. */
     returned: () => plan(WAITS_MS),
-    stored(isFirst) {
+    /** A transaction was stored. @param isFirst after a time in which none was taken */
+    stored(isFirst: boolean): void {
       storedAt = clock.steady()
       if (isFirst) plan(WAITS_MS)
     },

@@ -36,27 +36,18 @@ export interface CallOptions {
   patienceMs?: number
 }
 
-/** Every call throws GatewayError; `what` completes "the homeserver refused to …". */
-export interface MatrixCalls {
-  /** @returns the parsed JSON of the answer */
-  json(userId: string, what: string, call: JsonCall, options?: CallOptions): Promise<unknown>
-  /**
-   * For bodies that are no JSON, and answers that are not to be held in memory.
-   * @returns an answer with a status of success, its body unread
-   */
-  raw(userId: string, what: string, call: RawCall, options?: CallOptions): Promise<Response>
-  trouble(userId: string): string | null
-}
+export type MatrixCalls = ReturnType<typeof createMatrixCalls>
 
 /** Default wait for a rate limit: well below the lease of a message being sent. */
 const PATIENCE_MS = 15_000
 const MAX_ERROR_BYTES = 64 * 1024
 
+/** Every call throws GatewayError; `what` completes "the homeserver refused to …". */
 export function createMatrixCalls(options: {
   address: HomeserverAddress
   access: AccountAccess
   clock: Clock
-}): MatrixCalls {
+}) {
   const { address, access, clock } = options
   const api = createHttpApi(address)
   const send = (request: Request, { isStream, hasOwnConnection }: RawCall) => {
@@ -99,16 +90,23 @@ export function createMatrixCalls(options: {
   }
 
   return {
-    json: (userId, what, call, { patienceMs = PATIENCE_MS } = {}) =>
-      retryWhenLimited(clock, what, patienceMs, () =>
+    /** @returns the parsed JSON of the answer */
+    json: (userId: string, what: string, call: JsonCall, options: CallOptions = {}): Promise<unknown> =>
+      retryWhenLimited(clock, what, options.patienceMs ?? PATIENCE_MS, () =>
         authorised(userId, ({ accessToken, query }) =>
           api.request({ ...call, query: { ...query, ...call.query } }, accessToken),
         ),
       ),
 
-    raw: (userId, what, call, { patienceMs = PATIENCE_MS } = {}) =>
-      retryWhenLimited(clock, what, patienceMs, () => authorised(userId, held => fetchRaw(call, held))),
+    /**
+     * For bodies that are no JSON, and answers that are not to be held in memory.
+     * @returns an answer with a status of success, its body unread
+     */
+    raw: (userId: string, what: string, call: RawCall, options: CallOptions = {}): Promise<Response> =>
+      retryWhenLimited(clock, what, options.patienceMs ?? PATIENCE_MS, () =>
+        authorised(userId, held => fetchRaw(call, held)),
+      ),
 
-    trouble: userId => access.trouble(userId),
+    trouble: access.trouble,
   }
 }

@@ -27,15 +27,7 @@ const errorAnswer = z.union([
     ),
 ])
 
-export interface MasClient {
-  /**
-   * @param what completes "… refused to …"
-   * @returns status and parsed JSON of any answer below 500 except 401 and 429
-   * @throws GatewayError homeserver_unavailable (with retryAfterS after a rate limit), or
-   * homeserver_error when we aren't let in
-   */
-  call(what: string, method: 'GET' | 'POST', path: string, body?: object): Promise<MasAnswer>
-}
+export type MasClient = ReturnType<typeof createMasClient>
 
 export interface MasAnswer {
   status: number
@@ -57,7 +49,7 @@ export function createMasClient(options: {
   clientId: string
   clientSecret: string
   clock: Clock
-}): MasClient {
+}) {
   const { url, adminUrl, clientId, clientSecret, clock } = options
   let token: { value: string; expiresAt: number } | undefined
   const granting = new SingleFlight<string>()
@@ -123,7 +115,13 @@ export function createMasClient(options: {
   }
 
   return {
-    async call(what, method, path, body) {
+    /**
+     * @param what completes "… refused to …"
+     * @returns status and parsed JSON of any answer below 500 except 401 and 429
+     * @throws GatewayError homeserver_unavailable (with retryAfterS after a rate limit), or
+     * homeserver_error when we aren't let in
+     */
+    async call(what: string, method: 'GET' | 'POST', path: string, body?: object): Promise<MasAnswer> {
       const answer = await tryCall(what, method, path, body)
       if (answer.status !== 401) return answer
       // Expired earlier than it said, or revoked.

@@ -19,6 +19,7 @@ import {
   receiptsOf,
   SPARING_FILTER,
   type SyncResponse,
+  syncCall,
   syncResponse,
 } from './sync-response.ts'
 
@@ -124,19 +125,8 @@ export class SyncLoop {
     const end = () => abort.abort()
     this.stopping.signal.addEventListener('abort', end, { once: true })
     const answered = after(clock, timeoutMs + ANSWER_PATIENCE_MS, end)
-    const query = {
-      filter: this.since === null || this.isSparing ? SPARING_FILTER : FILTER,
-      set_presence: 'offline',
-      timeout: String(timeoutMs),
-      ...(this.since === null ? {} : { since: this.since }),
-    }
-    const call = {
-      method: 'GET',
-      path: '/sync',
-      prefix: '/_matrix/client/v3',
-      query,
-      signal: abort.signal,
-    } as const
+    const filter = this.since === null || this.isSparing ? SPARING_FILTER : FILTER
+    const call = { ...syncCall(filter, timeoutMs, this.since), signal: abort.signal }
     try {
       const response = await calls.raw(this.userId, 'sync', call, { patienceMs: 0 })
       return syncResponse.parse(await response.json())

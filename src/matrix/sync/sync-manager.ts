@@ -7,7 +7,7 @@ import type { SyncPosition } from '../../domain/ports.ts'
 import type { Hears } from '../../domain/signals.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { every, Nudge, type Worker } from '../../runtime/worker.ts'
+import { every, Nudge } from '../../runtime/worker.ts'
 import type { MatrixCalls } from '../matrix-calls.ts'
 import type { RoomEventSink } from '../room-event.ts'
 import { SyncLoop, type SyncState } from './sync-loop.ts'
@@ -31,19 +31,14 @@ export interface SyncHealth {
   oldestSyncAt: number | null
 }
 
-export interface SyncManager {
-  worker: Worker
-  health(): SyncHealth
-  /** How the identity's loop is doing; null when it has none. */
-  stateOf(userId: string): Readonly<SyncState> | null
-}
+export type SyncManager = ReturnType<typeof createSyncManager>
 
 /** How often identities are looked for that no nudge told of, in milliseconds. */
 const POLL_MS = 15_000
 /** Requests at a time that loops make to catch up. */
 const SLOTS = 16
 
-export function createSyncManager(options: SyncManagerOptions): SyncManager {
+export function createSyncManager(options: SyncManagerOptions) {
   const { calls, sink, positions, signals, clock, logger } = options
   const nudge = new Nudge()
   signals.on('identity-created', () => nudge.nudge())
@@ -83,9 +78,10 @@ export function createSyncManager(options: SyncManagerOptions): SyncManager {
   }
 
   return {
-    stateOf: userId => loops.get(userId)?.loop.state ?? null,
+    /** How the identity's loop is doing; null when it has none. */
+    stateOf: (userId: string): Readonly<SyncState> | null => loops.get(userId)?.loop.state ?? null,
 
-    health() {
+    health(): SyncHealth {
       let failure: string | null = null
       let oldestSyncAt: number | null = Number.POSITIVE_INFINITY
       for (const { loop } of loops.values()) {

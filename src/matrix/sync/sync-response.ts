@@ -56,6 +56,15 @@ function filterWith(timelineLimit: number): string {
   })
 }
 
+/**
+ * The request for what is new, which doesn't show the user as online.
+ * @param timeoutMs how long the homeserver keeps it open when there is nothing to tell
+ */
+export function syncCall(filter: string, timeoutMs: number, since: string | null = null) {
+  const query = { filter, set_presence: 'offline', timeout: String(timeoutMs), ...(since && { since }) }
+  return { method: 'GET', path: '/sync', query } as const
+}
+
 /** gap.ts fetches what is beyond the limit. */
 export const FILTER = filterWith(50)
 /** As little of each chat as there can be: enough to take a position. */
@@ -65,6 +74,12 @@ export const LOOK_BACK_FILTER = JSON.stringify({
   presence: NOTHING,
   account_data: NOTHING,
   room: { account_data: NOTHING, ephemeral: NOTHING, state: NOTHING, timeline: { limit: 30 } },
+})
+/** Nothing at all. */
+export const EMPTY_FILTER = JSON.stringify({
+  presence: NOTHING,
+  account_data: NOTHING,
+  room: { rooms: [] },
 })
 
 /**
