@@ -1,13 +1,15 @@
 /**
  * Stands between a bridge and its homeserver, and offers what only some homeservers do: fields of
- * profiles (com.beeper.arbitrary_profile_meta) and storing history (com.beeper.batch_sending).
+ * profiles, in one request or one by one, and storing history.
  */
 import { freePort } from './program.ts'
 
 type Json = Record<string, unknown>
 
-const FEATURES = ['com.beeper.arbitrary_profile_meta', 'com.beeper.batch_sending']
-const PROFILE = /^\/_matrix\/client\/v3\/profile\/([^/]+)$/
+export const ALL_FIELDS = 'com.beeper.arbitrary_profile_meta'
+export const SINGLE_FIELDS = 'uk.tcpip.msc4133.stable'
+export const BATCH_SENDING = 'com.beeper.batch_sending'
+const PROFILE = /^\/_matrix\/client\/v3\/profile\/([^/]+)(?:\/(com\.beeper\.[^/]+))?$/
 const BATCH_SEND = /\/com\.beeper\.backfill\/rooms\/([^/]+)\/batch_send$/
 
 export interface Batch {
@@ -27,16 +29,17 @@ export interface AnnouncingHomeserver extends AsyncDisposable {
   batches: Batch[]
 }
 
-/** @param homeserver its URL */
-export function announcingHomeserver(homeserver: string): AnnouncingHomeserver {
+/** @param homeserver its URL. @param features that it announces beside its own */
+export function announcingHomeserver(homeserver: string, features: readonly string[]): AnnouncingHomeserver {
   const profiles = new Map<string, Json>()
   const batches: Batch[] = []
 
   async function answer(request: Request): Promise<Response> {
     const { pathname, search } = new URL(request.url)
     const profile = PROFILE.exec(pathname)
-    if (request.method === 'PATCH' && profile) {
+    if (profile && request.method === (profile[2] === undefined ? 'PATCH' : 'PUT')) {
       const user = decodeURIComponent(profile[1] ?? '')
+      // A single field comes as an object of that field.
       profiles.set(user, { ...profiles.get(user), ...((await request.json()) as Json) })
       return Response.json({})
     }
@@ -51,7 +54,7 @@ export function announcingHomeserver(homeserver: string): AnnouncingHomeserver {
     const answered = await fetch(homeserver + pathname + search, { method, headers, body, signal }).catch(
       () => Response.json({ errcode: 'M_UNKNOWN', error: "the homeserver doesn't answer" }, { status: 502 }),
     )
-    return pathname === '/_matrix/client/versions' ? announced(answered) : answered
+    return pathname === '/_matrix/client/versions' ? announced(answered, features) : answered
   }
 
   const server = Bun.serve({ port: freePort(), hostname: '127.0.0.1', idleTimeout: 120, fetch: answer })
@@ -63,9 +66,9 @@ export function announcingHomeserver(homeserver: string): AnnouncingHomeserver {
   }
 }
 
-async function announced(answer: Response): Promise<Response> {
+async function announced(answer: Response, features: readonly string[]): Promise<Response> {
   if (!answer.ok) return answer
   const versions = (await answer.json()) as { unstable_features: Record<string, boolean> }
-  for (const feature of FEATURES) versions.unstable_features[feature] = true
+  for (const feature of features) versions.unstable_features[feature] = true
   return Response.json(versions)
 }

@@ -171,6 +171,10 @@ export class Testnet {
     return taken(await this.control.post<TestnetGroup>('/groups', group))
   }
 
+  async changeGroup(id: string, change: { name?: string; features?: Features }): Promise<void> {
+    taken(await this.control.patch(`/groups/${encodeURIComponent(id)}`, change))
+  }
+
   async group(id: string): Promise<TestnetGroup> {
     return taken(await this.control.get<TestnetGroup>(`/groups/${encodeURIComponent(id)}`))
   }

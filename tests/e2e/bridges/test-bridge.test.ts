@@ -1,6 +1,7 @@
 /** The test bridge itself: its own checks (format, vet and tests), and each thing that it plays. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
+import { ALL_FIELDS, BATCH_SENDING, SINGLE_FIELDS } from '../../support/announcing-homeserver.ts'
 import { testBridge } from '../../support/bridge-program.ts'
 import { featureCases } from './played/features.ts'
 import { hiddenIdCases } from './played/hidden-ids.ts'
@@ -8,6 +9,7 @@ import { HISTORY, historyCases } from './played/history.ts'
 import { loginCases } from './played/logins.ts'
 import { noticeCases } from './played/notices.ts'
 import { openScene, type Scene, type SceneOf } from './played/scene.ts'
+import { SETTINGS, settingCases } from './played/settings.ts'
 import { stateCases } from './played/states.ts'
 
 setDefaultTimeout(120_000)
@@ -28,7 +30,7 @@ test.skipIf(!testBridge)(
 )
 
 describe.skipIf(!testBridge)('the test bridge plays', () => {
-  const current = useScene({ 'bridge.phone_numbers_in_profile': 'true' })
+  const current = useScene([ALL_FIELDS], { 'bridge.phone_numbers_in_profile': 'true' })
   describe('hidden ids', () => hiddenIdCases(current))
   describe('logins', () => loginCases(current))
   describe('notices', () => noticeCases(current))
@@ -37,15 +39,19 @@ describe.skipIf(!testBridge)('the test bridge plays', () => {
 })
 
 describe.skipIf(!testBridge)('the test bridge with backfill plays', () => {
-  describe('history', () => historyCases(useScene(HISTORY)))
+  describe('history', () => historyCases(useScene([BATCH_SENDING], HISTORY)))
 })
 
-/** Opens a scene for all cases of the block. @param settings of the bridge */
-function useScene(settings: Record<string, string>): SceneOf {
+describe.skipIf(!testBridge)('the test bridge with other settings plays', () => {
+  describe('the same otherwise', () => settingCases(useScene([SINGLE_FIELDS], SETTINGS)))
+})
+
+/** Opens a scene for all cases of the block, with the parameters of `openScene`. */
+function useScene(features: readonly string[], settings: Record<string, string>): SceneOf {
   let scene: Scene | undefined
 
   beforeAll(async () => {
-    scene = await openScene(settings)
+    scene = await openScene(features, settings)
   })
 
   afterAll(async () => scene?.[Symbol.asyncDispose]())

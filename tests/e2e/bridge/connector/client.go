@@ -61,6 +61,7 @@ func (c *TestnetClient) Connect(ctx context.Context) {
 		return
 	}
 	c.login.BridgeState.Send(status.BridgeState{StateEvent: status.StateConnecting})
+	c.moveChats(ctx)
 	session, err := c.main.Network.Attach(c.metadata().Token, c.handleEvent)
 	switch {
 	case errors.Is(err, phonenet.ErrLoggedOut):

@@ -11,6 +11,15 @@ import (
 	"maunium.net/go/mautrix/event"
 )
 
+// moveChats moves all chats that the network has moved while the bridge wasn't running.
+func (c *TestnetClient) moveChats(ctx context.Context) {
+	for _, account := range c.main.Network.Accounts() {
+		if account.Hidden() {
+			c.handleMoved(ctx, account.ID)
+		}
+	}
+}
+
 // handleMoved moves the login's chat with an account to its LID: the room stays and changes its
 // ghost, or, if there is one for the LID already, it is closed in favour of that.
 func (c *TestnetClient) handleMoved(ctx context.Context, account string) {

@@ -73,6 +73,8 @@ export function featureCases(scene: SceneOf): void {
     const portal = await bridge.portal(group.id)
     const features = await waitFor(() => portal.stateOf('com.beeper.room_features'))
     expect(features).toMatchObject({ max_text_length: 160, location_message: -2 })
+    await testnet.changeGroup(group.id, { features: 'usual' })
+    await waitFor(async () => (await portal.stateOf('com.beeper.room_features'))?.max_text_length === 20_000)
   })
 
   describe('a strict chat refuses', () => {
@@ -103,6 +105,18 @@ export function featureCases(scene: SceneOf): void {
       const chat = await strict()
       await fails(chat, await send(chat, content), message, by)
       expect(await chat.friend.receivedTexts()).toEqual([])
+    })
+
+    test('a reaction that is not among those allowed', async () => {
+      const { bridge } = scene()
+      const chat = await strict({ allowed_reactions: ['👍'] })
+      const { event_id } = await chat.portal.waitForBody('hello')
+      const react = (key: string) =>
+        bridge.send(chat.user, chat.portal.id, 'm.reaction', {
+          'm.relates_to': { rel_type: 'm.annotation', event_id, key },
+        })
+      await fails(chat, await react('👎'), "isn't allowed", 'network')
+      expect(await chat.portal.statusOf(await react('👍'))).toMatchObject({ status: 'SUCCESS' })
     })
 
     test('polls and reactions', async () => {

@@ -1,6 +1,7 @@
 /** Hidden ids: chats with the LID's ghost, and those that move there. */
 import { expect, test } from 'bun:test'
 import { waitFor } from '../../../support/wait-for.ts'
+import { PLATFORM } from '../cases/setting.ts'
 import { chatIdOf, newChat, type SceneOf } from './scene.ts'
 
 interface Resolved {
@@ -79,6 +80,17 @@ export function hiddenIdCases(scene: SceneOf): void {
     await friend.send({ to: phone.id, text: 'after it' })
     await second.waitForBody('after it')
     expect(await second.ghosts()).toContain(`lid-${friend.lid}`)
+  })
+
+  test('a bridge that starts moves the chats that are still with numbers', async () => {
+    const { deployment } = scene()
+    const { friend, portal } = await newChat(scene(), { lid: true, chats_by_number: true })
+    await friend.change({ chats_by_number: false })
+    expect(await portal.chat()).toBe(friend.number)
+    await deployment.bridge(PLATFORM).kill()
+    await deployment.bridge(PLATFORM).start()
+    await waitFor(async () => (await portal.chat()) === chatIdOf(friend))
+    expect(await portal.ghosts()).toContain(`lid-${friend.lid}`)
   })
 
   test('in a group that goes by numbers the same person has the other ghost', async () => {

@@ -17,11 +17,14 @@ export interface Scene extends AsyncDisposable {
 
 export type SceneOf = () => Scene
 
-/** @param settings of the bridge, beside the usual ones */
-export async function openScene(settings: Record<string, string> = {}): Promise<Scene> {
+/** @param features of the homeserver. @param settings of the bridge; beside the usual ones */
+export async function openScene(
+  features: readonly string[],
+  settings: Record<string, string>,
+): Promise<Scene> {
   const port = freePort()
   const stack = new AsyncDisposableStack()
-  const homeserver = stack.use(announcingHomeserver(`http://127.0.0.1:${port}`))
+  const homeserver = stack.use(announcingHomeserver(`http://127.0.0.1:${port}`, features))
   try {
     const bridges = {
       [PLATFORM]: {
