@@ -3,13 +3,13 @@ import { z } from 'zod'
 import { bearerToken } from '../lib/bearer-token.ts'
 import { readBytesAtMost } from '../lib/bounded-body.ts'
 import { decodeText, UndecodableText } from '../lib/charset.ts'
+import type { Pieces } from '../lib/json-answer.ts'
 import { yieldToEventLoop } from '../lib/turn-budget.ts'
 import type { Appservice } from './appservices/appservices.ts'
-import { type JsonRules, parseJson } from './canonical-json.ts'
 import type { Core, Session } from './core.ts'
 import { badJson, forbidden, invalidParam, MatrixError, tooLarge } from './errors.ts'
 import { tokenHash } from './identifiers.ts'
-import { isObject, type Json, type JsonObject } from './json.ts'
+import { isObject, type Json, type JsonObject, type JsonRules, parseJson } from './json.ts'
 
 /** The user that a request acts as. */
 export interface Requester {
@@ -35,8 +35,8 @@ export interface Call extends Requester, OpenCall {
   params: Record<string, string>
 }
 
-/** JSON is sent with status 200 (`{}` for nothing), a Response unchanged. */
-export type Answer = Response | JsonObject | Json[] | undefined
+/** JSON is sent with status 200 (`{}` for nothing), also one in pieces; a Response unchanged. */
+export type Answer = Response | JsonObject | Json[] | Pieces | undefined
 export type Handler = (call: Call) => Answer | Promise<Answer>
 
 /** A path parameter; the router guarantees it. */

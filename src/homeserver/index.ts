@@ -17,6 +17,7 @@
  */
 
 import { isOutOfSpace } from '../lib/error-codes.ts'
+import { type Pieces, streamed } from '../lib/json-answer.ts'
 import { MalformedPath } from '../lib/path-router.ts'
 import type { AppserviceRegistration } from './appservices/appservices.ts'
 import { assertMaySpeak } from './appservices/puppets.ts'
@@ -85,8 +86,9 @@ export function createHomeserver(options: CoreOptions) {
     /** The whole client-server API; the request's path is /_matrix/… on any host. */
     async fetch(request: Request): Promise<Response> {
       try {
-        const given = await answer(request)
-        return given instanceof Response ? given : Response.json(given ?? {})
+        const given = (await answer(request)) ?? {}
+        if (given instanceof Response) return given
+        return isPieces(given) ? await streamed(given) : Response.json(given)
       } catch (error) {
         return refusalOf(error, request).toResponse()
       }
@@ -174,6 +176,10 @@ export function createHomeserver(options: CoreOptions) {
       await Promise.all([core.profiles.stop(), stopPushing()])
     },
   }
+}
+
+function isPieces(answer: object): answer is Pieces {
+  return Symbol.asyncIterator in answer
 }
 
 /** Legacy downloads needed no account; here they find nothing without one. */

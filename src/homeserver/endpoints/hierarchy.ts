@@ -1,6 +1,6 @@
 /** GET /rooms/{roomId}/hierarchy: a space and its rooms, or a single room. */
 
-import { type Pieces, separated, streamed } from '../../lib/json-answer.ts'
+import { type Pieces, separated } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { speaksIn } from '../appservices/puppets.ts'
 import { type Call, intQuery, param } from '../call.ts'
@@ -27,27 +27,19 @@ interface Child {
 }
 
 /** @see https://spec.matrix.org/v1.4/client-server-api/#get_matrixclientv1roomsroomidhierarchy */
-export function getHierarchy(call: Call): Promise<Response> {
+export async function* getHierarchy(call: Call): Pieces {
   if (!knownRoom(call, param(call, 'roomId'))) throw forbidden(`${call.userId} may not see the room`)
   const from = intQuery(call, 'from', 0, Number.MAX_SAFE_INTEGER)
   const limit = Math.max(1, intQuery(call, 'limit', ROOMS_OF_PAGE, ROOMS_OF_PAGE))
-  const found = walk(call)
-  return streamed(
-    (async function* () {
-      yield '{"rooms":['
-      let at = 0
-      for await (const each of found) {
-        if (at === from + limit) {
-          yield `],"next_batch":"${at}"}`
-          return
-        }
-        if (at > from) yield ','
-        if (at >= from) yield* roomText(call, each)
-        at++
-      }
-      yield ']}'
-    })(),
-  )
+  yield '{"rooms":['
+  let at = 0
+  for await (const each of walk(call)) {
+    if (at === from + limit) return yield `],"next_batch":"${at}"}`
+    if (at > from) yield ','
+    if (at >= from) yield* roomText(call, each)
+    at++
+  }
+  yield ']}'
 }
 
 /** Yields the rooms the user may see, each before its children. */

@@ -1,12 +1,11 @@
 /** Reads a room's events. */
 
-import { enclosed, jsonText, type Pieces, streamed } from '../../lib/json-answer.ts'
+import { enclosed, jsonText, type Pieces } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { type Call, intQuery, param, validate } from '../call.ts'
-import { parseJson } from '../canonical-json.ts'
 import type { Core } from '../core.ts'
 import { invalidParam } from '../errors.ts'
-import { isObject, parseStored } from '../json.ts'
+import { isObject, parseJson, parseStored } from '../json.ts'
 import type { EventRow } from '../rooms/events.ts'
 import { type RoomView, stateOf, viewRoom, visibleEvent } from '../rooms/room-history.ts'
 import { showEvent, showEvents } from '../rooms/shown-events.ts'
@@ -32,7 +31,7 @@ function eventsField(
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidmessages */
-export async function getMessages(call: Call): Promise<Response> {
+export async function* getMessages(call: Call): Pieces {
   const { core } = call
   const roomView = viewRoom(call)
   const readable = Math.min(roomView.readableUpTo(), core.stream.position)
@@ -50,18 +49,14 @@ export async function getMessages(call: Call): Promise<Response> {
   const page = await timelinePage(roomView, turn, { ...span, backwards, limit, filter })
   // Forwards more may always come, so a client that has read everything gets a place to resume.
   const next = page.next ?? (!backwards && page.rows.length > 0 ? readable : undefined)
-  return streamed(
-    (async function* () {
-      yield `{"start":"${positionToken(from)}",`
-      if (next !== undefined) yield `"end":"${positionToken(next)}",`
-      yield* eventsField(roomView, 'chunk', page.rows, turn)
-      if (filter?.lazy_load_members) {
-        yield ','
-        yield* eventsField(roomView, 'state', senders(core, roomView, page.rows), turn)
-      }
-      yield '}'
-    })(),
-  )
+  yield `{"start":"${positionToken(from)}",`
+  if (next !== undefined) yield `"end":"${positionToken(next)}",`
+  yield* eventsField(roomView, 'chunk', page.rows, turn)
+  if (filter?.lazy_load_members) {
+    yield ','
+    yield* eventsField(roomView, 'state', senders(core, roomView, page.rows), turn)
+  }
+  yield '}'
 }
 
 function senders(core: Core, roomView: RoomView, rows: EventRow[]): EventRow[] {
@@ -73,14 +68,14 @@ function senders(core: Core, roomView: RoomView, rows: EventRow[]): EventRow[] {
 }
 
 /** @see Matrix v1.12, GET /_matrix/client/v3/rooms/{roomId}/event/{eventId} */
-export async function getEvent(call: Call): Promise<Response> {
+export function getEvent(call: Call): Response {
   const roomView = viewRoom(call)
   const event = visibleEvent(roomView, param(call, 'eventId'))
   return jsonText(showEvent(roomView, event))
 }
 
 /** @see Matrix v1.12, GET /_matrix/client/v3/rooms/{roomId}/context/{eventId} */
-export async function getContext(call: Call): Promise<Response> {
+export async function* getContext(call: Call): Pieces {
   const { core } = call
   const roomView = viewRoom(call)
   const event = visibleEvent(roomView, param(call, 'eventId'))
@@ -94,23 +89,19 @@ export async function getContext(call: Call): Promise<Response> {
   const before = await timelinePage(roomView, turn, older)
   const after = await timelinePage(roomView, turn, newer)
   const last = after.rows.at(-1)?.stream_id ?? here
-  return streamed(
-    (async function* () {
-      yield `{"start":"${positionToken((before.rows.at(-1)?.stream_id ?? here) - 1)}"`
-      yield `,"end":"${positionToken(last)}","event":${showEvent(roomView, event)},`
-      yield* eventsField(roomView, 'events_before', before.rows, turn)
-      yield ','
-      yield* eventsField(roomView, 'events_after', after.rows, turn)
-      yield ','
-      const state = stateOf(core, roomView.room.num, turn, { position: last })
-      yield* eventsField(roomView, 'state', state, turn)
-      yield '}'
-    })(),
-  )
+  yield `{"start":"${positionToken((before.rows.at(-1)?.stream_id ?? here) - 1)}"`
+  yield `,"end":"${positionToken(last)}","event":${showEvent(roomView, event)},`
+  yield* eventsField(roomView, 'events_before', before.rows, turn)
+  yield ','
+  yield* eventsField(roomView, 'events_after', after.rows, turn)
+  yield ','
+  const state = stateOf(core, roomView.room.num, turn, { position: last })
+  yield* eventsField(roomView, 'state', state, turn)
+  yield '}'
 }
 
 /** @see Matrix v1.12, GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId} */
-export async function getRelations(call: Call): Promise<Response> {
+export async function* getRelations(call: Call): Pieces {
   const { core } = call
   const { relType, eventType } = call.params
   const roomView = viewRoom(call)
@@ -130,22 +121,18 @@ export async function getRelations(call: Call): Promise<Response> {
     turn,
     { backwards, from: backwards ? 0 : from, to: backwards ? Math.min(from, readable) : readable, limit },
   )
-  return streamed(
-    (async function* () {
-      yield '{'
-      yield* eventsField(roomView, 'chunk', page.rows, turn)
-      if (page.next !== undefined) yield `,"next_batch":"${positionToken(page.next)}"`
-      if (call.query.has('from')) yield `,"prev_batch":"${positionToken(from)}"`
-      yield '}'
-    })(),
-  )
+  yield '{'
+  yield* eventsField(roomView, 'chunk', page.rows, turn)
+  if (page.next !== undefined) yield `,"next_batch":"${positionToken(page.next)}"`
+  if (call.query.has('from')) yield `,"prev_batch":"${positionToken(from)}"`
+  yield '}'
 }
 
 /**
  * Yields the roots of threads, most recently answered first.
  * @see https://spec.matrix.org/v1.5/client-server-api/#get_matrixclientv1roomsroomidthreads
  */
-export async function getThreads(call: Call): Promise<Response> {
+export async function* getThreads(call: Call): Pieces {
   const { core } = call
   const roomView = viewRoom(call)
   const readable = Math.min(roomView.readableUpTo(), core.stream.position)
@@ -167,14 +154,10 @@ export async function getThreads(call: Call): Promise<Response> {
       break
     }
   }
-  return streamed(
-    (async function* () {
-      yield '{'
-      if (next !== undefined && next > 0) yield `"next_batch":"${positionToken(next)}",`
-      yield* eventsField(roomView, 'chunk', roots, turn)
-      yield '}'
-    })(),
-  )
+  yield '{'
+  if (next !== undefined && next > 0) yield `"next_batch":"${positionToken(next)}",`
+  yield* eventsField(roomView, 'chunk', roots, turn)
+  yield '}'
 }
 
 /**

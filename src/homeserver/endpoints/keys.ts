@@ -1,6 +1,6 @@
 /** End-to-end encryption: publishes, queries and claims keys that clients sign. */
 import { z } from 'zod'
-import { enclosed, type Pieces, separated, streamed } from '../../lib/json-answer.ts'
+import { enclosed, type Pieces, separated } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import type { Call } from '../call.ts'
 import { jsonObject, readBody, readObject } from '../call.ts'
@@ -79,15 +79,12 @@ const queryBody = z.object({ device_keys: z.record(z.string(), z.array(z.string(
 const USAGES = ['master', 'self_signing', 'user_signing'] as const
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#post_matrixclientv3keysquery */
-export async function queryKeys(call: Call): Promise<Response> {
-  const body = await readBody(call, queryBody)
-  return streamed(queryAnswer(call, new Map(Object.entries(body.device_keys)), new TurnBudget()))
-}
-
-async function* queryAnswer(call: Call, users: Map<string, string[]>, turn: TurnBudget): Pieces {
+export async function* queryKeys(call: Call): Pieces {
+  const { device_keys: asked } = await readBody(call, queryBody)
+  const turn = new TurnBudget()
   yield '{"failures":{},"device_keys":{'
   let comma = ''
-  for (const [userId, wanted] of users) {
+  for (const [userId, wanted] of Object.entries(asked)) {
     yield `${comma}${JSON.stringify(userId)}:{`
     yield* separated(deviceKeys(call.core, userId, new Set(wanted)))
     yield '}'
@@ -97,7 +94,7 @@ async function* queryAnswer(call: Call, users: Map<string, string[]>, turn: Turn
   yield '}'
   for (const usage of USAGES) {
     yield `,"${usage}_keys":{`
-    yield* separated(crossSigningKeys(call, users.keys(), usage, turn))
+    yield* separated(crossSigningKeys(call, Object.keys(asked), usage, turn))
     yield '}'
   }
   yield '}'
@@ -124,7 +121,7 @@ function withName(keys: string, name: string): string {
 
 async function* crossSigningKeys(
   { core, userId: asker }: Call,
-  userIds: Iterable<string>,
+  userIds: readonly string[],
   usage: (typeof USAGES)[number],
   turn: TurnBudget,
 ): Pieces {
@@ -165,12 +162,12 @@ export async function claimKeys(call: Call): Promise<JsonObject> {
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3keyschanges */
-export function keyChanges(call: Call): Promise<Response> {
+export function keyChanges(call: Call): Pieces {
   const from = positionQuery(call, 'from')
   const to = positionQuery(call, 'to')
   if (from === undefined || to === undefined) throw invalidParam('from and to must be tokens of this server')
   const changed = changedUsers(call, { from, to }, new TurnBudget())
-  return streamed(enclosed('{"changed":[', changed, '],"left":[]}'))
+  return enclosed('{"changed":[', changed, '],"left":[]}')
 }
 
 const crossSigningBody = z.object({

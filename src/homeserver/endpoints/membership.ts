@@ -1,6 +1,6 @@
 /** Joining, inviting, leaving, kicking and banning. */
 import { z } from 'zod'
-import { enclosed, type Pieces, streamed } from '../../lib/json-answer.ts'
+import { enclosed, type Pieces } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { askAppservice, isReachable } from '../appservices/appservices.ts'
 import { speaksInStored } from '../appservices/puppets.ts'
@@ -161,14 +161,15 @@ export async function forget({ core, userId, params }: Call): Promise<undefined>
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3joined_rooms */
-export function joinedRooms(call: Call): Promise<Response> {
+export function joinedRooms(call: Call): Pieces {
+  return enclosed('{"joined_rooms":[', roomsJoined(call), ']}')
+}
+
+async function* roomsJoined(call: Call): Pieces {
   const turn = new TurnBudget()
-  async function* rooms(): Pieces {
-    for await (const page of joinedRoomPages(call.core, call.userId, turn))
-      for (const { room_id: roomId } of page) {
-        if (await speaksInStored(call, roomId)) yield JSON.stringify(roomId)
-        if (turn.isSpent) await turn.pause()
-      }
-  }
-  return streamed(enclosed('{"joined_rooms":[', rooms(), ']}'))
+  for await (const page of joinedRoomPages(call.core, call.userId, turn))
+    for (const { room_id: roomId } of page) {
+      if (await speaksInStored(call, roomId)) yield JSON.stringify(roomId)
+      if (turn.isSpent) await turn.pause()
+    }
 }

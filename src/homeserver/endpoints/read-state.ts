@@ -1,6 +1,6 @@
 /** Reads a room's state and members. */
 
-import { enclosed, jsonText, type Pieces, streamed } from '../../lib/json-answer.ts'
+import { enclosed, jsonText, type Pieces } from '../../lib/json-answer.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import { type Call, param } from '../call.ts'
 import { notFound } from '../errors.ts'
@@ -9,31 +9,28 @@ import { clientEventText, type EventRow } from '../rooms/events.ts'
 import { type RoomView, stateOf, viewRoom } from '../rooms/room-history.ts'
 import { showEvent } from '../rooms/shown-events.ts'
 
-/** Answers with `show` of each state event the user may read, omitting undefined results. */
-async function answerOf(
-  { core }: Call,
-  roomView: RoomView,
-  [head, tail]: readonly [head: string, tail: string],
+/** Yields `show` of each state event the user may read, omitting undefined results. */
+async function* shown(
+  view: RoomView,
   show: (row: EventRow) => string | undefined,
-  type?: string,
-): Promise<Response> {
-  const position = roomView.readableUpTo()
+  ofType?: { type: string },
+): Pieces {
   const turn = new TurnBudget()
-  const rows = stateOf(core, roomView.room.num, turn, { position, ...(type === undefined ? {} : { type }) })
-  async function* shown(): Pieces {
-    for await (const row of rows) {
-      const text = show(row)
-      if (text !== undefined) yield text
-      if (turn.isSpent) await turn.pause()
-    }
+  const wish = { position: view.readableUpTo(), ...ofType }
+  for await (const row of stateOf(view.core, view.room.num, turn, wish)) {
+    const text = show(row)
+    if (text !== undefined) yield text
+    if (turn.isSpent) await turn.pause()
   }
-  return streamed(enclosed(head, shown(), tail))
 }
 
+const MEMBERS = { type: 'm.room.member' }
+
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidstate */
-export function getState(call: Call): Promise<Response> {
+export function getState(call: Call): Pieces {
   const roomView = viewRoom(call)
-  return answerOf(call, roomView, ['[', ']'], row => showEvent(roomView, row))
+  const showAll = (row: EventRow) => showEvent(roomView, row)
+  return enclosed('[', shown(roomView, showAll), ']')
 }
 
 /** @see Matrix v1.12, GET /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey} */
@@ -47,7 +44,7 @@ export function getStateEvent(call: Call): Response {
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidmembers */
-export function getMembers(call: Call): Promise<Response> {
+export function getMembers(call: Call): Pieces {
   const wanted = call.query.get('membership')
   const unwanted = call.query.get('not_membership')
   const isWanted = (row: EventRow) => {
@@ -56,18 +53,14 @@ export function getMembers(call: Call): Promise<Response> {
     return (wanted === null || membership === wanted) && (unwanted === null || membership !== unwanted)
   }
   const now = call.core.clock.now()
-  return answerOf(
-    call,
-    viewRoom(call),
-    ['{"chunk":[', ']}'],
-    row => (isWanted(row) ? clientEventText(row, `{"age":${now - row.origin_server_ts}}`) : undefined),
-    'm.room.member',
-  )
+  const show = (row: EventRow) =>
+    isWanted(row) ? clientEventText(row, `{"age":${now - row.origin_server_ts}}`) : undefined
+  return enclosed('{"chunk":[', shown(viewRoom(call), show, MEMBERS), ']}')
 }
 
 /** @see Matrix v1.12, GET /_matrix/client/v3/rooms/{roomId}/joined_members */
-export function getJoinedMembers(call: Call): Promise<Response> {
-  return answerOf(call, viewRoom(call), ['{"joined":{', '}}'], joinedMember, 'm.room.member')
+export function getJoinedMembers(call: Call): Pieces {
+  return enclosed('{"joined":{', shown(viewRoom(call), joinedMember, MEMBERS), '}}')
 }
 
 function joinedMember(row: EventRow): string | undefined {

@@ -1,9 +1,9 @@
 /** GET /sync: the long poll. sync-response.ts builds its answers. */
 
-import { type Pieces, streamed } from '../../lib/json-answer.ts'
+import type { Pieces } from '../../lib/json-answer.ts'
 import { type Call, intQuery, validate } from '../call.ts'
-import { parseJson } from '../canonical-json.ts'
 import { invalidParam, MatrixError } from '../errors.ts'
+import { parseJson } from '../json.ts'
 import { parseToken } from '../rooms/timeline.ts'
 import { type Filter, filterSchema } from './filter.ts'
 import { SyncAnswer } from './sync-response.ts'
@@ -11,7 +11,7 @@ import { SyncAnswer } from './sync-response.ts'
 const MAX_TIMEOUT_MS = 10 * 60_000
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3sync */
-export async function sync(call: Call): Promise<Response> {
+export async function* sync(call: Call): Pieces {
   const { core, query } = call
   // A client answered at once would ask again at once; an error makes it wait.
   if (core.stopping.signal.aborted) throw new MatrixError(503, 'M_UNKNOWN', 'The server is stopping')
@@ -29,18 +29,15 @@ export async function sync(call: Call): Promise<Response> {
     const first = await sections.next()
     const left = deadline - core.clock.steady()
     const ended = left <= 0 || signals.some(signal => signal.aborted)
-    if (!first.done || !since || request.fullState || ended)
-      return streamed(whole(answer.head(), first.value ?? '', sections))
+    if (!first.done || !since || request.fullState || ended) {
+      yield `{${answer.head()}${first.value ?? ''}`
+      yield* sections
+      return yield '}'
+    }
     // An event that arrived during the search has woken nobody.
     const hasMoved = core.stream.position !== before[0] || core.typing.position !== before[1]
     if (!hasMoved) await core.stream.wait(call.userId, left, signals)
   }
-}
-
-async function* whole(head: string, first: string, rest: Pieces): Pieces {
-  yield `{${head}${first}`
-  yield* rest
-  yield '}'
 }
 
 function readFilter({ core, query, userId }: Call): Filter {
