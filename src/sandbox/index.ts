@@ -53,23 +53,14 @@ export interface SandboxOptions {
 export type Sandbox = ReturnType<typeof createSandbox>
 
 export function createSandbox(options: SandboxOptions) {
-  const {
-    database,
-    committer,
-    platforms,
-    homeserver,
-    baseUrl,
-    reportState = () => {},
-    clock = systemClock,
-    logger = silentLogger,
-  } = options
+  const { database, committer, platforms, clock = systemClock, logger = silentLogger } = options
   const store = createNetworkStore(database)
   const network = createNetwork(store, committer, clock)
   const files = createMediaFiles(options.mediaDir, options.maxUploadBytes)
   const faults = createFaults(() => clock.now())
   const codes = createLinkCodes()
   const shared = { network, files, faults, codes }
-  const parts = { ...shared, database, committer, homeserver, baseUrl, reportState, clock, logger }
+  const parts = { reportState: () => {}, ...options, ...shared, clock, logger }
   const bridges = platforms.map(platform => createBridge(platform, parts))
   const events = createEventStream(network)
   const router = createRouter({ ...shared, platforms }, events, logger)

@@ -11,20 +11,16 @@ interface LoginFlow {
   description: string
 }
 
-/** One platform as its bridge presents it. */
-export interface PlatformFacts {
-  platform: SandboxPlatform
+/** In what one platform differs from the others. */
+interface OwnFacts {
   displayName: string
-  networkId: string
   networkUrl: string
-  botLocalpart: string
-  botName: string
   commandPrefix: string
-  /** Prefix of login step ids and error codes. */
-  stepPrefix: string
-  errorPrefix: string
   flows: readonly LoginFlow[]
+  /** Start of an invite link, before its code. */
   inviteBase: string
+  /** A link in any usual form, with its code. */
+  inviteLink: RegExp
   /** @returns the platform's own id for the account: login id, and ghost's localpart in groups */
   accountId(phone: string): string
   /** @returns the account's id for others in direct chats, and its ghost's localpart there */
@@ -37,28 +33,29 @@ export interface PlatformFacts {
   groupId(seed: string): string
 }
 
+/** One platform as its bridge presents it. */
+export interface PlatformFacts extends OwnFacts {
+  platform: SandboxPlatform
+  networkId: string
+}
+
 const QR_FLOW = (app: string): LoginFlow => ({
   id: 'qr',
   name: 'QR',
   description: `Scan a QR code with the ${app} app`,
 })
 
-const FACTS: Record<SandboxPlatform, PlatformFacts> = {
+const OWN: Record<SandboxPlatform, OwnFacts> = {
   wa: {
-    platform: 'wa',
     displayName: 'WhatsApp',
-    networkId: 'whatsapp',
     networkUrl: 'https://whatsapp.com',
-    botLocalpart: 'whatsappbot',
-    botName: 'WhatsApp bridge bot',
     commandPrefix: '!wa',
-    stepPrefix: 'fi.mau.whatsapp.login',
-    errorPrefix: 'FI.MAU.WHATSAPP',
     flows: [
       QR_FLOW('WhatsApp'),
       { id: 'phone', name: 'Pairing code', description: 'Type a code that this shows into the WhatsApp app' },
     ],
     inviteBase: 'https://chat.whatsapp.com/',
+    inviteLink: /^(?:https?:\/\/)?chat\.whatsapp\.com\/(?:invite\/)?([\w-]+)\/?(?:\?.*)?$/i,
     accountId: phone => phone,
     personId: phone => (hasHiddenId(phone) ? hiddenId(phone) : phone),
     phoneOf: id => existing(/^\d{5,15}$/.test(id) ? id : phoneOfHiddenId(id)),
@@ -67,17 +64,12 @@ const FACTS: Record<SandboxPlatform, PlatformFacts> = {
     groupId: seed => `120363${decimalDigest(seed, 12)}@g.us`,
   },
   signal: {
-    platform: 'signal',
     displayName: 'Signal',
-    networkId: 'signal',
     networkUrl: 'https://signal.org',
-    botLocalpart: 'signalbot',
-    botName: 'Signal bridge bot',
     commandPrefix: '!signal',
-    stepPrefix: 'fi.mau.signal.login',
-    errorPrefix: 'FI.MAU.SIGNAL',
     flows: [QR_FLOW('Signal')],
     inviteBase: 'https://signal.group/#',
+    inviteLink: /^(?:(?:https?:\/\/)?signal\.group\/|sgnl:\/\/signal\.group\/)#([\w=-]+)$/i,
     accountId: phoneToUuid,
     personId: phoneToUuid,
     phoneOf: id => existing(uuidToPhone(id)),
@@ -86,15 +78,9 @@ const FACTS: Record<SandboxPlatform, PlatformFacts> = {
       createHash('sha256').update(seed).digest('base64').replaceAll('/', 'b').replaceAll('+', 'a'),
   },
   telegram: {
-    platform: 'telegram',
     displayName: 'Telegram',
-    networkId: 'telegram',
     networkUrl: 'https://telegram.org',
-    botLocalpart: 'telegrambot',
-    botName: 'Telegram bridge bot',
     commandPrefix: '!tg',
-    stepPrefix: 'fi.mau.telegram.login',
-    errorPrefix: 'FI.MAU.TELEGRAM',
     flows: [
       QR_FLOW('Telegram'),
       {
@@ -104,6 +90,7 @@ const FACTS: Record<SandboxPlatform, PlatformFacts> = {
       },
     ],
     inviteBase: 'https://t.me/+',
+    inviteLink: /^(?:https?:\/\/)?(?:t|telegram)\.me\/(?:\+|joinchat\/)([\w-]+)\/?$/i,
     // The leading 1 keeps a number's leading zeros.
     accountId: phone => `1${phone}`,
     personId: phone => `1${phone}`,
@@ -113,18 +100,23 @@ const FACTS: Record<SandboxPlatform, PlatformFacts> = {
   },
 }
 
+function factsOf(platform: SandboxPlatform): PlatformFacts {
+  return { ...OWN[platform], platform, networkId: OWN[platform].displayName.toLowerCase() }
+}
+
+const FACTS: Record<SandboxPlatform, PlatformFacts> = {
+  wa: factsOf('wa'),
+  signal: factsOf('signal'),
+  telegram: factsOf('telegram'),
+}
+
 export function platformFacts(platform: SandboxPlatform): PlatformFacts {
   return FACTS[platform]
 }
 
 /** @returns the invite code of a link in any usual form; null for other platforms' links */
-export function inviteCodeOf(facts: PlatformFacts, link: string): string | null {
-  const patterns: Record<SandboxPlatform, RegExp> = {
-    wa: /^(?:https?:\/\/)?chat\.whatsapp\.com\/(?:invite\/)?([\w-]+)\/?(?:\?.*)?$/i,
-    signal: /^(?:(?:https?:\/\/)?signal\.group\/|sgnl:\/\/signal\.group\/)#([\w=-]+)$/i,
-    telegram: /^(?:https?:\/\/)?(?:t|telegram)\.me\/(?:\+|joinchat\/)([\w-]+)\/?$/i,
-  }
-  return patterns[facts.platform].exec(link.trim())?.[1] ?? null
+export function inviteCodeOf({ inviteLink }: PlatformFacts, link: string): string | null {
+  return inviteLink.exec(link.trim())?.[1] ?? null
 }
 
 function existing(phone: string | null): string | null {

@@ -14,23 +14,22 @@ export function createFaultHandlers(api: ApiContext) {
       .number('expected how many sends fail')
       .int('expected a whole number')
       .min(0, 'expected 0 or more')
-      .optional(),
-    fail_reason: z.enum(FAIL_REASONS, `expected one of ${FAIL_REASONS.join(', ')}`).optional(),
-    retriable: z.boolean('expected true or false').optional(),
+      .exactOptional(),
+    fail_reason: z.enum(FAIL_REASONS, `expected one of ${FAIL_REASONS.join(', ')}`).exactOptional(),
+    retriable: z.boolean('expected true or false').exactOptional(),
     delay_ms: z
       .number('expected milliseconds')
       .min(0, 'expected 0 or more')
       .max(60_000, 'expected at most 60000')
-      .optional(),
-    offline: z.boolean('expected true or false').optional(),
+      .exactOptional(),
+    offline: z.boolean('expected true or false').exactOptional(),
     logout: phoneField.optional(),
   })
 
   function view() {
     return Object.fromEntries(
       platforms.map(platform => {
-        const { failNext, failReason, retriable, delayMs, offline } = faults.of(platform)
-        const shown = { fail_next: failNext, fail_reason: failReason, retriable, delay_ms: delayMs, offline }
+        const { since: _since, ...shown } = faults.of(platform)
         return [platform, shown]
       }),
     )
@@ -40,20 +39,10 @@ export function createFaultHandlers(api: ApiContext) {
     get: () => Response.json(view()),
 
     async set({ request }: Asked) {
-      const given = check(faultSchema, await readJson(request))
-      const affected = given.platform ? [given.platform] : platforms
-      for (const platform of affected) {
-        const { failNext, failReason, retriable, delayMs, offline } = faults.of(platform)
-        faults.set(platform, {
-          failNext: given.fail_next ?? failNext,
-          failReason: given.fail_reason ?? failReason,
-          retriable: given.retriable ?? retriable,
-          delayMs: given.delay_ms ?? delayMs,
-          offline: given.offline ?? offline,
-        })
-      }
-      if (given.logout !== undefined) {
-        const { logout: phone } = given
+      const { platform, logout: phone, ...changed } = check(faultSchema, await readJson(request))
+      const affected = platform ? [platform] : platforms
+      for (const one of affected) faults.set(one, changed)
+      if (phone !== undefined) {
         const unlinked = await Promise.all(
           affected.map(platform =>
             network.unlink(platform, platformFacts(platform).accountId(phone), 'phone'),

@@ -5,7 +5,7 @@ import { ProvisioningError } from '../bridge/login-process.ts'
 import { DEFAULT_PHONE, SERVICE_PHONE } from '../network/seed.ts'
 import { askPage, linkedPage, problemPage } from '../page/link-page.ts'
 import { parseJson, readJson, readText } from './body.ts'
-import { type ApiContext, type Asked, mustExist, phoneField } from './context.ts'
+import { type ApiContext, type Asked, type Handler, mustExist, phoneField } from './context.ts'
 import { ApiError, check } from './errors.ts'
 
 const linkSchema = z.object({ phone: phoneField.optional() })
@@ -48,33 +48,25 @@ export function createLinkHandlers(api: ApiContext) {
   }
 
   return {
-    show({ params, request }: Asked) {
-      try {
-        const link = pending(params.code)
-        if (!wantsPage(request)) {
-          return Response.json({ linked: false, platform: link.platform, phone: link.phone ?? DEFAULT_PHONE })
-        }
-        const phones = link.phone === null ? store.phones() : [store.phone(link.phone)]
-        const accounts = phones.filter(
-          ({ phone, platforms }) => phone !== SERVICE_PHONE.phone && platforms.includes(link.platform),
-        )
-        return askPage({ code: params.code ?? '', link, accounts, chosen: link.phone ?? DEFAULT_PHONE })
-      } catch (error) {
-        return refused(request, error)
+    show: withProblemPage(async ({ params, request }) => {
+      const link = pending(params.code)
+      if (!wantsPage(request)) {
+        return Response.json({ linked: false, platform: link.platform, phone: link.phone ?? DEFAULT_PHONE })
       }
-    },
+      const phones = link.phone === null ? store.phones() : [store.phone(link.phone)]
+      const accounts = phones.filter(
+        ({ phone, platforms }) => phone !== SERVICE_PHONE.phone && platforms.includes(link.platform),
+      )
+      return askPage({ code: params.code ?? '', link, accounts, chosen: link.phone ?? DEFAULT_PHONE })
+    }),
 
-    async accept({ params, request }: Asked) {
-      try {
-        const link = pending(params.code)
-        const phone = await readPhone(request, link)
-        const { loginId, name } = await accepted(link, phone)
-        if (wantsPage(request)) return linkedPage({ link, phone, name })
-        return Response.json({ linked: true, phone, name, platform: link.platform, device_id: loginId })
-      } catch (error) {
-        return refused(request, error)
-      }
-    },
+    accept: withProblemPage(async ({ params, request }) => {
+      const link = pending(params.code)
+      const phone = await readPhone(request, link)
+      const { loginId, name } = await accepted(link, phone)
+      if (wantsPage(request)) return linkedPage({ link, phone, name })
+      return Response.json({ linked: true, phone, name, platform: link.platform, device_id: loginId })
+    }),
   }
 }
 
@@ -98,7 +90,11 @@ async function readForm(request: Request): Promise<unknown> {
   return phone ? { phone } : {}
 }
 
-function refused(request: Request, error: unknown): Response {
-  if (!(error instanceof ApiError) || !wantsPage(request)) throw error
-  return problemPage(error.status, error.message)
+/** Shows a refusal as a page to whoever wants pages. */
+function withProblemPage(handler: (asked: Asked) => Promise<Response>): Handler {
+  return asked =>
+    handler(asked).catch(error => {
+      if (!(error instanceof ApiError) || !wantsPage(asked.request)) throw error
+      return problemPage(error.status, error.message)
+    })
 }

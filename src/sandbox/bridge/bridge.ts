@@ -71,6 +71,7 @@ const RETRY = { baseMs: 200, capMs: 10_000 }
 export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
   const { clock, codes, faults, network } = parts
   const facts = platformFacts(platform)
+  const botLocalpart = `${facts.networkId}bot`
   const asToken = randomToken('as_')
   const hsToken = randomToken('hs_')
   const sharedSecret = randomToken('')
@@ -82,7 +83,7 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
     facts,
     homeserver,
     logger,
-    botUserId: homeserver.userId(facts.botLocalpart),
+    botUserId: homeserver.userId(botLocalpart),
     stopping: stopping.signal,
   }
   const ghosts = createGhosts(context)
@@ -104,8 +105,8 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
   async function begin(): Promise<void> {
     for (let failures = 1; !stopping.signal.aborted; failures++) {
       try {
-        await homeserver.register(facts.botLocalpart)
-        await homeserver.setDisplayName(context.botUserId, facts.botName)
+        await homeserver.register(botLocalpart)
+        await homeserver.setDisplayName(context.botUserId, `${facts.displayName} bridge bot`)
         await portals.recover()
         break
       } catch (error) {
@@ -182,7 +183,7 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
       url: null,
       asToken,
       hsToken,
-      senderLocalpart: facts.botLocalpart,
+      senderLocalpart: botLocalpart,
       namespaces: {
         users: [
           { regex: `@${facts.networkId}_.*:${quoteMeta(homeserver.serverName)}`, exclusive: true },

@@ -14,7 +14,7 @@ interface Order {
   event: MatrixEvent
   userId: string
   args: string[]
-  reply(text: string): Promise<void>
+  reply(text: string): Promise<unknown>
 }
 
 /** The parts of a bridge that people use, by commands and by the provisioning API. */
@@ -29,7 +29,7 @@ export interface CommandParts {
 interface Command {
   help: string
   needsLogin?: true
-  run(order: Order, login: Login | undefined): Promise<void>
+  run(order: Order, login: Login | undefined): Promise<unknown>
 }
 
 export function createCommands({ context, desk, directory, portals, rooms }: CommandParts) {
@@ -60,7 +60,7 @@ export function createCommands({ context, desk, directory, portals, rooms }: Com
     return [`${facts.displayName} bridge (sandbox). Commands:`, ...lines].join('\n')
   }
 
-  async function login({ userId, args, reply, event }: Order): Promise<void> {
+  async function login({ userId, args, reply, event }: Order): Promise<unknown> {
     const process = desk.start(userId, args[0] ?? 'qr', null)
     const step = process.nextStep()
     if (step.type === 'user_input') {
@@ -73,7 +73,10 @@ export function createCommands({ context, desk, directory, portals, rooms }: Com
   }
 
   /** Shows login codes as an image with the code as body; edits it on refresh, later redacts it. */
-  async function showLogin(process: LoginProcess, { room_id: roomId, event_id }: MatrixEvent): Promise<void> {
+  async function showLogin(
+    process: LoginProcess,
+    { room_id: roomId, event_id }: MatrixEvent,
+  ): Promise<unknown> {
     const abort = new AbortController()
     let shown: string | null = null
     let step = process.step()
@@ -91,11 +94,11 @@ export function createCommands({ context, desk, directory, portals, rooms }: Com
       } catch (error) {
         await homeserver.redact(roomId, shown, `${event_id}-hide`)
         const reason = error instanceof Error ? error.message : String(error)
-        return notice(roomId, `${event_id}-end`, `Login failed: ${reason}`)
+        return homeserver.notice(roomId, `${event_id}-end`, `Login failed: ${reason}`)
       }
     }
     if (shown !== null) await homeserver.redact(roomId, shown, `${event_id}-hide`)
-    await notice(roomId, `${event_id}-end`, step.instructions)
+    return homeserver.notice(roomId, `${event_id}-end`, step.instructions)
   }
 
   function codeContent(step: LoginStep, shown: string | null): Record<string, unknown> {
@@ -121,14 +124,14 @@ export function createCommands({ context, desk, directory, portals, rooms }: Com
     else await reply(step.instructions)
   }
 
-  function listLogins({ userId, reply }: Order): Promise<void> {
+  function listLogins({ userId, reply }: Order): Promise<unknown> {
     const logins = network.store.loginsOfUser(facts.platform, userId)
     if (logins.length === 0) return reply("You're not logged in")
     const state = faults.of(facts.platform).offline ? 'TRANSIENT_DISCONNECT' : 'CONNECTED'
     return reply(logins.map(({ id, phone }) => `* \`${id}\` (+${phone}) - \`${state}\``).join('\n'))
   }
 
-  async function logout({ userId, args, reply }: Order): Promise<void> {
+  async function logout({ userId, args, reply }: Order): Promise<unknown> {
     const [loginId] = args
     if (loginId === undefined) return reply('Usage: `logout <login id>`')
     const login = network.store.login(facts.platform, loginId)
@@ -171,7 +174,7 @@ export function createCommands({ context, desk, directory, portals, rooms }: Com
     return null
   }
 
-  async function startChat({ args, reply }: Order, login: Login | undefined): Promise<void> {
+  async function startChat({ args, reply }: Order, login: Login | undefined): Promise<unknown> {
     const phone = directory.resolve(args.at(-1) ?? '')
     if (phone === null) return reply('Identifier not found')
     if (!login) return
@@ -184,7 +187,7 @@ export function createCommands({ context, desk, directory, portals, rooms }: Com
     )
   }
 
-  async function cancel({ userId, reply }: Order): Promise<void> {
+  async function cancel({ userId, reply }: Order): Promise<unknown> {
     const process = typing.get(userId)
     if (!process) return reply('No ongoing command')
     typing.delete(userId)
@@ -192,12 +195,8 @@ export function createCommands({ context, desk, directory, portals, rooms }: Com
     await reply('Login cancelled.')
   }
 
-  function inBackground(work: Promise<void>): void {
+  function inBackground(work: Promise<unknown>): void {
     work.catch(error => logger.warn({ err: error }, 'a login could not be shown in its room'))
-  }
-
-  async function notice(roomId: string, txnId: string, body: string): Promise<void> {
-    await homeserver.notice(roomId, txnId, body)
   }
 
   return {
@@ -206,7 +205,7 @@ export function createCommands({ context, desk, directory, portals, rooms }: Com
       await homeserver.join(roomId)
       if (rooms.of(userId) !== undefined) return
       await rooms.set(userId, roomId)
-      await notice(
+      await homeserver.notice(
         roomId,
         `greet-${roomId}`,
         `Hello, I'm a ${facts.displayName} bridge bot. Say \`help\` for a list of commands.`,
@@ -223,7 +222,7 @@ export function createCommands({ context, desk, directory, portals, rooms }: Com
         event,
         userId: event.sender,
         args: text.split(/\s+/).slice(1),
-        reply: body => notice(event.room_id, `${event.event_id}-${replies++}`, body),
+        reply: body => homeserver.notice(event.room_id, `${event.event_id}-${replies++}`, body),
       }
       try {
         await carryOut(text, order)
@@ -234,7 +233,7 @@ export function createCommands({ context, desk, directory, portals, rooms }: Com
     },
   }
 
-  async function carryOut(text: string, order: Order): Promise<void> {
+  async function carryOut(text: string, order: Order): Promise<unknown> {
     const [name = ''] = text.split(/\s+/)
     const command = commands[name.toLowerCase()]
     const process = typing.get(order.userId)

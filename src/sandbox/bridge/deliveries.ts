@@ -7,23 +7,23 @@
  */
 import pLimit from 'p-limit'
 import { backoffMs } from '../../lib/backoff.ts'
+import { MatrixError } from '../../lib/matrix-error.ts'
+import { refusalOf } from '../../lib/refusal.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
-import type { Delivery, Login, Media, Message } from '../network/types.ts'
+import { type Delivery, isMediaType, type Login, type Media, type Message } from '../network/types.ts'
 import { type BridgeContext, DIRECT } from './context.ts'
-import {
-  hasLostFile,
-  hasStatus,
-  isHopeless,
-  isOfRoom,
-  TRIES_IN_A_ROOM,
-  Undeliverable,
-} from './delivery-failures.ts'
 import type { Ghosts } from './ghosts.ts'
 import type { Portal, Portals } from './portals.ts'
 import { editContent, type MatrixContent, reactionContent, toMatrix } from './to-matrix.ts'
 
 const CONCURRENT_SENDS = 32
 const RETRY = { baseMs: 250, capMs: 30_000 }
+/** Refusals after which a room is replaced; TRIES_IN_ALL give up the message. */
+const TRIES_IN_A_ROOM = 4
+const TRIES_IN_ALL = 10
+
+/** The message to deliver, or its file, no longer exists. */
+class Undeliverable extends Error {}
 
 interface Queue {
   waiting: Delivery[]
@@ -116,14 +116,12 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   async function notifyGivenUp(portal: Portal, message: Message, error: unknown): Promise<string | null> {
     const body = `A message could not be delivered here: ${error instanceof Error ? error.message : error}`
     try {
-      return await homeserver.send({
-        roomId: portal.roomId,
-        type: 'm.room.message',
-        txnId: `${message.id}-given-up`,
-        content: { msgtype: 'm.notice', body },
-        as: await speakerOf(message),
-        sentAt: message.sentAt,
-      })
+      const content = { msgtype: 'm.notice', body }
+      return await send(
+        portal,
+        { ...message, id: `${message.id}-given-up` },
+        { type: 'm.room.message', content },
+      )
     } catch {
       return null
     }
@@ -284,4 +282,23 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
       await Promise.allSettled(settling)
     },
   }
+}
+
+/** A deleted message needs no file; its deletion follows. */
+function hasLostFile({ type, media, deletedAt }: Message): boolean {
+  return isMediaType(type) && media === undefined && deletedAt === null
+}
+
+/** @param refusals of this message by rooms */
+function isHopeless(error: unknown, refusals: number): boolean {
+  if (error instanceof Undeliverable || refusals === TRIES_IN_ALL) return true
+  return error instanceof MatrixError && refusalOf(error.status) === 'final'
+}
+
+function isOfRoom(error: unknown): boolean {
+  return hasStatus(error, 403) || hasStatus(error, 404)
+}
+
+function hasStatus(error: unknown, status: number): boolean {
+  return error instanceof MatrixError && error.status === status
 }

@@ -50,6 +50,7 @@ interface LoginOptions {
 /** @throws ProvisioningError when the platform has no such flow */
 export function startLogin({ context, codes, linkBase, userId, flowId, replaces }: LoginOptions) {
   const { clock, facts, network } = context
+  const stepPrefix = `fi.mau.${facts.networkId}.login`
   if (!facts.flows.some(flow => flow.id === flowId)) {
     throw new ProvisioningError(404, 'M_NOT_FOUND', `Invalid login flow ID ${flowId}`)
   }
@@ -59,6 +60,7 @@ export function startLogin({ context, codes, linkBase, userId, flowId, replaces 
   let returned = 0
   let failure: ProvisioningError | null = null
   let linking = false
+  let takeInput: (typed: string) => Promise<unknown> = async () => {}
   const waiters = new Set<() => void>()
 
   function moveTo(step: Omit<LoginStep, 'txn_id'>): void {
@@ -87,7 +89,7 @@ export function startLogin({ context, codes, linkBase, userId, flowId, replaces 
       if (replaces !== null && replaces !== login.id) await network.unlink(facts.platform, replaces, 'user')
       moveTo({
         type: 'complete',
-        step_id: `${facts.stepPrefix}.complete`,
+        step_id: `${stepPrefix}.complete`,
         instructions: `Successfully logged in as +${phone}`,
         complete: { user_login_id: login.id },
       })
@@ -110,7 +112,7 @@ export function startLogin({ context, codes, linkBase, userId, flowId, replaces 
       codes.add(code, pendingLink(null))
       moveTo({
         type: 'display_and_wait',
-        step_id: `${facts.stepPrefix}.qr`,
+        step_id: `${stepPrefix}.qr`,
         instructions: `Scan the QR code with the ${facts.displayName} mobile app to log in`,
         display_and_wait: { type: 'qr', data: `${linkBase()}/sandbox/link/${code}` },
       })
@@ -126,7 +128,7 @@ export function startLogin({ context, codes, linkBase, userId, flowId, replaces 
     codes.add(code, pendingLink(phone))
     moveTo({
       type: 'display_and_wait',
-      step_id: `${facts.stepPrefix}.code`,
+      step_id: `${stepPrefix}.code`,
       instructions: `Input the pairing code in the ${facts.displayName} mobile app to log in`,
       display_and_wait: { type: 'code', data: code },
     })
@@ -144,7 +146,7 @@ export function startLogin({ context, codes, linkBase, userId, flowId, replaces 
   }
 
   function refused(code: string, message: string): ProvisioningError {
-    return new ProvisioningError(400, `${facts.errorPrefix}.${code}`, message)
+    return new ProvisioningError(400, `FI.MAU.${facts.networkId.toUpperCase()}.${code}`, message)
   }
 
   function timeOut(): void {
@@ -158,30 +160,32 @@ export function startLogin({ context, codes, linkBase, userId, flowId, replaces 
     })
   }
 
-  function ask(step: string, instructions: string, field: InputField): void {
-    const step_id = `${facts.stepPrefix}.${step}`
+  /** Asks for one input; `take` gets it, and says what is next. */
+  function ask(
+    step: string,
+    instructions: string,
+    field: InputField,
+    take: (typed: string) => Promise<unknown>,
+  ): void {
+    takeInput = take
+    const step_id = `${stepPrefix}.${step}`
     moveTo({ type: 'user_input', step_id, instructions, user_input: { fields: [field] } })
   }
 
   function askPhoneNumber(): void {
-    ask('phone', '', {
+    const field = {
       type: 'phone_number',
       id: 'phone_number',
       name: 'Phone number',
       description: `Your ${facts.displayName} phone number in international format`,
-    })
-  }
-
-  /** Handlers of the input steps. */
-  const inputs: Record<string, (typed: string) => Promise<void>> = {
-    phone_number: async typed => {
+    }
+    ask('phone', '', field, async typed => {
       const phone = parsePhone(typed)
-      if (phone === null || !existsOnNetwork(phone)) {
+      if (phone === null || !existsOnNetwork(phone))
         throw refused('PHONE_NUMBER_INVALID', 'The phone number is not valid')
-      }
       if (facts.platform === 'telegram') await askSentCode(phone)
       else inBackground(showPairingCode(phone))
-    },
+    })
   }
 
   async function askSentCode(phone: string): Promise<void> {
@@ -190,33 +194,29 @@ export function startLogin({ context, codes, linkBase, userId, flowId, replaces 
     const text = `Login code: ${code}. Do not give this code to anyone.`
     await network.post({ chat, sender: SERVICE_PHONE.phone, content: { type: 'text', text } })
     const { twoFactor } = network.store.phone(phone)
-    inputs.code = async typed => {
-      if (typed.trim() !== code) {
-        throw refused('INVALID_CODE', 'The code is not right')
-      }
-      if (twoFactor === null) await complete(phone)
-      else askPassword(phone, twoFactor)
-    }
-    ask('code', 'Please enter the login code sent to your phone', {
+    const field = {
       type: '2fa_code',
       id: 'code',
       name: 'Code',
       description: 'The code that Telegram sent to your other devices',
+    }
+    ask('code', 'Please enter the login code sent to your phone', field, async typed => {
+      if (typed.trim() !== code) throw refused('INVALID_CODE', 'The code is not right')
+      if (twoFactor === null) await complete(phone)
+      else askPassword(phone, twoFactor)
     })
   }
 
   function askPassword(phone: string, password: string): void {
-    inputs.password = async typed => {
-      if (typed !== password) {
-        throw refused('INVALID_PASSWORD', 'The password is not right')
-      }
-      await complete(phone)
-    }
-    ask('password', 'You have two-factor authentication enabled', {
+    const field = {
       type: 'password',
       id: 'password',
       name: 'Password',
       description: 'Your two-factor password',
+    }
+    ask('password', 'You have two-factor authentication enabled', field, async typed => {
+      if (typed !== password) throw refused('INVALID_PASSWORD', 'The password is not right')
+      await complete(phone)
     })
   }
 
@@ -254,11 +254,9 @@ export function startLogin({ context, codes, linkBase, userId, flowId, replaces 
     async submit(input: Readonly<Record<string, string>>): Promise<LoginStep> {
       const [field] = current.user_input?.fields ?? []
       const typed = field ? input[field.id] : undefined
-      const take = field && inputs[field.id]
-      if (!field || !take || typed === undefined) {
+      if (typed === undefined)
         throw new ProvisioningError(400, 'M_BAD_JSON', `Missing value for ${field?.id ?? 'the input'}`)
-      }
-      await take(typed)
+      await takeInput(typed)
       return nextStep()
     },
     cancel: () => fail(new ProvisioningError(400, 'M_UNKNOWN', 'Login was cancelled')),

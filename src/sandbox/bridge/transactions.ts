@@ -96,7 +96,7 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
   }
 
   async function carry(jobs: readonly Job[]): Promise<void> {
-    const { delayMs } = faults.of(facts.platform)
+    const { delay_ms: delayMs } = faults.of(facts.platform)
     if (delayMs > 0) await clock.sleep(delayMs, context.stopping)
     for (const job of jobs) job.fate ??= refusals.of(job.event.event_id)
     for (const job of jobs)

@@ -13,14 +13,15 @@ export const FAIL_REASONS = [
 ] as const
 type FailReason = (typeof FAIL_REASONS)[number]
 
+/** Named as people set them by the API. */
 interface PlatformFaults {
   /** Number of next sends that fail. */
-  failNext: number
-  failReason: FailReason
+  fail_next: number
+  fail_reason: FailReason
   /** True if the bridge reports that a retry may help. */
   retriable: boolean
   /** Delay of every send. */
-  delayMs: number
+  delay_ms: number
   /** The bridge can't reach the network. */
   offline: boolean
   /** When `offline` last changed. */
@@ -36,10 +37,10 @@ export type Faults = ReturnType<typeof createFaults>
 
 export function createFaults(now: () => number) {
   const none = (): PlatformFaults => ({
-    failNext: 0,
-    failReason: 'm.foreign_network_error',
+    fail_next: 0,
+    fail_reason: 'm.foreign_network_error',
     retriable: true,
-    delayMs: 0,
+    delay_ms: 0,
     offline: false,
     since: now(),
   })
@@ -47,23 +48,21 @@ export function createFaults(now: () => number) {
   return {
     of: (platform: SandboxPlatform): Readonly<PlatformFaults> => faults[platform],
     /** Changes the given fields. */
-    set(platform: SandboxPlatform, change: Partial<PlatformFaults>): void {
+    set(platform: SandboxPlatform, change: Partial<Omit<PlatformFaults, 'since'>>): void {
       const before = faults[platform]
       const since = change.offline !== undefined && change.offline !== before.offline ? now() : before.since
       faults[platform] = { ...before, ...change, since }
     },
     clear(): void {
-      for (const platform of SANDBOX_PLATFORMS) {
-        faults[platform] = none()
-      }
+      for (const platform of SANDBOX_PLATFORMS) faults[platform] = none()
     },
     /** @returns why the next send fails, or null; uses up a counted failure */
     takeFailure(platform: SandboxPlatform): Failure | null {
-      const { offline, failNext, failReason, retriable } = faults[platform]
+      const { offline, fail_next: left, fail_reason: reason, retriable } = faults[platform]
       if (offline) return { reason: 'm.bridge_unavailable', retriable: true }
-      if (failNext === 0) return null
-      faults[platform].failNext--
-      return { reason: failReason, retriable }
+      if (left === 0) return null
+      faults[platform].fail_next--
+      return { reason, retriable }
     },
   }
 }

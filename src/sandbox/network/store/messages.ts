@@ -67,8 +67,9 @@ export function createMessageStore(database: Database) {
   )
   const forget = run<[number]>('DELETE FROM sandbox_message WHERE seq = ?')
 
-  function toMessage({ mediaId, ...row }: MessageRow): Message {
-    return { ...row, media: mediaId === null || row.deletedAt !== null ? undefined : media(mediaId) }
+  function toMessage(row: MessageRow): Message {
+    const { mediaId, deletedAt } = row
+    return { ...row, media: mediaId === null || deletedAt !== null ? undefined : media(mediaId) }
   }
   const shown = (row: MessageRow | undefined) => row && toMessage(row)
 
