@@ -7,98 +7,89 @@ import type { Logger } from '../lib/logger.ts'
 import { type BridgeConfig, createBridge } from './bridge.ts'
 import { StartWatch } from './start-watch.ts'
 
-/** The bridges, which are attached and removed while the gateway runs. */
-export interface BridgeSet extends Bridges {
-  /** Adds a platform's bridge, or replaces the existing one. */
-  set(bridge: BridgeConfig): void
-  remove(platform: string): void
-  /** Resolves when the platform's bridge may receive calls, or when the signal aborts. */
-  untilReady(platform: string, signal: AbortSignal): Promise<void>
-  /** Stops asking all bridges. */
-  stop(): void
+export type BridgeSet = ReturnType<typeof createBridges>
+
+interface InUse {
+  bridge: Bridge
+  baseUrl: string
+  /** Undefined for a bridge in this process, which never restarts. */
+  watch: StartWatch | undefined
+  users: RegExp[] | undefined
 }
 
+/** The bridges, which are attached and removed while the gateway runs. */
 export function createBridges(options: {
   bridges: BridgeConfig[]
   sessions: Pick<MatrixSessions, 'actingAs'>
   signals: Hears<'bridge-state'>
   clock: Clock
   logger: Logger
-}): BridgeSet {
+}) {
   const { sessions, signals, clock, logger } = options
-  const byPlatform = new Map<string, Bridge>()
-  const watches = new Map<string, { baseUrl: string; watch: StartWatch }>()
+  const inUse = new Map<string, InUse>()
   const platformByBot = new Map<string, string>()
-  const ownUsers = new Map<string, RegExp[]>()
 
   function forgetBot(platform: string): void {
     for (const [bot, known] of platformByBot) if (known === platform) platformByBot.delete(bot)
   }
 
-  /** Keeps the watch while the address stays. Bridges in this process never restart: no watch. */
+  /** Keeps the watch while the address stays. */
   function watchOf({ platform, baseUrl, fetch }: BridgeConfig): StartWatch | undefined {
-    const before = watches.get(platform)
-    if (before && fetch === undefined && before.baseUrl === baseUrl) return before.watch
-    endWatch(platform)
-    if (fetch !== undefined) return undefined
-    const watch = new StartWatch({ platform, baseUrl, clock, logger })
-    watches.set(platform, { baseUrl, watch })
-    return watch
+    const before = inUse.get(platform)
+    if (before?.watch && fetch === undefined && before.baseUrl === baseUrl) return before.watch
+    before?.watch?.stop()
+    return fetch === undefined ? new StartWatch({ platform, baseUrl, clock, logger }) : undefined
   }
 
-  function endWatch(platform: string): void {
-    watches.get(platform)?.watch.stop()
-    watches.delete(platform)
+  /** Adds a platform's bridge, or replaces the existing one. */
+  function set(config: BridgeConfig): void {
+    const { platform, baseUrl } = config
+    forgetBot(platform)
+    const watch = watchOf(config)
+    const bridge = createBridge(config, sessions, clock, watch)
+    inUse.set(platform, { bridge, baseUrl, watch, users: config.users?.map(wholeIds) })
   }
 
-  function put(bridge: BridgeConfig): void {
-    if (bridge.users === undefined) ownUsers.delete(bridge.platform)
-    else ownUsers.set(bridge.platform, bridge.users.map(wholeIds))
-    byPlatform.set(bridge.platform, createBridge(bridge, sessions, clock, watchOf(bridge)))
-  }
-
-  for (const bridge of options.bridges) put(bridge)
+  for (const bridge of options.bridges) set(bridge)
   signals.on('bridge-state', (platform, { stateEvent }) => {
-    if (stateEvent !== 'STARTING') watches.get(platform)?.watch.noteState()
+    if (stateEvent !== 'STARTING') inUse.get(platform)?.watch?.noteState()
   })
 
   return {
     get platforms() {
-      return [...byPlatform.keys()]
+      return [...inUse.keys()]
     },
+    set,
 
-    set(bridge) {
-      forgetBot(bridge.platform)
-      put(bridge)
-    },
-
-    remove(platform) {
+    remove(platform: string): void {
       forgetBot(platform)
-      byPlatform.delete(platform)
-      ownUsers.delete(platform)
-      endWatch(platform)
+      inUse.get(platform)?.watch?.stop()
+      inUse.delete(platform)
     },
 
-    async untilReady(platform, signal) {
-      // Another bridge may have replaced it meanwhile.
-      for (let one = watches.get(platform); one && !signal.aborted; one = watches.get(platform)) {
-        if (one.watch.isReady) return
-        await one.watch.nextChange(signal)
+    /** Resolves when the platform's bridge may receive calls, or when the signal aborts. */
+    async untilReady(platform: string, signal: AbortSignal): Promise<void> {
+      for (;;) {
+        // Another bridge may have replaced it meanwhile.
+        const watch = inUse.get(platform)?.watch
+        if (!watch || watch.isReady || signal.aborted) return
+        await watch.nextChange(signal)
       }
     },
 
-    stop() {
-      for (const { watch } of watches.values()) watch.stop()
+    /** Stops asking all bridges. */
+    stop(): void {
+      for (const { watch } of inUse.values()) watch?.stop()
     },
 
-    async platformOfBot(bot, userId) {
+    async platformOfBot(bot: string, userId: string): Promise<string | null> {
       const known = platformByBot.get(bot)
       if (known !== undefined) return known
-      const platforms = [...byPlatform.keys()]
-      const answers = await Promise.allSettled([...byPlatform.values()].map(bridge => bridge.bot(userId)))
-      for (const [index, answer] of answers.entries()) {
-        const platform = platforms[index]
-        if (answer.status === 'fulfilled' && answer.value && platform && byPlatform.has(platform))
+      const asked = [...inUse]
+      const answers = await Promise.allSettled(asked.map(([, { bridge }]) => bridge.bot(userId)))
+      for (const [index, [platform]] of asked.entries()) {
+        const answer = answers[index]
+        if (answer?.status === 'fulfilled' && answer.value && inUse.has(platform))
           platformByBot.set(answer.value, platform)
       }
       const found = platformByBot.get(bot)
@@ -107,19 +98,19 @@ export function createBridges(options: {
       return found ?? null
     },
 
-    ownsUser(platform, userId) {
+    ownsUser(platform: string, userId: string): boolean | null {
       if (platformByBot.get(userId) === platform) return true
-      return ownUsers.get(platform)?.some(pattern => pattern.test(userId)) ?? null
+      return inUse.get(platform)?.users?.some(pattern => pattern.test(userId)) ?? null
     },
 
-    forPlatform(platform) {
-      const bridge = byPlatform.get(platform)
-      if (bridge) return bridge
-      const platforms = [...byPlatform.keys()].join(', ')
+    forPlatform(platform: string): Bridge {
+      const found = inUse.get(platform)
+      if (found) return found.bridge
+      const platforms = [...inUse.keys()].join(', ')
       const known = platforms ? `expected one of ${platforms}` : 'no bridge is configured'
       throw new GatewayError('bad_request', `platform: "${platform}" is unknown: ${known}`)
     },
-  }
+  } satisfies Bridges & Record<string, unknown>
 }
 
 /** Anchors both ends: an open end would match a user of another server. */

@@ -3,6 +3,7 @@ import type { Config, Secrets } from '../config/index.ts'
 import { migrateUp } from '../db/migrate.ts'
 import { type Db, openDb } from '../db/open.ts'
 import { systemClock } from '../lib/clock.ts'
+import { type AttachedBridges, createAttachedBridges } from '../modules/bridges-attached/bridges-attached.ts'
 import { type Keyring, openKeyring } from '../modules/operations/secret-key/secret-key.ts'
 import { namingDatabase } from './failures.ts'
 import { loadConfig, type Terminal } from './terminal.ts'
@@ -41,4 +42,14 @@ export function withKeyring(
     migrateUp(db.connection, systemClock.now())
     await work(db, await openKeyring(db, settings.secrets), settings)
   })
+}
+
+/** Opens the attached bridges beside a gateway that may be running. */
+export function withBridges(
+  terminal: Terminal,
+  work: (bridges: AttachedBridges, more: Settings & { db: Db }) => Promise<void>,
+): Promise<void> {
+  return withKeyring(terminal, (db, { sealer }, settings) =>
+    work(createAttachedBridges(db, sealer), { ...settings, db }),
+  )
 }

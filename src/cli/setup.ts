@@ -1,15 +1,5 @@
 /** `meshgate setup`: writes .env with fresh secrets, or fills in an existing one's empty ones. */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  statSync,
-  writeSync,
-} from 'node:fs'
+import { existsSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { databaseFileOf, readEnvSource } from '../config/index.ts'
 import { codeOf } from '../lib/error-codes.ts'
@@ -96,14 +86,8 @@ function filledIn(before: string): { text: string; filled: string[] } {
 /** Blanks, empty quotes, a comment. */
 const EMPTY = /^[ \t]*(?:''|""|``)?[ \t]*(?:(?<=[ \t])#.*)?$/
 
-function writeOwnersOnly(file: string, text: string, flags: 'w' | 'wx'): void {
-  const handle = openSync(file, flags, 0o600)
-  try {
-    writeSync(handle, text)
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
-  }
+function writeOwnersOnly(file: string, text: string, flag: 'w' | 'wx'): void {
+  writeFileSync(file, text, { flag, mode: 0o600, flush: true })
 }
 
 function freshEnv(): string {

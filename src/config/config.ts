@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path'
 import { ConfigError } from './config-error.ts'
 import { ENV_SCHEMA, type Env } from './env.ts'
-import { type AccountSecrets, type AccountsConfig, matrixAccounts } from './matrix-accounts.ts'
+import { type AccountSecrets, matrixAccounts } from './matrix-accounts.ts'
 import type { EnvSource } from './process-environment.ts'
 import { refuseUnsafeProduction } from './production.ts'
 
@@ -17,13 +17,13 @@ export type Secrets = ReturnType<typeof secretsOf>
 
 /** @throws ConfigError naming settings that contradict each other */
 export function configFrom(env: Env, workingDirectory: string): { config: Config; secrets: Secrets } {
-  const { accounts, secrets } = matrixAccounts(env)
-  const config = configOf(env, workingDirectory, accounts)
+  const accounts = matrixAccounts(env)
+  const config = configOf(env, workingDirectory)
   if (config.mode === 'production') refuseUnsafeProduction(env)
-  return { config, secrets: secretsOf(env, secrets) }
+  return { config, secrets: secretsOf(env, accounts) }
 }
 
-function configOf(env: Env, workingDirectory: string, accounts: AccountsConfig) {
+function configOf(env: Env, workingDirectory: string) {
   const dir = resolve(workingDirectory, env.DATA_DIR)
   const isDevelopment = env.APP_MODE === 'development'
   return {
@@ -62,7 +62,6 @@ function configOf(env: Env, workingDirectory: string, accounts: AccountsConfig) 
       serverName: env.MATRIX_SERVER_NAME,
       /** External homeserver, without a trailing slash; undefined: the embedded one. */
       homeserverUrl: env.MATRIX_HOMESERVER_URL,
-      accounts,
     },
     bridges: env.bridges.map(({ platform, url, bot, command }) => ({
       platform,

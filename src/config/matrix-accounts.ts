@@ -2,22 +2,21 @@
 import { ConfigError } from './config-error.ts'
 import type { Env } from './env.ts'
 
-/** The application service speaks for all its users; otherwise each has an access token. */
-export type AccountsConfig =
-  | { kind: 'appservice' }
-  | { kind: 'shared_secret' }
+/**
+ * Secrets of the chosen way; undefined: the embedded homeserver needs none. An application service
+ * speaks for all its users; otherwise each has an access token.
+ */
+export type AccountSecrets =
+  | { kind: 'appservice'; asToken: string; hsToken: string }
+  | { kind: 'shared_secret'; sharedSecret: string }
   | {
       kind: 'mas'
       /** Base URLs of the Matrix Authentication Service and of its listener with the admin API. */
       url: string
       adminUrl: string
+      clientId: string
+      clientSecret: string
     }
-
-/** Secrets of the chosen way; undefined: the embedded homeserver needs none. */
-export type AccountSecrets =
-  | { kind: 'appservice'; asToken: string; hsToken: string }
-  | { kind: 'shared_secret'; sharedSecret: string }
-  | { kind: 'mas'; url: string; adminUrl: string; clientId: string; clientSecret: string }
   | undefined
 
 /** Variables of each way; the first one names it in messages. */
@@ -29,27 +28,30 @@ const WAYS = {
 type Way = keyof typeof WAYS
 
 /** @throws ConfigError for no way, more than one, or an incomplete one */
-export function matrixAccounts(env: Env): { accounts: AccountsConfig; secrets: AccountSecrets } {
+export function matrixAccounts(env: Env): AccountSecrets {
   if (!env.MATRIX_HOMESERVER_URL) {
     refuseWithoutHomeserver(env)
-    return { accounts: { kind: 'appservice' }, secrets: undefined }
+    return undefined
   }
-  switch (chosenWay(env)) {
-    case 'appservice': {
-      const asToken = needed(env, 'MATRIX_AS_TOKEN', 'MATRIX_HS_TOKEN')
-      const hsToken = needed(env, 'MATRIX_HS_TOKEN', 'MATRIX_AS_TOKEN')
-      return { accounts: { kind: 'appservice' }, secrets: { kind: 'appservice', asToken, hsToken } }
-    }
-    case 'shared_secret': {
-      const sharedSecret = needed(env, 'MATRIX_REGISTRATION_SHARED_SECRET', 'MATRIX_HOMESERVER_URL')
-      return { accounts: { kind: 'shared_secret' }, secrets: { kind: 'shared_secret', sharedSecret } }
-    }
+  const kind = chosenWay(env)
+  switch (kind) {
+    case 'appservice':
+      return {
+        kind,
+        asToken: needed(env, 'MATRIX_AS_TOKEN', 'MATRIX_HS_TOKEN'),
+        hsToken: needed(env, 'MATRIX_HS_TOKEN', 'MATRIX_AS_TOKEN'),
+      }
+    case 'shared_secret':
+      return { kind, sharedSecret: needed(env, 'MATRIX_REGISTRATION_SHARED_SECRET', 'MATRIX_HOMESERVER_URL') }
     case 'mas': {
       const url = needed(env, 'MAS_URL', 'ADMIN_CLIENT_ID')
-      const clientId = needed(env, 'ADMIN_CLIENT_ID', 'MAS_URL')
-      const clientSecret = needed(env, 'ADMIN_CLIENT_SECRET', 'MAS_URL')
-      const accounts = { kind: 'mas', url, adminUrl: env.MAS_ADMIN_URL ?? url } as const
-      return { accounts, secrets: { ...accounts, clientId, clientSecret } }
+      return {
+        kind,
+        url,
+        adminUrl: env.MAS_ADMIN_URL ?? url,
+        clientId: needed(env, 'ADMIN_CLIENT_ID', 'MAS_URL'),
+        clientSecret: needed(env, 'ADMIN_CLIENT_SECRET', 'MAS_URL'),
+      }
     }
   }
 }

@@ -98,17 +98,7 @@ async function readFrom(
 }
 
 function within<T>(limit: TimeLimit, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const ended = limit.start(() => reject(new BodyTooSlow()))
-    work.then(
-      result => {
-        ended()
-        resolve(result)
-      },
-      error => {
-        ended()
-        reject(error)
-      },
-    )
-  })
+  const late = Promise.withResolvers<never>()
+  const ended = limit.start(() => late.reject(new BodyTooSlow()))
+  return Promise.race([work, late.promise]).finally(ended)
 }

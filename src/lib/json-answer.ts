@@ -13,21 +13,21 @@ export function jsonText(text: string): Response {
 
 /** An error in the first chunk rejects; a later one breaks off the answer. */
 export async function streamed(pieces: Pieces): Promise<Response> {
-  const first = await nextChunk(pieces)
-  if (first.isLast) return jsonText(first.text)
+  const chunks = chunksOf(pieces)
+  const first = (await chunks.next()).value ?? ''
+  if (first.length < CHUNK_CHARACTERS) return jsonText(first)
   const encoder = new TextEncoder()
-  let waiting: string | undefined = first.text
+  let waiting: string | undefined = first
   const body = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const chunk: Chunk =
-          waiting === undefined ? await nextChunk(pieces) : { text: waiting, isLast: false }
+        const chunk = waiting ?? (await chunks.next()).value
         waiting = undefined
-        if (chunk.text !== '') controller.enqueue(encoder.encode(chunk.text))
-        if (chunk.isLast) controller.close()
+        if (chunk === undefined) controller.close()
+        else controller.enqueue(encoder.encode(chunk))
       },
       async cancel() {
-        await pieces.return()
+        await chunks.return()
       },
     },
     { highWaterMark: 0 },
@@ -35,19 +35,15 @@ export async function streamed(pieces: Pieces): Promise<Response> {
   return new Response(body, { headers: HEADERS })
 }
 
-interface Chunk {
-  text: string
-  isLast: boolean
-}
-
-async function nextChunk(pieces: Pieces): Promise<Chunk> {
+async function* chunksOf(pieces: Pieces): Pieces {
   let text = ''
-  while (text.length < CHUNK_CHARACTERS) {
-    const next = await pieces.next()
-    if (next.done) return { text, isLast: true }
-    text += next.value
+  for await (const piece of pieces) {
+    text += piece
+    if (text.length < CHUNK_CHARACTERS) continue
+    yield text
+    text = ''
   }
-  return { text, isLast: false }
+  if (text !== '') yield text
 }
 
 /** Yields `head`, the items with commas between them, then `tail`. */

@@ -15,52 +15,44 @@ const VERSION = 'v1.'
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
-export interface Sealer {
-  /** @param context binds the value to its place (such as `webhook-secret:42`) */
-  seal(plaintext: string, context: string): string
-  /** @throws Error when the value was sealed under another key or context, or was altered */
-  open(sealed: string, context: string): string
-}
+export type Sealer = ReturnType<typeof createSealer>
 
 /**
  * @param secretKey SECRET_KEY as configured, any length
  * @param previousSecretKey values sealed under it can still be opened
  */
-export function createSealer(secretKey: string, previousSecretKey?: string): Sealer {
-  const sealer = createSealerOf(deriveKey(secretKey, 'sealing'))
-  if (previousSecretKey === undefined) return sealer
-  const previous = createSealerOf(deriveKey(previousSecretKey, 'sealing'))
+export function createSealer(secretKey: string, previousSecretKey?: string) {
+  const key = deriveKey(secretKey, 'sealing')
+  const previousKey = previousSecretKey === undefined ? undefined : deriveKey(previousSecretKey, 'sealing')
   return {
-    seal: sealer.seal,
-    open(sealed, context) {
-      try {
-        return sealer.open(sealed, context)
-      } catch {
-        return previous.open(sealed, context)
-      }
-    },
-  }
-}
-
-function createSealerOf(key: Buffer): Sealer {
-  return {
-    seal(plaintext, context) {
+    /** @param context binds the value to its place (such as `webhook-secret:42`) */
+    seal(plaintext: string, context: string): string {
       const nonce = randomBytes(NONCE_BYTES)
       const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context))
       const parts = [nonce, cipher.update(plaintext, 'utf8'), cipher.final(), cipher.getAuthTag()]
       return VERSION + Buffer.concat(parts).toString('base64url')
     },
-    open(sealed, context) {
-      if (!sealed.startsWith(VERSION)) throw new Error('not a sealed value')
-      const bytes = Buffer.from(sealed.slice(VERSION.length), 'base64url')
-      if (bytes.length < NONCE_BYTES + TAG_BYTES) throw new Error('not a sealed value')
-      const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES))
-        .setAAD(Buffer.from(context))
-        .setAuthTag(bytes.subarray(bytes.length - TAG_BYTES))
-      const body = bytes.subarray(NONCE_BYTES, bytes.length - TAG_BYTES)
-      return decipher.update(body, undefined, 'utf8') + decipher.final('utf8')
+
+    /** @throws Error when it was sealed under another key or context, or was altered */
+    open(sealed: string, context: string): string {
+      try {
+        return opened(sealed, context, key)
+      } catch (error) {
+        if (previousKey === undefined) throw error
+        return opened(sealed, context, previousKey)
+      }
     },
   }
+}
+
+function opened(sealed: string, context: string, key: Buffer): string {
+  const bytes = sealed.startsWith(VERSION) ? Buffer.from(sealed.slice(VERSION.length), 'base64url') : null
+  if (!bytes || bytes.length < NONCE_BYTES + TAG_BYTES) throw new Error('not a sealed value')
+  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES))
+    .setAAD(Buffer.from(context))
+    .setAuthTag(bytes.subarray(bytes.length - TAG_BYTES))
+  const body = bytes.subarray(NONCE_BYTES, bytes.length - TAG_BYTES)
+  return decipher.update(body, undefined, 'utf8') + decipher.final('utf8')
 }
 
 /** Derives a 32-byte key by HKDF-SHA256 (RFC 5869): each use of SECRET_KEY has its own. */

@@ -3,14 +3,7 @@
  * request cost a fifth of accepting a message (docs/performance.md).
  */
 
-export interface TimeLimit {
-  readonly ms: number
-  /**
-   * @param expired called once when the time is over
-   * @returns a function to call when the work ends in time
-   */
-  start(expired: () => void): () => void
-}
+export type TimeLimit = ReturnType<typeof createTimeLimit>
 
 interface Running {
   /** By the steady clock, in milliseconds. */
@@ -18,7 +11,7 @@ interface Running {
   expired(): void
 }
 
-export function createTimeLimit(ms: number): TimeLimit {
+export function createTimeLimit(ms: number) {
   /** Oldest first, since all take equally long. */
   const running = new Set<Running>()
   let isArmed = false
@@ -44,7 +37,11 @@ export function createTimeLimit(ms: number): TimeLimit {
 
   return {
     ms,
-    start(expired) {
+    /**
+     * @param expired called once when the time is over
+     * @returns a function to call when the work ends in time
+     */
+    start(expired: () => void): () => void {
       const one = { endsAt: performance.now() + ms, expired }
       running.add(one)
       if (!isArmed) arm(ms)

@@ -9,6 +9,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { messageOf } from '../domain/errors.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -25,11 +26,8 @@ export interface SupervisedProcessOptions {
   dir: string
   /** All that it gets of our environment. */
   environment: Record<string, string>
-  /**
-   * Asked again and again while it runs: a program that stays silent is started again. By default
-   * nothing is asked.
-   */
-  isAnswering?: ((signal: AbortSignal) => Promise<boolean>) | undefined
+  /** Asked again and again while it runs: a program that stays silent is started again. */
+  isAnswering(signal: AbortSignal): Promise<boolean>
   clock: Clock
   logger: Logger
   /** A number in [0, 1), for tests. */
@@ -123,7 +121,7 @@ export class SupervisedProcess {
         detached: true,
       })
     } catch (error) {
-      const ended = error instanceof Error ? error.message : String(error)
+      const ended = messageOf(error)
       this.note({ pid: null, birth: null, lastExit: ended })
       return ended
     }
@@ -157,13 +155,6 @@ export class SupervisedProcess {
   private async watch(stop: AbortSignal, gone: AbortSignal): Promise<string | null> {
     const { clock, isAnswering } = this.options
     const end = AbortSignal.any([stop, gone])
-    if (!isAnswering) {
-      await new Promise(resolve => {
-        if (end.aborted) resolve(null)
-        end.addEventListener('abort', resolve, { once: true })
-      })
-      return null
-    }
     for (let answeredAt = clock.steady(); !end.aborted; ) {
       if (await isAnswering(end)) {
         answeredAt = clock.steady()

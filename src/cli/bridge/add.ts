@@ -17,8 +17,8 @@ import { commandWords } from '../../lib/command-words.ts'
 import { addressesForBridge, addressTrouble } from '../../modules/bridges-attached/addresses.ts'
 import { type Attached, type AttachRequest, attachBridge } from '../../modules/bridges-attached/attach.ts'
 import { startCommandOf } from '../../modules/bridges-attached/bridges-attached.ts'
+import { withBridges } from '../database.ts'
 import { baseUrl, CommandError, type Terminal } from '../terminal.ts'
-import { withBridges } from './with-bridges.ts'
 
 export interface AddOptions {
   url?: string

@@ -3,9 +3,9 @@ import { createBridgeProbe, type WhoamiOutcome } from '../../bridges/bridge-prob
 import type { Config, Secrets } from '../../config/index.ts'
 import type { AttachedBridge } from '../../modules/bridges-attached/bridges-attached.ts'
 import { describeProcess } from '../../modules/bridges-attached/bridges-attached.ts'
+import { withBridges } from '../database.ts'
 import { printTable } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
-import { withBridges } from './with-bridges.ts'
 
 const HEADER = ['platform', 'url', 'driver', 'state', 'devices', 'process', 'files']
 

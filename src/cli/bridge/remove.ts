@@ -5,8 +5,8 @@ import { detachBridge, removeBridgeFiles } from '../../modules/bridges-attached/
 import { createAttachedBridgeRepository } from '../../modules/bridges-attached/repository.ts'
 import { createDeviceRepository } from '../../modules/devices/device-repository.ts'
 import { recordedProcesses } from '../../runtime/supervised-process.ts'
+import { withBridges } from '../database.ts'
 import type { Terminal } from '../terminal.ts'
-import { withBridges } from './with-bridges.ts'
 
 /** A running gateway notices within a second and gives the program three more, in ms. */
 const END_PATIENCE_MS = 6_000

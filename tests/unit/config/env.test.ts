@@ -396,17 +396,25 @@ describe('the way to make users', () => {
     ADMIN_CLIENT_SECRET: 's',
   }
 
+  const client = { clientId: 'c', clientSecret: 's' }
+
   test.each([
-    [{}, { kind: 'appservice' }],
-    [{ MATRIX_HOMESERVER_URL, MATRIX_AS_TOKEN: 'a', MATRIX_HS_TOKEN: 'h' }, { kind: 'appservice' }],
-    [{ MATRIX_HOMESERVER_URL, MATRIX_REGISTRATION_SHARED_SECRET: 's' }, { kind: 'shared_secret' }],
-    [mas, { kind: 'mas', url: 'https://mas', adminUrl: 'https://mas' }],
+    [{}, undefined],
+    [
+      { MATRIX_HOMESERVER_URL, MATRIX_AS_TOKEN: 'a', MATRIX_HS_TOKEN: 'h' },
+      { kind: 'appservice', asToken: 'a', hsToken: 'h' },
+    ],
+    [
+      { MATRIX_HOMESERVER_URL, MATRIX_REGISTRATION_SHARED_SECRET: 's' },
+      { kind: 'shared_secret', sharedSecret: 's' },
+    ],
+    [mas, { kind: 'mas', url: 'https://mas', adminUrl: 'https://mas', ...client }],
     [
       { ...mas, MAS_ADMIN_URL: 'http://mas:8081' },
-      { kind: 'mas', url: 'https://mas', adminUrl: 'http://mas:8081' },
+      { kind: 'mas', url: 'https://mas', adminUrl: 'http://mas:8081', ...client },
     ],
   ])('with %p', (variables, accounts) => {
-    expect(configOf(variables).config.matrix.accounts).toEqual<unknown>(accounts)
+    expect(configOf(variables).secrets.accounts).toEqual<unknown>(accounts)
   })
 
   test('what is missing, or too much, is told in one line', () => {

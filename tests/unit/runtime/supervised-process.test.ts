@@ -28,7 +28,7 @@ interface Setting {
 }
 
 /** Runs a shell script (`$0` is its own file) under supervision. */
-function supervise(script: string, folder = newFolder(), isAnswering?: () => Promise<boolean>): Setting {
+function supervise(script: string, folder = newFolder(), isAnswering = async () => false): Setting {
   const file = folder.file('program.sh')
   writeFileSync(file, `#!/bin/sh\n${script}\n`)
   chmodSync(file, 0o755)
@@ -124,7 +124,8 @@ describe('output', () => {
 
 describe('a program that ends', () => {
   test('is started again after waits that grow, and the first wait again after a good run', async () => {
-    const setting = supervise('echo run >> runs; [ -e stay ] && exec sleep 1000; exit 3')
+    const script = 'echo run >> runs; [ -e stay ] && exec sleep 1000; exit 3'
+    const setting = supervise(script, newFolder(), async () => true)
     const waits: number[] = []
     for (let end = 0; end < 4; end++) {
       const waitMs = await pause(setting)
