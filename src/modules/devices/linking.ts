@@ -131,11 +131,11 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
   async function loginToReplace(
     identity: { id: string; matrixUserId: string },
     bridge: Bridge,
-    deviceId: string,
+    { platform, deviceId }: { platform: string; deviceId: string },
     until: number,
   ): Promise<string | undefined> {
-    const device = await devices.find(identity.id, deviceId, bridge.platform)
-    if (!device) throw await noSuchDevice(devices, identity.id, deviceId, bridge.platform)
+    const device = await devices.find(identity.id, deviceId, platform)
+    if (!device) throw await noSuchDevice(devices, identity.id, deviceId, platform)
     const logins = await bridge.logins(identity.matrixUserId, until)
     return logins.find(login => login.id === device.loginId)?.id
   }
@@ -150,7 +150,9 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
     const until = clock.steady() + START_WITHIN_MS
     const flow = chooseFlow(await bridge.flows(userId, until), wantedFlow)
     const replaced =
-      deviceId === undefined ? undefined : await loginToReplace(identity, bridge, deviceId, until)
+      deviceId === undefined
+        ? undefined
+        : await loginToReplace(identity, bridge, { platform, deviceId }, until)
     if (late.aborted) throw late.reason
     const link = new Link({
       identityId,
