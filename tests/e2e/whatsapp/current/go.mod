@@ -1,4 +1,5 @@
 // Builds a mautrix-whatsapp of this year (scripts/install-e2e-tools.sh).
+// SQLite has the version of tests/e2e/bridge, so that Go compiles it once for all.
 module meshgate.test/whatsapp
 
 go 1.25.0
@@ -16,7 +17,7 @@ require (
 	github.com/lib/pq v1.12.3 // indirect
 	github.com/mattn/go-colorable v0.1.14 // indirect
 	github.com/mattn/go-isatty v0.0.20 // indirect
-	github.com/mattn/go-sqlite3 v1.14.48 // indirect
+	github.com/mattn/go-sqlite3 v1.14.52 // indirect
 	github.com/petermattis/goid v0.0.0-20260713124913-97594f28f5ca // indirect
 	github.com/rs/xid v1.6.0 // indirect
 	github.com/rs/zerolog v1.35.1 // indirect

@@ -1,4 +1,5 @@
 // Builds the oldest mautrix-whatsapp that is supported (scripts/install-e2e-tools.sh).
+// SQLite has the version of tests/e2e/bridge, so that Go compiles it once for all.
 module meshgate.test/whatsapp
 
 go 1.25
@@ -19,7 +20,7 @@ require (
 	github.com/lib/pq v1.10.9 // indirect
 	github.com/mattn/go-colorable v0.1.14 // indirect
 	github.com/mattn/go-isatty v0.0.20 // indirect
-	github.com/mattn/go-sqlite3 v1.14.32 // indirect
+	github.com/mattn/go-sqlite3 v1.14.52 // indirect
 	github.com/petermattis/goid v0.0.0-20250904145737-900bdf8bb490 // indirect
 	github.com/rs/xid v1.6.0 // indirect
 	github.com/rs/zerolog v1.34.0 // indirect
