@@ -45,8 +45,8 @@ async function writeAll(handle: Awaited<ReturnType<typeof open>>, chunk: Uint8Ar
   }
 }
 
-/** Makes the rename survive a power cut. */
-async function syncFolder(folder: string): Promise<void> {
+/** Makes a new name in the folder survive a power cut. */
+export async function syncFolder(folder: string): Promise<void> {
   // Windows can't open a folder and doesn't need to.
   if (process.platform === 'win32') return
   const handle = await open(folder, 'r')

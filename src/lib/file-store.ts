@@ -1,7 +1,8 @@
 /** A folder of files by id. Each is streamed to disk and synced before it has its name. */
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeDurably } from './durable-file.ts'
+import { syncFolder, writeDurably } from './durable-file.ts'
+import { shareFile } from './shared-file.ts'
 import { randomToken } from './tokens.ts'
 
 /** Suffix of incomplete files. */
@@ -28,6 +29,19 @@ export class FileStore {
     const path = this.pathOf(id)
     const temporary = `${path}.${randomToken('', 6)}${TEMPORARY_SUFFIX}`
     return writeDurably({ path, temporary, maxBytes: this.maxBytes, tooLarge: this.tooLarge }, stream)
+  }
+
+  /**
+   * Takes in a file of this process, already synced, without copying it. Nobody may write to it.
+   * @returns size in bytes; null where it can't be shared (`shareFile`) @throws `tooLarge()`
+   */
+  async adopt(id: string, source: string): Promise<number | null> {
+    const { size } = await stat(source).catch(() => ({ size: 0 }))
+    if (size > this.maxBytes) throw this.tooLarge()
+    await mkdir(this.folder, { recursive: true })
+    if (!(await shareFile(source, this.pathOf(id)))) return null
+    await syncFolder(this.folder)
+    return size
   }
 
   discard(id: string): Promise<void> {

@@ -37,6 +37,7 @@ const MAX_HEADER_BYTES = 16 * 1024
 /** Longest white space allowed after a boundary (RFC 2046 section 5.1.1). */
 const MAX_PADDING = 256
 const LINE_END = '\r\n'
+const CARRIAGE_RETURN = 0x0d
 /** Follows the closing delimiter. */
 const LAST = '--'
 const SPACE = 0x20
@@ -92,7 +93,7 @@ class FormReader {
       const end = at === -1 ? MORE : this.delimitedUntil(at + delimiter.length)
       if (end === OTHERWISE) from = at + delimiter.length
       else {
-        const certain = at === -1 ? Math.max(from, this.bytes.length - delimiter.length + 1) : at
+        const certain = at === -1 ? this.undelimitedUntil(from) : at
         const content = this.take(certain)
         from = 0
         if (end !== MORE) this.endContent(end - at)
@@ -100,6 +101,13 @@ class FormReader {
         if (end === MORE) await this.more()
       }
     }
+  }
+
+  /** @returns where a delimiter may have begun that isn't there in full, else the end */
+  private undelimitedUntil(from: number): number {
+    const { bytes, delimiter } = this
+    const at = bytes.indexOf(CARRIAGE_RETURN, Math.max(from, bytes.length - delimiter.length + 1))
+    return at === -1 ? bytes.length : at
   }
 
   async leaveContent(): Promise<void> {
@@ -142,7 +150,11 @@ class FormReader {
   private async more(): Promise<void> {
     const { done, value } = await this.source.next()
     if (done) throw new MalformedForm('it was cut off')
-    this.bytes = Buffer.concat([this.bytes, value])
+    // Large files leave garbage faster than it is collected, so nothing is copied without need.
+    this.bytes =
+      this.bytes.length === 0
+        ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+        : Buffer.concat([this.bytes, value])
   }
 }
 

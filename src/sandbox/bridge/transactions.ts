@@ -145,15 +145,12 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
   async function downloadMedia({ mxc, name, mimeType, durationMs }: NonNullable<Incoming['media']>) {
     const response = await homeserver.download(mxc)
     const declared = mimeType || (response.headers.get('content-type') ?? '')
-    const saved = await files.save(response.body ?? new Blob([]).stream(), {
-      name,
-      mimeType: declared,
-      isTypeKnown: mimeType !== '',
-      durationMs,
-    })
-    const copy = homeserver.pathOfMedia(mxc)
-    if (copy !== null) await files.share(saved.id, copy)
-    return { ...saved, mxc }
+    const source = {
+      copy: homeserver.pathOfMedia(mxc),
+      stream: () => response.body ?? new Blob([]).stream(),
+    }
+    const about = { name, mimeType: declared, isTypeKnown: mimeType !== '', durationMs }
+    return { ...(await files.save(source, about)), mxc }
   }
 
   /** Runs inside the transaction, perhaps twice: decides, and changes only the database. */

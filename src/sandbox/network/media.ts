@@ -20,6 +20,13 @@ interface FileFacts {
   durationMs?: number | null
 }
 
+interface FileSource {
+  /** Where this process itself keeps the file; it is shared from there where possible. */
+  copy?: string | null
+  /** Called only if the file isn't shared. */
+  stream(): AsyncIterable<Uint8Array>
+}
+
 export type MediaFiles = ReturnType<typeof createMediaFiles>
 
 export function createMediaFiles(folder: string, maxBytes: number) {
@@ -29,10 +36,11 @@ export function createMediaFiles(folder: string, maxBytes: number) {
      * @returns the file's description once it is on disk; only a message refers to it
      * @throws FileTooLarge
      */
-    async save(source: AsyncIterable<Uint8Array>, about: FileFacts): Promise<Media> {
+    async save({ copy = null, stream }: FileSource, about: FileFacts): Promise<Media> {
       const id = randomUUID()
       const path = files.pathOf(id)
-      const sizeBytes = await files.save(id, source)
+      const shared = copy === null ? null : await files.adopt(id, copy)
+      const sizeBytes = shared ?? (await files.save(id, stream()))
       try {
         const head = await Bun.file(path).slice(0, HEAD_BYTES).bytes()
         const mimeType = about.isTypeKnown

@@ -1,6 +1,6 @@
 /** Files by id in a folder. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FileStore } from '../../../src/lib/file-store.ts'
@@ -29,6 +29,17 @@ describe('files', () => {
     await expect(files.save('one', stream('123456789'))).rejects.toThrow('too large')
     expect(await files.save('two', stream('2'))).toBe(1)
     expect(names()).toEqual(['two'])
+  })
+
+  test('of this process are shared, not copied', async () => {
+    const source = join(folder, 'source')
+    writeFileSync(source, '12345')
+    expect(await files.adopt('one', source)).toBe(5)
+    expect(statSync(files.pathOf('one')).ino).toBe(statSync(source).ino)
+    expect(await files.adopt('two', join(folder, 'missing'))).toBeNull()
+    writeFileSync(source, '123456789')
+    await expect(files.adopt('three', source)).rejects.toThrow('too large')
+    expect(names()).toEqual(['one'])
   })
 
   test('that a kill cut off, or nobody knows, are swept away', async () => {
