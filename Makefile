@@ -49,12 +49,13 @@ e2e: deps e2e-tools ## run the tests with real bridges and homeservers
 e2e-tools: ## install what they need besides: Synapse and the bridges, into .tools
 	@sh scripts/install-e2e-tools.sh
 
-lint: deps ## check format, types, dead code, layers, comments and shell scripts
+lint: deps ## check format, types, dead code, layers, comments, works and shell scripts
 	@$(PACKAGE_RUN) check:code
 	@$(PACKAGE_RUN) check:types
 	@$(PACKAGE_RUN) check:unused
 	@$(PACKAGE_RUN) check:layers
 	@$(BUN) scripts/comments.ts
+	@$(BUN) scripts/works.ts
 ifeq ($(CI),true)
 	@sh scripts/install-ci-tools.sh
 endif
