@@ -3,6 +3,7 @@
  * few seconds, however many want to know, and get little time: a part that hangs must hang nobody
  * else.
  */
+import { LRUCache } from 'lru-cache'
 import { createBridgeProbe } from '../bridges/bridge-probe.ts'
 import type { BridgeProcesses } from '../bridges/processes.ts'
 import type { Db } from '../db/open.ts'
@@ -38,23 +39,28 @@ export type ReadinessCheck = ReturnType<typeof createReadiness>
 
 /** A part's answer serves for this long, in milliseconds. */
 const SERVES_MS = 5_000
+/** More than there are parts and bridges. */
+const MAX_PARTS = 1_000
 /** How long a part may take to answer, in milliseconds. */
 const PATIENCE_MS = 2_000
 const OK = 'ok'
 
 export function createReadiness(options: ReadinessOptions) {
   const { db, supervisor, processes, clock } = options
-  const asked = new Map<string, { at: number; answer: Promise<string> }>()
+  const asked = new LRUCache<string, Promise<string>>({
+    max: MAX_PARTS,
+    ttl: SERVES_MS,
+    ttlResolution: 0,
+    perf: { now: () => clock.steady() },
+  })
   let isDraining = false
 
   /** The part's last answer, or a new one when that is too old. */
   function ask(part: string, question: () => Promise<string>): Promise<string> {
     const last = asked.get(part)
-    const age = last === undefined ? SERVES_MS : clock.now() - last.at
-    // A clock that was set back must not keep an answer for ever.
-    if (last && age >= 0 && age < SERVES_MS) return last.answer
+    if (last) return last
     const answer = inTime(question().catch(messageOf))
-    asked.set(part, { at: clock.now(), answer })
+    asked.set(part, answer)
     return answer
   }
 

@@ -6,6 +6,7 @@
 import type { Visitor } from '../domain/signals.ts'
 import { matrixTokenOf } from '../http/mount-guard.ts'
 import type { Mount } from '../http/mounts.ts'
+import { matrixRefusal } from '../lib/matrix-error.ts'
 import { arrivalSetting, createArrivals, type Listener } from '../modules/bridges-attached/repository.ts'
 import type { AppContext } from './context.ts'
 
@@ -63,7 +64,8 @@ export function createVisitors(
         isOpen: () => known.size > 0,
         fetch(request) {
           const visitor = ownerShown(mount, request)
-          if (visitor === null) return nothingHere()
+          if (visitor === null)
+            return matrixRefusal(404, 'M_UNRECOGNIZED', 'Bridges and homeservers are served at BRIDGE_PORT')
           if (visitor) note(visitor, 'main')
           return mount.fetch(request)
         },
@@ -79,12 +81,4 @@ export function createVisitors(
       }
     },
   }
-}
-
-/** Callers expect errors as Matrix has them. */
-function nothingHere(): Response {
-  return Response.json(
-    { errcode: 'M_UNRECOGNIZED', error: 'Bridges and homeservers are served at BRIDGE_PORT' },
-    { status: 404 },
-  )
 }

@@ -6,7 +6,9 @@
 import type { LoginFlow } from '../domain/login-steps.ts'
 import type { BridgeContact, BridgeLogin, JoinedGroup, RoomEvent } from '../domain/ports.ts'
 import type { CookieField, LinkField } from '../domain/views/link.ts'
+import { decodedPart } from '../lib/decoded-part.ts'
 import { phoneDigits } from '../lib/phone-numbers.ts'
+import { PLAIN_FIELD } from './provisioning-answers.ts'
 
 /** Text of a bot's message. Links are only in the HTML, which is then turned back into Markdown. */
 export function textOf(content: Record<string, unknown>): string {
@@ -86,7 +88,7 @@ export function contactIn(text: string): BridgeContact | null {
   const [, id] = /`([^`]+)`/.exec(text) ?? []
   if (id === undefined) return null
   const links = [...text.matchAll(/\[([^\]]*)\]\(https:\/\/matrix\.to\/#\/([^)\s?]+)[^)]*\)/g)]
-  const targets = links.map(([, name = '', target = '']) => ({ name, target: decoded(target) }))
+  const targets = links.map(([, name = '', target = '']) => ({ name, target: decodedPart(target) ?? target }))
   const ghost = targets.find(({ target }) => target.startsWith('@'))
   const [, plainName] = /`[^`]+` \/ ([^\n[]+)/.exec(text) ?? []
   const name = ghost?.name || plainName?.trim() || id
@@ -186,6 +188,7 @@ export function promptedField(text: string): LinkField {
     line.startsWith('Options:') ? [...line.matchAll(/`([^`]+)`/g)].map(([, option = '']) => option) : [],
   )
   return {
+    ...PLAIN_FIELD,
     id:
       name
         .toLowerCase()
@@ -197,24 +200,18 @@ export function promptedField(text: string): LinkField {
       .filter(line => !line.startsWith('Options:'))
       .join('\n')
       .trim(),
-    required: true,
     options,
-    pattern: null,
-    default_value: null,
   }
 }
 
 /** A bot shows neither names nor patterns of the cookies it wants. */
 export const COOKIES: CookieField = {
+  ...PLAIN_FIELD,
   id: 'cookies',
   type: 'cookie',
   name: 'Cookies',
   description:
     'A JSON object with the cookies, or a cURL command copied from the developer tools of the browser',
-  required: true,
-  options: [],
-  pattern: null,
-  default_value: null,
   sources: [],
 }
 
@@ -244,12 +241,4 @@ function currentContent({ content }: RoomEvent): Record<string, unknown> {
 
 function withoutMarks(text: string): string {
   return text.replace(/[`*_]/g, '').trim()
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }

@@ -2,7 +2,7 @@
 import { connectionProblem } from '../lib/connection-problem.ts'
 import { askPeer, streamFromPeer } from '../lib/peer-request.ts'
 import { whoamiAnswer } from './provisioning-answers.ts'
-import { isWithoutApi, saying } from './provisioning-errors.ts'
+import { isWithoutApi, wordsOf } from './provisioning-errors.ts'
 
 export type WhoamiOutcome =
   | { kind: 'accepted'; network: string; flows: string[]; bot: string | null }
@@ -73,7 +73,5 @@ function accepted(body: unknown): WhoamiOutcome {
 
 function refused(status: number, body: unknown): WhoamiOutcome {
   if (isWithoutApi(status, body)) return { kind: 'no_api' }
-  const { errcode, error } = saying(body)
-  const detail = error || errcode || `HTTP ${status}`
-  return { kind: status === 401 || status === 403 ? 'refused' : 'failed', detail }
+  return { kind: status === 401 || status === 403 ? 'refused' : 'failed', detail: wordsOf(status, body) }
 }

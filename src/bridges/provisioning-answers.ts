@@ -182,15 +182,21 @@ function displayKind(platform: string, type: string): (typeof DISPLAYS)[number] 
   )
 }
 
+/** A field that is described by its name alone, and must be filled in. */
+export const PLAIN_FIELD = {
+  description: '',
+  required: true,
+  options: [] as string[],
+  pattern: null,
+  default_value: null,
+}
+
 function typedField(field: z.infer<typeof inputStep>['fields'][number]): LinkField {
-  const { id, type, name, description, options, pattern, default_value } = field
+  const { id, name, pattern, default_value } = field
   return {
-    id,
-    type,
+    ...PLAIN_FIELD,
+    ...field,
     name: name || id,
-    description,
-    required: true,
-    options,
     pattern: pattern || null,
     default_value: default_value || null,
   }
@@ -199,14 +205,12 @@ function typedField(field: z.infer<typeof inputStep>['fields'][number]): LinkFie
 function cookieField(field: z.infer<typeof cookiesStep>['fields'][number]): CookieField {
   const { id, required, pattern, sources } = field
   return {
+    ...PLAIN_FIELD,
     id,
     type: 'cookie',
     name: sources[0]?.name || id,
-    description: '',
     required,
-    options: [],
     pattern: pattern || null,
-    default_value: null,
     sources: sources.map(({ type, name, cookie_domain, request_url_regex }) => ({
       type,
       name,

@@ -55,8 +55,8 @@ export function notABridge(platform: string, contentType: string | null): Gatewa
 
 /** @param json the refusal's body, if any */
 export function refusal(platform: string, status: number, json: unknown): GatewayError {
-  const { errcode, error } = saying(json)
-  const said = error || errcode || `HTTP ${status}`
+  const { errcode } = saying(json)
+  const said = wordsOf(status, json)
   if (errcode === 'M_UNRECOGNIZED' || status === 501) {
     return new GatewayError('not_supported', `the ${platform} bridge can't do this (${said})`)
   }
@@ -90,7 +90,7 @@ export function refusalOfInput(platform: string, status: number, json: unknown):
   // A proxy answers for a bridge that is gone.
   const isProxys = PROXY_STATUSES.includes(status) && error === '' && errcode === ''
   if (isOurAffair || isProxys) return refusal(platform, status, json)
-  const said = error || errcode || `HTTP ${status}`
+  const said = wordsOf(status, json)
   const isUntold = status >= 500 && (errcode === '' || errcode === UNTYPED)
   return isUntold ? new GatewayError('bad_request', `${UNTOLD}: ${said}`) : inputRefused(said)
 }
@@ -155,7 +155,13 @@ export function isBadState(json: unknown): boolean {
   return saying(json).errcode === BAD_STATE
 }
 
+/** The refusal's words, or its code. */
+export function wordsOf(status: number, json: unknown): string {
+  const { errcode, error } = saying(json)
+  return error || errcode || `HTTP ${status}`
+}
+
 /** Code and words in a refusal's body; empty where it has none. */
-export function saying(json: unknown): z.infer<typeof errorAnswer> {
+function saying(json: unknown): z.infer<typeof errorAnswer> {
   return errorAnswer.safeParse(json).data ?? { errcode: '', error: '' }
 }

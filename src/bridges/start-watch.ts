@@ -7,6 +7,7 @@
  * A kept-open connection reveals a restart by its end: a restart may be shorter than the pause
  * between two requests. When we start, nobody knows how long a bridge has run, so it counts as new.
  */
+import { EventEmitter, once } from 'node:events'
 import { GatewayError } from '../domain/errors.ts'
 import { after, type Clock } from '../lib/clock.ts'
 import { connectionProblem } from '../lib/connection-problem.ts'
@@ -59,7 +60,7 @@ export class StartWatch {
   private hurry = new AbortController()
   /** Ends the wait for a bridge that has come up to load its logins. */
   private endSettling: () => void = () => undefined
-  private readonly waiting = new Set<() => void>()
+  private readonly changes = new EventEmitter().setMaxListeners(0)
 
   constructor(private readonly options: StartWatchOptions) {
     void this.run()
@@ -115,17 +116,8 @@ export class StartWatch {
   }
 
   /** Resolves when the bridge's state may have changed, or when the signal aborts. */
-  nextChange(signal?: AbortSignal): Promise<void> {
-    return new Promise(resolve => {
-      const done = () => {
-        this.waiting.delete(done)
-        signal?.removeEventListener('abort', done)
-        resolve()
-      }
-      this.waiting.add(done)
-      signal?.addEventListener('abort', done)
-      if (signal?.aborted) done()
-    })
+  async nextChange(signal?: AbortSignal): Promise<void> {
+    await once(this.changes, 'change', signal ? { signal } : {}).catch(() => undefined)
   }
 
   private refuseUnlessReady(): void {
@@ -225,7 +217,7 @@ export class StartWatch {
   }
 
   private wake(): void {
-    for (const done of [...this.waiting]) done()
+    this.changes.emit('change')
   }
 
   private async pause(ms: number): Promise<void> {

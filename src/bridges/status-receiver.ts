@@ -9,7 +9,7 @@ import type { Emits } from '../domain/signals.ts'
 import { bearerToken } from '../lib/bearer-token.ts'
 import { readTextAtMost } from '../lib/bounded-body.ts'
 import { jsonOrNull } from '../lib/json-or-null.ts'
-import { MatrixError } from '../lib/matrix-error.ts'
+import { matrixRefusal } from '../lib/matrix-error.ts'
 import { equalInConstantTime } from '../lib/sealing.ts'
 
 export const STATUS_PATH = '/_meshgate/bridge-status'
@@ -28,10 +28,6 @@ const report = z.object({
   state_event: optionalText,
   error: optionalText,
 })
-
-/** Bridges speak Matrix. */
-const refuse = (...refusal: ConstructorParameters<typeof MatrixError>) =>
-  new MatrixError(...refusal).toResponse()
 
 export type StatusReceiver = ReturnType<typeof createStatusReceiver>
 
@@ -57,12 +53,12 @@ export function createStatusReceiver(options: {
     /** Serves POST /_meshgate/bridge-status/{platform}. */
     async fetch(request: Request): Promise<Response> {
       const given = bearerToken(request) ?? ''
-      if (!isRightToken(given, request)) return refuse(401, 'M_UNKNOWN_TOKEN', 'expected the as_token')
-      if (request.method !== 'POST') return refuse(405, 'M_UNRECOGNIZED', 'expected a POST')
+      if (!isRightToken(given, request)) return matrixRefusal(401, 'M_UNKNOWN_TOKEN', 'expected the as_token')
+      if (request.method !== 'POST') return matrixRefusal(405, 'M_UNRECOGNIZED', 'expected a POST')
       const text = await readTextAtMost(request, MAX_BODY_BYTES)
-      if (text === null) return refuse(413, 'M_TOO_LARGE', `expected at most ${MAX_BODY_BYTES} bytes`)
+      if (text === null) return matrixRefusal(413, 'M_TOO_LARGE', `expected at most ${MAX_BODY_BYTES} bytes`)
       const parsed = report.safeParse(jsonOrNull(text))
-      if (!parsed.success) return refuse(400, 'M_BAD_JSON', 'expected the state of a login')
+      if (!parsed.success) return matrixRefusal(400, 'M_BAD_JSON', 'expected the state of a login')
       const { user_id: userId, remote_id: loginId, state_event: stateEvent, error } = parsed.data
       options.signals.emit('bridge-state', platformIn(request), {
         matrixUserId: userId ?? null,

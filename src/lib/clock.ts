@@ -1,4 +1,5 @@
 /** Time as a dependency: code that waits or stamps takes a Clock, which tests move by hand. */
+import { setTimeout } from 'node:timers/promises'
 
 export interface Clock {
   /** Milliseconds since the Unix epoch, for stored and shown times. It may be set back. */
@@ -12,17 +13,7 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   steady: () => performance.now(),
-  sleep: (ms, signal) =>
-    new Promise(resolve => {
-      if (signal?.aborted) return resolve()
-      const finish = () => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', finish)
-        resolve()
-      }
-      const timer = setTimeout(finish, ms)
-      signal?.addEventListener('abort', finish, { once: true })
-    }),
+  sleep: (ms, signal) => setTimeout(ms, undefined, signal ? { signal } : {}).catch(() => undefined),
 }
 
 /**

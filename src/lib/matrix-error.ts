@@ -22,3 +22,8 @@ export class MatrixError extends Error {
     )
   }
 }
+
+/** A refusal as an answer. */
+export function matrixRefusal(...refusal: ConstructorParameters<typeof MatrixError>): Response {
+  return new MatrixError(...refusal).toResponse()
+}

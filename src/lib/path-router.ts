@@ -1,5 +1,6 @@
 /** Finds a handler by method and path. Many routes cost hardly more than one. */
 import { Memoirist } from 'memoirist'
+import { decodedPart } from './decoded-part.ts'
 
 /** A path's percent-encoding is broken. */
 export class MalformedPath extends Error {
@@ -36,10 +37,7 @@ export class PathRouter<H> {
 }
 
 function decoded(part: string): string {
-  if (!part.includes('%')) return part
-  try {
-    return decodeURIComponent(part)
-  } catch {
-    throw new MalformedPath('The path is not valid percent-encoding')
-  }
+  const text = part.includes('%') ? decodedPart(part) : part
+  if (text === null) throw new MalformedPath('The path is not valid percent-encoding')
+  return text
 }

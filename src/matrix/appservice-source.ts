@@ -10,8 +10,10 @@ import { messageOf } from '../domain/errors.ts'
 import type { RoomEvent } from '../domain/ports.ts'
 import { bearerToken } from '../lib/bearer-token.ts'
 import { readTextAtMost } from '../lib/bounded-body.ts'
+import { decodedPart } from '../lib/decoded-part.ts'
 import { jsonOrNull } from '../lib/json-or-null.ts'
 import type { Logger } from '../lib/logger.ts'
+import { matrixRefusal } from '../lib/matrix-error.ts'
 import { equalInConstantTime } from '../lib/sealing.ts'
 import type { LookBack } from './look-back.ts'
 import { ephemeralEvents, readReceipts } from './receipts.ts'
@@ -54,21 +56,21 @@ export function createAppserviceSource(options: {
     async fetch(request: Request): Promise<Response> {
       const { pathname } = new URL(request.url)
       const bearer = bearerToken(request)
-      if (bearer === undefined) return matrixError(401, 'M_MISSING_TOKEN', 'the hs_token is missing')
-      if (!isRightToken(bearer)) return matrixError(403, 'M_FORBIDDEN', 'this is not the hs_token')
+      if (bearer === undefined) return matrixRefusal(401, 'M_MISSING_TOKEN', 'the hs_token is missing')
+      if (!isRightToken(bearer)) return matrixRefusal(403, 'M_FORBIDDEN', 'this is not the hs_token')
 
       const [resource, argument] = pathname.slice(PREFIX.length).split('/')
       if (request.method === 'PUT' && resource === 'transactions' && argument) {
-        const txnId = decoded(argument)
-        if (txnId === null) return matrixError(400, 'M_INVALID_PARAM', 'the transaction id is malformed')
+        const txnId = decodedPart(argument)
+        if (txnId === null) return matrixRefusal(400, 'M_INVALID_PARAM', 'the transaction id is malformed')
         return takeTransaction(txnId, request)
       }
       if (request.method === 'POST' && resource === 'ping') return Response.json({})
       // Our users are registered before they are used, so one that is asked for doesn't exist.
       if (request.method === 'GET' && (resource === 'users' || resource === 'rooms')) {
-        return matrixError(404, 'M_NOT_FOUND', 'there is no such user or room')
+        return matrixRefusal(404, 'M_NOT_FOUND', 'there is no such user or room')
       }
-      return matrixError(404, 'M_UNRECOGNIZED', 'unknown endpoint')
+      return matrixRefusal(404, 'M_UNRECOGNIZED', 'unknown endpoint')
     },
   }
 
@@ -88,10 +90,10 @@ export function createAppserviceSource(options: {
 
   async function takeTransaction(txnId: string, request: Request): Promise<Response> {
     const body = await readTextAtMost(request, MAX_BYTES)
-    if (body === null) return matrixError(413, 'M_TOO_LARGE', `expected at most ${MAX_BYTES} bytes`)
+    if (body === null) return matrixRefusal(413, 'M_TOO_LARGE', `expected at most ${MAX_BYTES} bytes`)
     const transaction = transactionSchema.safeParse(jsonOrNull(body))
     if (!transaction.success)
-      return matrixError(400, 'M_BAD_JSON', 'expected an object with a list of events')
+      return matrixRefusal(400, 'M_BAD_JSON', 'expected an object with a list of events')
     const { events, ephemeral, 'de.sorunome.msc2409.ephemeral': unstable } = transaction.data
     try {
       await sink.accept({
@@ -109,7 +111,7 @@ export function createAppserviceSource(options: {
         { txnId, err: error },
         'a transaction could not be stored; the homeserver will send it again',
       )
-      return matrixError(503, 'M_UNKNOWN', messageOf(error))
+      return matrixRefusal(503, 'M_UNKNOWN', messageOf(error))
     }
   }
 }
@@ -130,15 +132,6 @@ function eventIdOf(event: unknown): string {
   return typeof id === 'string' ? id : JSON.stringify(event)
 }
 
-/** @returns null when it isn't percent-encoded UTF-8 */
-function decoded(segment: string): string | null {
-  try {
-    return decodeURIComponent(segment)
-  } catch {
-    return null
-  }
-}
-
 /** Leaves out and logs malformed events: a refused transaction would block all behind it. */
 function wellFormed(events: unknown[], logger: Logger): RoomEvent[] {
   return events.flatMap(event => {
@@ -147,8 +140,4 @@ function wellFormed(events: unknown[], logger: Logger): RoomEvent[] {
     logger.warn({ issue: parsed.error.issues[0]?.message }, 'a malformed event was left out')
     return []
   })
-}
-
-function matrixError(status: number, errcode: string, error: string): Response {
-  return Response.json({ errcode, error }, { status })
 }

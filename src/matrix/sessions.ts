@@ -1,7 +1,8 @@
 /** Acts for an identity in Matrix. */
 import { z } from 'zod'
 import type { MatrixSession, MatrixSessions } from '../domain/ports.ts'
-import type { MatrixCalls } from './matrix-calls.ts'
+import type { JsonCall } from './http-api.ts'
+import type { CallOptions, MatrixCalls } from './matrix-calls.ts'
 import { roomEvents } from './room-event.ts'
 
 const eventIdAnswer = z.object({ event_id: z.string() })
@@ -20,6 +21,8 @@ const EXTENSIONS_PREFIX = '/_matrix/client/unstable/org.meshgate'
  * room. Synapse keeps an application service's for half an hour, and loses them at a restart.
  */
 const TRANSACTION_FIELD = 'org.meshgate.transaction_id'
+/** Whoever sends waits for a rate limit by itself, with other work meanwhile. */
+const WAITING_BY_ITSELF = { patienceMs: 0 }
 /** Far more than one sends to a room between a try and its repeat. */
 const OWN_EVENTS_LOOKED_AT = 100
 
@@ -32,12 +35,22 @@ export function createMatrixSessions(calls: MatrixCalls, isOurs: boolean): Matri
 }
 
 function createSession(calls: MatrixCalls, userId: string, isOurs: boolean): MatrixSession {
+  /** @param what completes "the homeserver refused to …" */
+  async function ask<T>(
+    answer: z.ZodType<T>,
+    what: string,
+    call: JsonCall,
+    options?: CallOptions,
+  ): Promise<T> {
+    return answer.parse(await calls.json(userId, what, call, options))
+  }
+
   /** @returns the event of an earlier call, null when it never came to the homeserver */
   async function sentBefore(roomId: string, type: string, txnId: string): Promise<string | null> {
     const filter = JSON.stringify({ senders: [userId], types: [type] })
     const query = { dir: 'b', limit: String(OWN_EVENTS_LOOKED_AT), filter }
-    const call = { method: 'GET', path: `${roomPath(roomId)}/messages`, query } as const
-    const { chunk } = messagesAnswer.parse(await calls.json(userId, 'see what was sent already', call))
+    const call: JsonCall = { method: 'GET', path: `${roomPath(roomId)}/messages`, query }
+    const { chunk } = await ask(messagesAnswer, 'see what was sent already', call)
     const sent = roomEvents(chunk, roomId).find(({ content }) => content[TRANSACTION_FIELD] === txnId)
     return sent?.event_id ?? null
   }
@@ -51,19 +64,16 @@ function createSession(calls: MatrixCalls, userId: string, isOurs: boolean): Mat
       if (known !== null) return known
       const content = isMarked ? { ...plain, [TRANSACTION_FIELD]: txnId } : plain
       const path = `${roomPath(roomId)}/send/${encodeURIComponent(type)}/${encodeURIComponent(txnId)}`
-      // Whoever sends waits by itself, with other work meanwhile.
-      const call = { method: 'PUT', path, body: content } as const
-      return eventIdAnswer.parse(await calls.json(userId, 'send the message', call, { patienceMs: 0 }))
-        .event_id
+      const call: JsonCall = { method: 'PUT', path, body: content }
+      return (await ask(eventIdAnswer, 'send the message', call, WAITING_BY_ITSELF)).event_id
     },
 
     ...(isOurs && {
       async sendTogether(roomId, type, events) {
         const path = `${roomPath(roomId)}/send/${encodeURIComponent(type)}`
         const body = { events: events.map(({ txnId, content }) => ({ txn_id: txnId, content })) }
-        const call = { method: 'POST', path, body, prefix: EXTENSIONS_PREFIX } as const
-        const answer = await calls.json(userId, 'send the messages', call, { patienceMs: 0 })
-        return eventIdsAnswer.parse(answer).event_ids
+        const call: JsonCall = { method: 'POST', path, body, prefix: EXTENSIONS_PREFIX }
+        return (await ask(eventIdsAnswer, 'send the messages', call, WAITING_BY_ITSELF)).event_ids
       },
     }),
 
@@ -92,29 +102,25 @@ function createSession(calls: MatrixCalls, userId: string, isOurs: boolean): Mat
     },
 
     async join(roomId) {
-      await calls.json(userId, 'join the room', {
-        method: 'POST',
-        path: `${roomPath(roomId)}/join`,
-        body: {},
-      })
+      const call: JsonCall = { method: 'POST', path: `${roomPath(roomId)}/join`, body: {} }
+      await calls.json(userId, 'join the room', call)
     },
 
     async createDirectRoom(invitee) {
       const body = { preset: 'trusted_private_chat', is_direct: true, invite: [invitee] }
-      const call = { method: 'POST', path: '/createRoom', body } as const
-      return roomIdAnswer.parse(await calls.json(userId, 'create a room', call)).room_id
+      const call: JsonCall = { method: 'POST', path: '/createRoom', body }
+      return (await ask(roomIdAnswer, 'create a room', call)).room_id
     },
 
     async state(roomId) {
-      const call = { method: 'GET', path: `${roomPath(roomId)}/state` } as const
-      const answer = await calls.json(userId, "read the room's state", call)
-      return roomEvents(z.array(z.unknown()).parse(answer), roomId)
+      const call: JsonCall = { method: 'GET', path: `${roomPath(roomId)}/state` }
+      return roomEvents(await ask(z.array(z.unknown()), "read the room's state", call), roomId)
     },
 
     async messagesBackwards(roomId, limit, from) {
       const query = { dir: 'b', limit: String(limit), ...(from === undefined ? {} : { from }) }
-      const call = { method: 'GET', path: `${roomPath(roomId)}/messages`, query } as const
-      const answer = messagesAnswer.parse(await calls.json(userId, "read the room's messages", call))
+      const call: JsonCall = { method: 'GET', path: `${roomPath(roomId)}/messages`, query }
+      const answer = await ask(messagesAnswer, "read the room's messages", call)
       return { events: roomEvents(answer.chunk, roomId), next: answer.end ?? null }
     },
   }

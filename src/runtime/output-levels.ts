@@ -3,6 +3,7 @@
  * people's messages, some of them in full, so only a level before the text counts, and nothing
  * needs to be known of the program.
  */
+import { jsonOrNull } from '../lib/json-or-null.ts'
 
 export type OutputLevel = 'debug' | 'info' | 'warn' | 'error'
 
@@ -48,13 +49,8 @@ function saidLevel(line: string): OutputLevel | undefined {
 
 /** One object a line, as of zerolog, pino (numbers) or structlog. */
 function levelInJson(line: string): OutputLevel | undefined {
-  let fields: Record<string, unknown>
-  try {
-    fields = JSON.parse(line)
-  } catch {
-    // It was cut because of its length, or is none.
-    return undefined
-  }
+  // A line may be cut because of its length, or be no JSON.
+  const fields = (jsonOrNull(line) ?? {}) as Record<string, unknown>
   const level = fields.level ?? fields.severity ?? fields.levelname ?? fields.lvl ?? fields['log.level']
   if (typeof level === 'number')
     return level >= 50 ? 'error' : level >= 40 ? 'warn' : level >= 30 ? 'info' : 'debug'

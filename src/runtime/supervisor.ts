@@ -1,4 +1,5 @@
 /** Runs the workers: restarts one that fails without the others, and stops all in time. */
+import { messageOf } from '../domain/errors.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import { type Clock, within } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -53,7 +54,7 @@ export class Supervisor {
       } catch (error) {
         failures = this.clock.steady() - startedAt > GOOD_RUN_MS ? 1 : failures + 1
         health.state = 'restarting'
-        health.lastError = error instanceof Error ? error.message : String(error)
+        health.lastError = messageOf(error)
         this.logger.error({ worker: worker.name, err: error, failures }, 'worker failed; restarting it')
         await this.clock.sleep(backoffMs(failures, RESTART_BACKOFF), signal)
       }

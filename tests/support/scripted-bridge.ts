@@ -30,8 +30,9 @@ export class ScriptedBridge implements Disposable {
     this.server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: request => this.answer(request) })
   }
 
-  client(platform = 'wa'): ProvisioningClient {
-    return createProvisioningClient(platform, { baseUrl: `http://127.0.0.1:${this.server.port}` }, 'secret')
+  client(platform = 'wa'): ProvisioningClient & { platform: string } {
+    const address = { baseUrl: `http://127.0.0.1:${this.server.port}` }
+    return { platform, ...createProvisioningClient(platform, address, 'secret') }
   }
 
   [Symbol.dispose](): void {
