@@ -1,18 +1,19 @@
 /** Composes the Matrix side: the homeserver (our own or another), the sandbox, and the bridges. */
 import type { BridgeConfig } from '../bridges/bridge.ts'
 import { STATUS_PATH, type StatusReceiver } from '../bridges/status-receiver.ts'
-import type { Config } from '../config/index.ts'
+import type { Config, Secrets } from '../config/index.ts'
 import type { AccountProvisioner, MatrixSessions } from '../domain/ports.ts'
 import { createHomeserver, type Homeserver } from '../homeserver/index.ts'
 import type { Mount } from '../http/mounts.ts'
+import type { Clock } from '../lib/clock.ts'
 import { maskingNumbers } from '../lib/masking-logger.ts'
+import type { PeerAddress } from '../lib/peer-request.ts'
 import { randomToken } from '../lib/tokens.ts'
 import { type AccountAccess, createAppserviceAccess, createOwnTokenAccess } from '../matrix/account-access.ts'
 import { createAppserviceAccounts } from '../matrix/accounts/appservice-accounts.ts'
 import { createMasAccounts } from '../matrix/accounts/mas-accounts.ts'
 import { createMasClient } from '../matrix/accounts/mas-client.ts'
 import { createSharedSecretAccounts } from '../matrix/accounts/shared-secret-accounts.ts'
-import type { HomeserverAddress } from '../matrix/http-api.ts'
 import { createMatrixCalls, type MatrixCalls } from '../matrix/matrix-calls.ts'
 import { createMatrixSessions } from '../matrix/sessions.ts'
 import { PASSWORDS } from '../modules/operations/secret-key/secret-key.ts'
@@ -46,7 +47,7 @@ interface Appservice {
 export function createMatrix(context: AppContext): Matrix {
   const { config, clock } = context
   const homeserver = config.matrix.homeserverUrl === undefined ? createEmbedded(context) : undefined
-  const address: HomeserverAddress = homeserver
+  const address: PeerAddress = homeserver
     ? { baseUrl: 'http://homeserver', fetch: request => homeserver.fetch(request) }
     : { baseUrl: config.matrix.homeserverUrl ?? '' }
   const { accounts, access, appservice } = accountsAt(address, context)
@@ -69,41 +70,41 @@ function createEmbedded({ config: { matrix, data, media }, db, clock, logger }: 
 
 /** Which way accounts are made decides how they are used. */
 function accountsAt(
-  address: HomeserverAddress,
+  address: PeerAddress,
   { config, secrets, db, sealer, hasherFor, signals, clock, logger }: AppContext,
 ): { accounts: AccountProvisioner; access: AccountAccess; appservice: Appservice | undefined } {
   const { serverName } = config.matrix
+  // Within the process nobody else has to know the tokens, so each start makes its own.
+  const own = { kind: 'appservice', asToken: randomToken('as_'), hsToken: randomToken('hs_') } as const
+  const way = secrets.accounts ?? own
+  const accounts = provisionerOf(way, { address, serverName, passwordOf: hasherFor(PASSWORDS), clock })
+  if (way.kind === 'appservice') {
+    const { asToken, hsToken } = way
+    const access = createAppserviceAccess({ asToken, logger, signals })
+    return { accounts, access, appservice: { asToken, hsToken, access, isExternal: way !== own } }
+  }
   const tokens = createAccessTokenStore({ repository: createIdentityRepository(db), sealer, clock })
-  const withOwnTokens = (provisioner: AccountProvisioner) => ({
-    accounts: provisioner,
-    access: createOwnTokenAccess({ tokens, provisioner, clock, logger, signals }),
-    appservice: undefined,
-  })
-  switch (secrets.accounts?.kind) {
-    case 'shared_secret': {
-      const { sharedSecret } = secrets.accounts
-      const passwordOf = hasherFor(PASSWORDS)
-      return withOwnTokens(
-        createSharedSecretAccounts({ address, sharedSecret, passwordOf, serverName, clock }),
-      )
-    }
-    case 'mas': {
-      const mas = createMasClient({ ...secrets.accounts, clock })
-      return withOwnTokens(createMasAccounts({ mas, serverName, clock }))
-    }
-    default: {
-      // Within the process nobody else has to know the tokens, so each start makes its own.
-      const { asToken, hsToken } = secrets.accounts ?? {
-        asToken: randomToken('as_'),
-        hsToken: randomToken('hs_'),
-      }
-      const access = createAppserviceAccess({ asToken, logger, signals })
-      return {
-        accounts: createAppserviceAccounts({ address, asToken, serverName, clock }),
-        access,
-        appservice: { asToken, hsToken, access, isExternal: secrets.accounts !== undefined },
-      }
-    }
+  const access = createOwnTokenAccess({ tokens, provisioner: accounts, clock, logger, signals })
+  return { accounts, access, appservice: undefined }
+}
+
+/** Makes users in the way that the settings name. */
+export function provisionerOf(
+  way: NonNullable<Secrets['accounts']>,
+  options: {
+    address: PeerAddress
+    serverName: string
+    passwordOf: (localpart: string) => string
+    clock: Clock
+  },
+): AccountProvisioner {
+  switch (way.kind) {
+    case 'appservice':
+      return createAppserviceAccounts({ ...way, ...options })
+    case 'shared_secret':
+      return createSharedSecretAccounts({ ...way, ...options })
+    case 'mas':
+      return createMasAccounts({ mas: createMasClient({ ...way, ...options }), ...options })
   }
 }
 

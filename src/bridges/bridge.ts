@@ -3,15 +3,16 @@ import { GatewayError } from '../domain/errors.ts'
 import type { Bridge, MatrixSessions } from '../domain/ports.ts'
 import type { BridgeDriver } from '../domain/states.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { PeerAddress } from '../lib/peer-request.ts'
 import { type BotCommand, createBotCommands } from './bot-commands.ts'
 import { type BotDriver, createBotDriver } from './bot-driver.ts'
 import { BotHelp } from './bot-help.ts'
 import { canJoinGroups, createGroupLinks } from './group-links.ts'
-import { type BridgeAddress, createProvisioningClient } from './provisioning.ts'
+import { createProvisioningClient } from './provisioning.ts'
 import { NoProvisioningApi } from './provisioning-errors.ts'
 import type { StartWatch } from './start-watch.ts'
 
-export interface BridgeConfig extends BridgeAddress {
+export interface BridgeConfig extends PeerAddress {
   platform: string
   /** Secret of the provisioning API; empty for a bridge without one. */
   sharedSecret: string

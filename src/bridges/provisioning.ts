@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { type ErrorCode, GatewayError } from '../domain/errors.ts'
 import type { AskingStep } from '../domain/login-steps.ts'
 import type { BridgeCapabilities } from '../domain/ports.ts'
-import { askPeer } from '../lib/peer-request.ts'
+import { askPeer, type PeerAddress } from '../lib/peer-request.ts'
 import type { BotDriver } from './bot-driver.ts'
 import {
   bridgeCapabilities,
@@ -33,13 +33,6 @@ import {
   refusalOfWhoami,
   unreachable,
 } from './provisioning-errors.ts'
-
-export interface BridgeAddress {
-  /** Base URL of the bridge, without a trailing slash. */
-  baseUrl: string
-  /** How requests get there; over the network by default. */
-  fetch?: ((request: Request) => Promise<Response>) | undefined
-}
 
 /** Time limit of a call in milliseconds, except a login's long poll. */
 const TIMEOUT_MS = 20_000
@@ -80,7 +73,7 @@ export type ProvisioningClient = Omit<BotDriver, 'describe' | 'forgetLogins'> & 
 /** @param sharedSecret the bridge's `provisioning.shared_secret` */
 export function createProvisioningClient(
   platform: string,
-  address: BridgeAddress,
+  address: PeerAddress,
   sharedSecret: string,
 ): ProvisioningClient {
   async function request(call: Call): Promise<Response> {

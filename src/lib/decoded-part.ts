@@ -1,4 +1,4 @@
-/** @returns the text of a percent-encoded part of a URL; null when it isn't percent-encoded UTF-8 */
+/** @returns the text of a part of a URL; null when it isn't percent-encoded UTF-8 */
 export function decodedPart(part: string): string | null {
   try {
     return decodeURIComponent(part)

@@ -14,6 +14,13 @@ export class AnswerRefused extends Error {
 
 export type PeerRequestInit = BunFetchRequestInit
 
+export interface PeerAddress {
+  /** Base URL without a trailing slash; any host when `fetch` is in-process. */
+  baseUrl: string
+  /** How requests get there; the network by default. */
+  fetch?: ((request: Request) => Promise<Response>) | undefined
+}
+
 /** Long polls may stay silent for longer than Bun's default timeout of five minutes. */
 const OURS = { redirect: 'manual', decompress: false, timeout: false } as const
 

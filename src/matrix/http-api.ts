@@ -14,18 +14,8 @@ import { TypedEventEmitter } from 'matrix-js-sdk/lib/models/typed-event-emitter.
 import { z } from 'zod'
 import { GatewayError } from '../domain/errors.ts'
 import { connectionProblem } from '../lib/connection-problem.ts'
-import { AnswerRefused, askPeer, type PeerRequestInit } from '../lib/peer-request.ts'
+import { AnswerRefused, askPeer, type PeerAddress, type PeerRequestInit } from '../lib/peer-request.ts'
 import { refusalOf } from '../lib/refusal.ts'
-
-/** Answers requests: the network's fetch, or the embedded homeserver in the same process. */
-export type FetchLike = (request: Request) => Promise<Response>
-
-export interface HomeserverAddress {
-  /** Base URL without a trailing slash; any host when `fetch` is in-process. */
-  baseUrl: string
-  /** How requests get there; the network by default. */
-  fetch?: FetchLike | undefined
-}
 
 /** A request with a JSON body and a JSON answer. */
 export interface JsonCall {
@@ -53,7 +43,7 @@ const silent: NonNullable<IHttpOpts['logger']> = {
   getChild: () => silent,
 }
 
-export function createHttpApi(address: HomeserverAddress) {
+export function createHttpApi(address: PeerAddress) {
   const { fetch: inProcess } = address
   const sdk = new MatrixHttpApi(new TypedEventEmitter(), {
     baseUrl: address.baseUrl,

@@ -4,16 +4,9 @@
  */
 import { parseErrorResponse } from 'matrix-js-sdk/lib/http-api/index.js'
 import type { Clock } from '../lib/clock.ts'
-import { askPeer, streamFromPeer, textAtMost } from '../lib/peer-request.ts'
+import { askPeer, type PeerAddress, streamFromPeer, textAtMost } from '../lib/peer-request.ts'
 import type { Access, AccountAccess } from './account-access.ts'
-import {
-  accountRefusal,
-  bearer,
-  createHttpApi,
-  type HomeserverAddress,
-  type JsonCall,
-  MAX_ANSWER_BYTES,
-} from './http-api.ts'
+import { accountRefusal, bearer, createHttpApi, type JsonCall, MAX_ANSWER_BYTES } from './http-api.ts'
 import { retryWhenLimited } from './retry-when-limited.ts'
 
 /** A request whose body or answer isn't JSON, or isn't to be held in memory. */
@@ -43,11 +36,7 @@ const PATIENCE_MS = 15_000
 const MAX_ERROR_BYTES = 64 * 1024
 
 /** Every call throws GatewayError; `what` completes "the homeserver refused to …". */
-export function createMatrixCalls(options: {
-  address: HomeserverAddress
-  access: AccountAccess
-  clock: Clock
-}) {
+export function createMatrixCalls(options: { address: PeerAddress; access: AccountAccess; clock: Clock }) {
   const { address, access, clock } = options
   const api = createHttpApi(address)
   const send = (request: Request, { isStream, hasOwnConnection }: RawCall) => {

@@ -1,5 +1,5 @@
 /** A homeserver in this process that answers as a test says, failures included. */
-import type { HomeserverAddress } from '../../src/matrix/http-api.ts'
+import type { PeerAddress } from '../../src/lib/peer-request.ts'
 
 export interface StubRequest {
   method: string
@@ -14,7 +14,7 @@ export interface StubRequest {
 }
 
 export interface HomeserverStub {
-  address: HomeserverAddress
+  address: PeerAddress
   requests: StubRequest[]
 }
 

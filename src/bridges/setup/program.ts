@@ -2,7 +2,7 @@
  * A bridge's program: finds it and asks it for its version and example configuration (`-e`), which
  * may also come from a file.
  */
-import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, delimiter, join, resolve } from 'node:path'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
@@ -67,13 +67,11 @@ export function locateProgram(
 }
 
 function locate(program: string, { directory, path }: { directory: string; path: string }): string {
+  const found = Bun.which(program, { PATH: path, cwd: directory })
+  if (found !== null) return resolve(directory, found)
   const isPath = program.includes('/')
-  const candidates = isPath
-    ? [resolve(directory, program)]
-    : filesOfPath(program, path).map(file => resolve(directory, file))
-  const found = candidates.find(isExecutable)
-  if (found !== undefined) return found
-  const present = candidates.find(file => existsSync(file))
+  const folders = isPath ? [''] : path.split(delimiter).filter(folder => folder !== '')
+  const present = folders.map(folder => resolve(directory, folder, program)).find(file => existsSync(file))
   if (present === undefined) throw missing(program, isPath)
   const problem = statSync(present).isDirectory()
     ? 'is a folder; expected the file of a program'
@@ -153,26 +151,5 @@ export async function programVersion(
     return out.split('\n')[0]?.replace(/\(.*/, '').trim().slice(0, 100) || null
   } catch {
     return null
-  }
-}
-
-/** @param path folders as in PATH. @returns the program's file, or null */
-export function findProgram(name: string, path: string): string | null {
-  return filesOfPath(name, path).find(isExecutable) ?? null
-}
-
-function filesOfPath(name: string, path: string): string[] {
-  return path
-    .split(delimiter)
-    .filter(folder => folder !== '')
-    .map(folder => join(folder, name))
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return statSync(file).isFile()
-  } catch {
-    return false
   }
 }

@@ -4,12 +4,7 @@ import { join, resolve } from 'node:path'
 import type { Base } from '../../bridges/setup/config-file.ts'
 import { portIn } from '../../bridges/setup/example.ts'
 import { type KnownNetwork, knownNetwork } from '../../bridges/setup/networks.ts'
-import {
-  exampleFromFile,
-  exampleFromProgram,
-  findProgram,
-  locateProgram,
-} from '../../bridges/setup/program.ts'
+import { exampleFromFile, exampleFromProgram, locateProgram } from '../../bridges/setup/program.ts'
 import { type Config, childEnvironment, type Secrets } from '../../config/index.ts'
 import { messageOf } from '../../domain/errors.ts'
 import { systemClock } from '../../lib/clock.ts'
@@ -116,7 +111,7 @@ async function exampleOf(
   inUse: string | null,
 ): Promise<{ base: Base | null; program: string | null }> {
   const { environment } = terminal
-  const installed = network && findProgram(network.program, environment.PATH ?? '')
+  const installed = network && Bun.which(network.program, { PATH: environment.PATH ?? '' })
   const program = command?.[0] ?? installed ?? null
   const asked = command ?? (installed ? [installed] : null)
   const askProgram = async () => (asked ? exampleFromProgram(asked, childEnvironment(environment)) : null)

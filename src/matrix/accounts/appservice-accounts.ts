@@ -1,8 +1,10 @@
 /** Makes Matrix users as an application service (its API, "Server admin style permissions"). */
+
 import { z } from 'zod'
 import type { AccountProvisioner } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { createHttpApi, type HomeserverAddress, isMatrixError } from '../http-api.ts'
+import type { PeerAddress } from '../../lib/peer-request.ts'
+import { createHttpApi, isMatrixError } from '../http-api.ts'
 import { ofServer, provisioning } from './provisioning.ts'
 
 const registered = z.object({ user_id: z.string() })
@@ -11,7 +13,7 @@ const registered = z.object({ user_id: z.string() })
 const APPSERVICE_DEVICE_ID = 'MESHGATE'
 
 export function createAppserviceAccounts(options: {
-  address: HomeserverAddress
+  address: PeerAddress
   asToken: string
   serverName: string
   clock: Clock

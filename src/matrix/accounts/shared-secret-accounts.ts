@@ -3,11 +3,13 @@
  * Passwords derive from our secret key and the user name: none is stored, and a login replaces a
  * lost access token.
  */
+
 import { createHmac } from 'node:crypto'
 import { z } from 'zod'
 import type { AccountProvisioner, MatrixAccount } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { createHttpApi, type HomeserverAddress, isMatrixError } from '../http-api.ts'
+import type { PeerAddress } from '../../lib/peer-request.ts'
+import { createHttpApi, isMatrixError } from '../http-api.ts'
 import { DEVICE_NAME, localpartOf, OWN_DEVICE_ID, ofServer, provisioning } from './provisioning.ts'
 
 const nonceAnswer = z.object({ nonce: z.string() })
@@ -17,7 +19,7 @@ const loggedIn = z.object({ user_id: z.string(), device_id: z.string(), access_t
 const ADMIN_PREFIX = '/_synapse/admin/v1'
 
 export function createSharedSecretAccounts(options: {
-  address: HomeserverAddress
+  address: PeerAddress
   /** Synapse's registration_shared_secret. */
   sharedSecret: string
   /** A keyed one-way function under a key of its own. */

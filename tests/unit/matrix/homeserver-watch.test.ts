@@ -1,10 +1,10 @@
 /** How it is noticed that a homeserver ended and came back. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { createLogger } from '../../../src/lib/logger.ts'
+import type { PeerAddress } from '../../../src/lib/peer-request.ts'
 import { Signals } from '../../../src/lib/signals.ts'
 import { createAppserviceAccess } from '../../../src/matrix/account-access.ts'
 import { createHomeserverWatch } from '../../../src/matrix/homeserver-watch.ts'
-import type { HomeserverAddress } from '../../../src/matrix/http-api.ts'
 import { createMatrixCalls } from '../../../src/matrix/matrix-calls.ts'
 import { type HomeserverStub, homeserverStub, matrixError } from '../../support/homeserver-stub.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
@@ -44,7 +44,7 @@ afterEach(async () => {
   await running
 })
 
-function watch(address: HomeserverAddress) {
+function watch(address: PeerAddress) {
   const access = createAppserviceAccess({ asToken: 'as', logger, signals: new Signals() })
   return createHomeserverWatch({
     calls: createMatrixCalls({ address, access, clock }),
