@@ -88,7 +88,7 @@ CREATE TABLE deliveries (
   id text NOT NULL,
   identity_id text NOT NULL,
   webhook_id integer NOT NULL,
-  inbox_seq integer NOT NULL,
+  event_seq integer NOT NULL,
   lane text NOT NULL,
   status text NOT NULL,
   attempts integer NOT NULL,
@@ -98,13 +98,13 @@ CREATE TABLE deliveries (
   created_at integer NOT NULL
 , uncounted_attempts integer DEFAULT 0 NOT NULL, last_at integer, last_latency_ms integer, last_response text);
 
-CREATE INDEX deliveries_dead ON deliveries (identity_id,webhook_id,inbox_seq) WHERE status = 'dead';
+CREATE INDEX deliveries_dead ON deliveries (identity_id,webhook_id,event_seq) WHERE status = 'dead';
 
-CREATE UNIQUE INDEX deliveries_event ON deliveries (identity_id,webhook_id,inbox_seq);
+CREATE UNIQUE INDEX deliveries_event ON deliveries (identity_id,webhook_id,event_seq);
 
 CREATE UNIQUE INDEX deliveries_id ON deliveries (id);
 
-CREATE INDEX deliveries_waiting ON deliveries (lane,inbox_seq) WHERE status = 'pending';
+CREATE INDEX deliveries_waiting ON deliveries (lane,event_seq) WHERE status = 'pending';
 
 CREATE TRIGGER deliveries_removed AFTER DELETE ON deliveries
 BEGIN
@@ -152,6 +152,30 @@ CREATE TABLE devices (
 CREATE UNIQUE INDEX devices_login ON devices (identity_id,platform,login_id);
 
 CREATE INDEX devices_platform ON devices (platform, identity_id) WHERE removed_at is null;
+
+CREATE TABLE "events" (
+  seq integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+  identity_id text NOT NULL,
+  event_id text NOT NULL,
+  name text NOT NULL,
+  room_id text NOT NULL,
+  device_row_id text NOT NULL,
+  sender_user_id text NOT NULL,
+  media_id text,
+  payload text NOT NULL,
+  received_at integer NOT NULL
+);
+
+CREATE UNIQUE INDEX events_event ON events (identity_id,event_id);
+
+CREATE INDEX events_feed ON events (identity_id,seq);
+
+CREATE INDEX events_kind ON events (identity_id,name,seq);
+
+CREATE TRIGGER events_removed AFTER DELETE ON events
+BEGIN
+  UPDATE identities SET feed_gone_seq = old.seq WHERE id = old.identity_id AND feed_gone_seq < old.seq;
+END;
 
 CREATE TABLE ghost_phones (
   matrix_user_id text NOT NULL,
@@ -418,30 +442,6 @@ CREATE TABLE identities (
 , feed_read_at integer, feed_gone_seq integer DEFAULT 0 NOT NULL) WITHOUT ROWID;
 
 CREATE UNIQUE INDEX identities_matrix_user_id_unique ON identities (matrix_user_id);
-
-CREATE TABLE inbox_events (
-  seq integer PRIMARY KEY AUTOINCREMENT NOT NULL,
-  identity_id text NOT NULL,
-  event_id text NOT NULL,
-  name text NOT NULL,
-  room_id text NOT NULL,
-  device_row_id text NOT NULL,
-  sender_user_id text NOT NULL,
-  media_id text,
-  payload text NOT NULL,
-  received_at integer NOT NULL
-);
-
-CREATE UNIQUE INDEX inbox_events_event ON inbox_events (identity_id,event_id);
-
-CREATE INDEX inbox_events_feed ON inbox_events (identity_id,seq);
-
-CREATE INDEX inbox_events_kind ON inbox_events (identity_id,name,seq);
-
-CREATE TRIGGER inbox_events_removed AFTER DELETE ON inbox_events
-BEGIN
-  UPDATE identities SET feed_gone_seq = old.seq WHERE id = old.identity_id AND feed_gone_seq < old.seq;
-END;
 
 CREATE TABLE media (
   id text PRIMARY KEY NOT NULL,

@@ -61,6 +61,8 @@ import devicePaceDown from './0030_device_pace.down.sql' with { type: 'text' }
 import devicePaceUp from './0030_device_pace.up.sql' with { type: 'text' }
 import uncountedAttemptsDown from './0031_uncounted_attempts.down.sql' with { type: 'text' }
 import uncountedAttemptsUp from './0031_uncounted_attempts.up.sql' with { type: 'text' }
+import eventsDown from './0032_events.down.sql' with { type: 'text' }
+import eventsUp from './0032_events.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -102,4 +104,5 @@ export const migrations: readonly Migration[] = [
   { version: 29, name: 'sparse_lookups', up: sparseLookupsUp, down: sparseLookupsDown },
   { version: 30, name: 'device_pace', up: devicePaceUp, down: devicePaceDown },
   { version: 31, name: 'uncounted_attempts', up: uncountedAttemptsUp, down: uncountedAttemptsDown },
+  { version: 32, name: 'events', up: eventsUp, down: eventsDown },
 ]

@@ -1,6 +1,6 @@
 /** GET /api/v1/events over HTTP: pages, streams, and what is refused. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
-import { inboxEvents } from '../../src/db/schema/index.ts'
+import { events } from '../../src/db/schema/index.ts'
 import type { StoredEvent } from '../../src/domain/events.ts'
 import { writeEvent } from '../../src/modules/events/event-repository.ts'
 import { expectError } from '../support/expect-error.ts'
@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => app.destroy())
 beforeEach(() => {
-  app.db.orm.delete(inboxEvents).run()
+  app.db.orm.delete(events).run()
   app.db.connection.run('UPDATE identities SET feed_gone_seq = 0')
 })
 
@@ -176,7 +176,7 @@ test.each([
 test('410 for a place before what is kept, with the oldest there is', async () => {
   for (const text of ['1', '2', '3']) await happens(text)
   const { next } = (await app.call('GET', `${EVENTS}?limit=1`, { auth })).body
-  app.db.connection.run("DELETE FROM inbox_events WHERE json_extract(payload, '$.message') = '2'")
+  app.db.connection.run("DELETE FROM events WHERE json_extract(payload, '$.message') = '2'")
   const gone = await app.call('GET', `${EVENTS}?after=${next}`, { auth })
   expect([gone.status, gone.body]).toEqual([
     410,

@@ -41,7 +41,7 @@ export function messageRows(databaseFile: string): Partial<StuckRows> {
 
 /** Texts of stored incoming messages. */
 export function storedTexts(databaseFile: string): Set<string> {
-  const query = `select payload ->> '$.message' as text from inbox_events where name = 'message.received'`
+  const query = `select payload ->> '$.message' as text from events where name = 'message.received'`
   return read(databaseFile, database => {
     const rows = database.query<{ text: string }, []>(query).all()
     return new Set(rows.map(({ text }) => text))

@@ -178,7 +178,7 @@ function addMessages(database: Database, own: Conversation, count: number, chats
   })
   copy(
     database,
-    'inbox_events',
+    'events',
     count,
     {
       seq: 't.seq + n.n',
@@ -192,7 +192,7 @@ function addMessages(database: Database, own: Conversation, count: number, chats
   copy(database, 'deliveries', count, {
     seq: 't.seq + n.n',
     id: suffixed('id'),
-    inbox_seq: at('inbox_seq'),
+    event_seq: at('event_seq'),
     lane: `'${own.identity}/1/' || ${roomId}`,
   })
   const { base, first, each } = one<{ base: number; first: number; each: number }>(

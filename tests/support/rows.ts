@@ -6,8 +6,8 @@ import {
   chats,
   type Device,
   devices,
+  events,
   identities,
-  inboxEvents,
   messages,
   tokens,
   webhooks,
@@ -121,9 +121,9 @@ export function insertMessage(db: TempDb, change: Partial<typeof messages.$infer
 }
 
 /** A message that the device received. */
-export function insertEvent(db: TempDb, change: Partial<typeof inboxEvents.$inferInsert> = {}): void {
+export function insertEvent(db: TempDb, change: Partial<typeof events.$inferInsert> = {}): void {
   db.orm
-    .insert(inboxEvents)
+    .insert(events)
     .values({
       identityId: 'id_1',
       eventId: '$1',

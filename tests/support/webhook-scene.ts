@@ -3,8 +3,8 @@ import {
   type Delivery,
   deliveries,
   deliveryLanes,
+  events,
   identities,
-  inboxEvents,
   type webhooks,
 } from '../../src/db/schema/index.ts'
 import type { StoredEvent } from '../../src/domain/events.ts'
@@ -60,7 +60,7 @@ export class WebhookScene {
     const now = this.clock.now()
     const id = ++this.count
     const { seq } = orm
-      .insert(inboxEvents)
+      .insert(events)
       .values({
         identityId,
         eventId: `$${id}`,
@@ -76,7 +76,7 @@ export class WebhookScene {
       .get()
     const endpoint = `${identityId}/${webhookId}`
     const lane = `${endpoint}/${roomId}`
-    const of = { id: `evt_${id}`, identityId, webhookId, inboxSeq: seq, lane }
+    const of = { id: `evt_${id}`, identityId, webhookId, eventSeq: seq, lane }
     orm
       .insert(deliveries)
       .values({ ...of, status: 'pending', attempts: 0, createdAt: now })

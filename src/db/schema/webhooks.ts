@@ -51,7 +51,7 @@ export const deliveries = sqliteTable(
     id: text('id').notNull(),
     identityId: text('identity_id').notNull(),
     webhookId: integer('webhook_id').notNull(),
-    inboxSeq: integer('inbox_seq').notNull(),
+    eventSeq: integer('event_seq').notNull(),
     /** Deliveries of one lane (one webhook, one chat) are made one after the other. */
     lane: text('lane').notNull(),
     status: text('status', { enum: DELIVERY_STATUSES }).notNull(),
@@ -76,12 +76,12 @@ export const deliveries = sqliteTable(
   table => [
     uniqueIndex('deliveries_id').on(table.id),
     // A lane follows the order of events, which a replay's new rows don't have.
-    index('deliveries_waiting').on(table.lane, table.inboxSeq).where(sql`status = 'pending'`),
+    index('deliveries_waiting').on(table.lane, table.eventSeq).where(sql`status = 'pending'`),
     // One delivery per event and webhook. The delivery log reads this index backwards.
-    uniqueIndex('deliveries_event').on(table.identityId, table.webhookId, table.inboxSeq),
+    uniqueIndex('deliveries_event').on(table.identityId, table.webhookId, table.eventSeq),
     // Covers only dead deliveries, so that it costs the others nothing.
     index('deliveries_dead')
-      .on(table.identityId, table.webhookId, table.inboxSeq)
+      .on(table.identityId, table.webhookId, table.eventSeq)
       .where(sql`status = 'dead'`),
   ],
 )

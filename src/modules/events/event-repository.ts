@@ -4,7 +4,7 @@
  * neither exists without the other.
  */
 import { and, eq, sql } from 'drizzle-orm'
-import { deliveries, deliveryLanes, inboxEvents, type Webhook, webhooks } from '../../db/schema/index.ts'
+import { deliveries, deliveryLanes, events, type Webhook, webhooks } from '../../db/schema/index.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { StoredEvent } from '../../domain/events.ts'
@@ -31,7 +31,7 @@ export interface NewEvent {
 export interface NewDelivery {
   identityId: string
   webhookId: number
-  inboxSeq: number
+  eventSeq: number
   /** That of the event, without the webhook's key. */
   lane: string
 }
@@ -55,7 +55,7 @@ const insertDelivery = statement(orm =>
     id: param('id'),
     identityId: param('identityId'),
     webhookId: param('webhookId'),
-    inboxSeq: param('inboxSeq'),
+    eventSeq: param('eventSeq'),
     lane: param('lane'),
     status: 'pending',
     attempts: 0,
@@ -64,7 +64,7 @@ const insertDelivery = statement(orm =>
 )
 const insertEvent = statement(orm =>
   orm
-    .insert(inboxEvents)
+    .insert(events)
     .values({
       identityId: param('identityId'),
       eventId: param('eventId'),
@@ -77,7 +77,7 @@ const insertEvent = statement(orm =>
       receivedAt: param('now'),
     })
     .onConflictDoNothing()
-    .returning({ seq: inboxEvents.seq }),
+    .returning({ seq: events.seq }),
 )
 const activeWebhooks = statement(orm =>
   orm
@@ -97,14 +97,14 @@ export async function writeEvent(
   if (!stored) return false
   const active = await tx.all(activeWebhooks, { identityId })
   for (const { id: webhookId } of active.filter(webhook => asksFor(webhook, payload.event)))
-    await writeDelivery(tx, { identityId, webhookId, inboxSeq: stored.seq, lane: within }, now)
+    await writeDelivery(tx, { identityId, webhookId, eventSeq: stored.seq, lane: within }, now)
   return true
 }
 
 export async function writeDelivery(tx: Tx, delivery: NewDelivery, now: number): Promise<void> {
-  const { identityId, webhookId, inboxSeq } = delivery
+  const { identityId, webhookId, eventSeq } = delivery
   const lane = await openDeliveryLane(tx, delivery, delivery.lane, now)
-  await tx.run(insertDelivery, { id: timeOrderedId('evt_'), identityId, webhookId, inboxSeq, lane, now })
+  await tx.run(insertDelivery, { id: timeOrderedId('evt_'), identityId, webhookId, eventSeq, lane, now })
 }
 
 /**

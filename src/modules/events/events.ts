@@ -3,12 +3,12 @@
  * writes each one with its deliveries to webhooks; `feed.ts` gives the same events to clients that
  * fetch them. This file has what both share, and the contract of the feed.
  */
-import type { InboxEvent } from '../../db/schema/index.ts'
+import type { EventRow } from '../../db/schema/index.ts'
 import type { EventName } from '../../domain/states.ts'
 
 /** An event as stored, its payload still JSON text: most events are passed on as they are. */
 export type StoredEventRow = Pick<
-  InboxEvent,
+  EventRow,
   'identityId' | 'eventId' | 'deviceRowId' | 'senderUserId' | 'mediaId'
 > & { payload: string }
 

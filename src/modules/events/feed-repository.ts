@@ -4,13 +4,13 @@
  */
 import { and, eq, gt, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { type InboxEvent, identities, inboxEvents } from '../../db/schema/index.ts'
+import { type EventRow, events, identities } from '../../db/schema/index.ts'
 import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Reader } from '../../db/transaction.ts'
 import type { StoredEventRow } from './events.ts'
 
-type Found = Pick<InboxEvent, 'seq' | 'name'>
+type Found = Pick<EventRow, 'seq' | 'name'>
 
 /** An event of the feed. */
 export interface FeedRow extends Found, StoredEventRow {}
@@ -32,7 +32,7 @@ const bounds = statement(orm =>
     .select({
       goneSeq: identities.feedGoneSeq,
       readAt: sql<number>`coalesce(${identities.feedReadAt}, 0)`,
-      newestSeq: sql<number>`coalesce((select max(seq) from inbox_events where identity_id = identities.id), 0)`,
+      newestSeq: sql<number>`coalesce((select max(seq) from events where identity_id = identities.id), 0)`,
     })
     .from(identities)
     .where(eq(identities.id, param('identityId'))),
@@ -40,47 +40,45 @@ const bounds = statement(orm =>
 const next = (condition?: SQL) =>
   statement(orm =>
     orm
-      .select({ seq: inboxEvents.seq, name: inboxEvents.name })
-      .from(inboxEvents)
+      .select({ seq: events.seq, name: events.name })
+      .from(events)
       .where(
         and(
-          eq(inboxEvents.identityId, textParam('identityId')),
+          eq(events.identityId, textParam('identityId')),
           condition,
-          sql`${inboxEvents.seq} > ${numberParam('afterSeq')}`,
+          sql`${events.seq} > ${numberParam('afterSeq')}`,
         ),
       )
-      .orderBy(inboxEvents.seq)
+      .orderBy(events.seq)
       .limit(limitParam('limit')),
   )
 const nextOfAll = next()
 // One name at a time, each by its index: wanted events may be few among very many.
-const nextOfName = next(eq(inboxEvents.name, textParam('name')))
+const nextOfName = next(eq(events.name, textParam('name')))
 const bySeqs = statement(orm =>
   orm
     .select({
-      seq: inboxEvents.seq,
-      name: inboxEvents.name,
-      identityId: inboxEvents.identityId,
-      eventId: inboxEvents.eventId,
-      deviceRowId: inboxEvents.deviceRowId,
-      senderUserId: inboxEvents.senderUserId,
-      mediaId: inboxEvents.mediaId,
-      payload: sql<string>`${inboxEvents.payload}`,
+      seq: events.seq,
+      name: events.name,
+      identityId: events.identityId,
+      eventId: events.eventId,
+      deviceRowId: events.deviceRowId,
+      senderUserId: events.senderUserId,
+      mediaId: events.mediaId,
+      payload: sql<string>`${events.payload}`,
     })
-    .from(inboxEvents)
-    .where(sql`${inboxEvents.seq} in (select value from json_each(${param('seqs')}))`),
+    .from(events)
+    .where(sql`${events.seq} in (select value from json_each(${param('seqs')}))`),
 )
 const newer = statement(orm =>
   orm
-    .select({ seq: inboxEvents.seq, identityId: inboxEvents.identityId })
-    .from(inboxEvents)
-    .where(gt(inboxEvents.seq, numberParam('afterSeq')))
-    .orderBy(inboxEvents.seq)
+    .select({ seq: events.seq, identityId: events.identityId })
+    .from(events)
+    .where(gt(events.seq, numberParam('afterSeq')))
+    .orderBy(events.seq)
     .limit(limitParam('limit')),
 )
-const newest = statement(orm =>
-  orm.select({ seq: sql<number | null>`max(${inboxEvents.seq})` }).from(inboxEvents),
-)
+const newest = statement(orm => orm.select({ seq: sql<number | null>`max(${events.seq})` }).from(events))
 
 export type FeedRepository = ReturnType<typeof createFeedRepository>
 

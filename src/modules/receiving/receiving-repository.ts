@@ -5,9 +5,9 @@ import {
   appserviceTransactions,
   type Chat,
   chats,
+  events,
   heldEvents,
   identities,
-  inboxEvents,
   media,
   profiles,
   unmatchedStatuses,
@@ -52,13 +52,13 @@ const upsertProfile = statement(orm =>
 )
 const reactionOf = statement(orm =>
   orm
-    .select({ payload: inboxEvents.payload })
-    .from(inboxEvents)
+    .select({ payload: events.payload })
+    .from(events)
     .where(
       and(
-        eq(inboxEvents.identityId, param('identityId')),
-        eq(inboxEvents.eventId, param('eventId')),
-        eq(inboxEvents.name, 'message.reaction'),
+        eq(events.identityId, param('identityId')),
+        eq(events.eventId, param('eventId')),
+        eq(events.name, 'message.reaction'),
       ),
     ),
 )

@@ -6,15 +6,7 @@
  */
 import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import {
-  chats,
-  type Device,
-  devices,
-  inboxEvents,
-  type Message,
-  media,
-  messages,
-} from '../../db/schema/index.ts'
+import { chats, type Device, devices, events, type Message, media, messages } from '../../db/schema/index.ts'
 import { type Orm, statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
 import type { MessageView } from '../../domain/views/message.ts'
@@ -97,13 +89,13 @@ const one = statement(orm => withDevice(orm).where(ownById))
 const received = statement(orm =>
   orm
     .select({
-      deviceRowId: inboxEvents.deviceRowId,
+      deviceRowId: events.deviceRowId,
       platform: chats.platform,
       receiver: chats.receiver,
     })
-    .from(inboxEvents)
-    .leftJoin(chats, and(eq(chats.identityId, inboxEvents.identityId), eq(chats.roomId, inboxEvents.roomId)))
-    .where(and(eq(inboxEvents.identityId, param('identityId')), eq(inboxEvents.eventId, param('eventId')))),
+    .from(events)
+    .leftJoin(chats, and(eq(chats.identityId, events.identityId), eq(chats.roomId, events.roomId)))
+    .where(and(eq(events.identityId, param('identityId')), eq(events.eventId, param('eventId')))),
 )
 const sent = statement(orm =>
   orm

@@ -38,6 +38,8 @@ export function createUpkeep(parts: UpkeepParts): Worker[] {
     createExpiry(parts),
     createDeletedDevices(parts),
     createRetention({ ...parts, repository, forgetKeys, keysMs: REMEMBERED_MS }),
-    every('inbox-cleanup', RECEIVED_INTERVAL_MS, () => forgetReceived(clock.now() - RECEIVED_MS), { clock }),
+    every('received-cleanup', RECEIVED_INTERVAL_MS, () => forgetReceived(clock.now() - RECEIVED_MS), {
+      clock,
+    }),
   ]
 }

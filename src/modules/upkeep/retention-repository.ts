@@ -5,7 +5,7 @@
  */
 import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { deliveries, inboxEvents, media, messages, replays } from '../../db/schema/index.ts'
+import { deliveries, events, media, messages, replays } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { type Statement, sqlStatement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
@@ -68,14 +68,14 @@ const deleteDelivery = statement(orm => orm.delete(deliveries).where(eq(deliveri
 const nextEvents = statement(orm =>
   orm
     .select({
-      at: inboxEvents.seq,
-      createdAt: inboxEvents.receivedAt,
-      mediaId: inboxEvents.mediaId,
-      identityId: inboxEvents.identityId,
+      at: events.seq,
+      createdAt: events.receivedAt,
+      mediaId: events.mediaId,
+      identityId: events.identityId,
     })
-    .from(inboxEvents)
-    .where(gt(inboxEvents.seq, numberParam('after')))
-    .orderBy(asc(inboxEvents.seq))
+    .from(events)
+    .where(gt(events.seq, numberParam('after')))
+    .orderBy(asc(events.seq))
     .limit(limitParam('limit')),
 )
 // By webhook, as the index of a delivery's event begins with it.
@@ -84,7 +84,7 @@ const deliveryOfEvent = statement(orm =>
     .select({ seq: deliveries.seq })
     .from(deliveries)
     .where(
-      sql`${deliveries.identityId} = ${textParam('identityId')} and ${deliveries.inboxSeq} = ${numberParam('at')}
+      sql`${deliveries.identityId} = ${textParam('identityId')} and ${deliveries.eventSeq} = ${numberParam('at')}
         and ${deliveries.webhookId} in (select id from webhooks where identity_id = ${textParam('identityId')})`,
     )
     .limit(ONE),
@@ -96,7 +96,7 @@ const replayOf = statement(orm =>
     .where(eq(replays.identityId, textParam('identityId')))
     .limit(ONE),
 )
-const deleteEvent = statement(orm => orm.delete(inboxEvents).where(eq(inboxEvents.seq, param('at'))))
+const deleteEvent = statement(orm => orm.delete(events).where(eq(events.seq, param('at'))))
 const deleteFile = statement(orm => orm.delete(media).where(eq(media.id, param('mediaId'))))
 const nextFiles = statement(orm =>
   orm

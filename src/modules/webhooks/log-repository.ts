@@ -4,7 +4,7 @@
  */
 import { and, desc, eq, isNull, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { type Delivery, deliveries, deliveryLanes, inboxEvents, type Webhook } from '../../db/schema/index.ts'
+import { type Delivery, deliveries, deliveryLanes, events, type Webhook } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
@@ -45,8 +45,8 @@ const MAX_SIFTED = 5_000
 const param = sql.placeholder
 const shown = {
   delivery: deliveries,
-  eventId: inboxEvents.eventId,
-  name: inboxEvents.name,
+  eventId: events.eventId,
+  name: events.name,
   dueAt: sql<number | null>`(select due_at from delivery_lanes
       where delivery_lanes.lane = deliveries.lane and lease_id is null and deliveries.status = 'pending')`,
 }
@@ -54,7 +54,7 @@ const byId = statement(orm =>
   orm
     .select(shown)
     .from(deliveries)
-    .innerJoin(inboxEvents, eq(inboxEvents.seq, deliveries.inboxSeq))
+    .innerJoin(events, eq(events.seq, deliveries.eventSeq))
     .where(and(eq(deliveries.id, textParam('id')), eq(deliveries.identityId, textParam('identityId')))),
 )
 
@@ -63,29 +63,29 @@ const deliveriesWhere = (condition: SQL) =>
     orm
       .select(shown)
       .from(deliveries)
-      .innerJoin(inboxEvents, eq(inboxEvents.seq, deliveries.inboxSeq))
+      .innerJoin(events, eq(events.seq, deliveries.eventSeq))
       .where(condition)
-      .orderBy(desc(deliveries.inboxSeq))
+      .orderBy(desc(deliveries.eventSeq))
       .limit(limitParam('limit')),
   )
 
 /** Reads an index in the order of events, as far as `condition` allows. */
 function inOrder(condition: SQL) {
   const older = sql`${deliveries.identityId} = ${textParam('identityId')} and ${deliveries.webhookId} = ${numberParam('webhookId')}
-      and ${condition} and ${deliveries.inboxSeq} < ${numberParam('before')}`
+      and ${condition} and ${deliveries.eventSeq} < ${numberParam('before')}`
   return {
     page: deliveriesWhere(
-      sql`${older} and ${deliveries.inboxSeq} >= ${numberParam('from')}
+      sql`${older} and ${deliveries.eventSeq} >= ${numberParam('from')}
           and coalesce(${textParam('status')}, ${deliveries.status}) = ${deliveries.status}
-          and coalesce(${textParam('event')}, ${inboxEvents.name}) = ${inboxEvents.name}`,
+          and coalesce(${textParam('event')}, ${events.name}) = ${events.name}`,
     ),
     /** Finds the last of the next `skip` + 1. */
     end: statement(orm =>
       orm
-        .select({ id: deliveries.id, inboxSeq: deliveries.inboxSeq })
+        .select({ id: deliveries.id, eventSeq: deliveries.eventSeq })
         .from(deliveries)
         .where(older)
-        .orderBy(desc(deliveries.inboxSeq))
+        .orderBy(desc(deliveries.eventSeq))
         .limit(ONE)
         .offset(limitParam('skip')),
     ),
@@ -100,7 +100,7 @@ const dead = inOrder(sql`${deliveries.status} = 'dead'`)
 const pending = deliveriesWhere(
   sql`${deliveries.seq} in (select seq from deliveries
       where lane >= ${textParam('endpoint')} || '/' and lane < ${textParam('endpoint')} || '0' and status = 'pending'
-        and inbox_seq < ${numberParam('before')} order by inbox_seq desc limit ${numberParam('limit')})`,
+        and event_seq < ${numberParam('before')} order by event_seq desc limit ${numberParam('limit')})`,
 )
 
 const reopen = statement(orm =>
@@ -160,9 +160,9 @@ export function createDeliveryLogRepository(
         const { identityId, id: webhookId } = webhook
         const stored = await tx.get(orm =>
           orm
-            .insert(inboxEvents)
+            .insert(events)
             .values({ ...event, name: event.payload.event, receivedAt: attempt.at })
-            .returning({ seq: inboxEvents.seq }),
+            .returning({ seq: events.seq }),
         )
         if (!stored) return
         const delivery = await tx.get(orm =>
@@ -172,7 +172,7 @@ export function createDeliveryLogRepository(
               id: deliveryId,
               identityId,
               webhookId,
-              inboxSeq: stored.seq,
+              eventSeq: stored.seq,
               lane: `${endpointKey(identityId, webhookId)}/${lane}`,
               status: 'pending',
               attempts: 0,
@@ -202,7 +202,7 @@ async function readPage(
   const { page, end } = status === 'dead' ? dead : all
   const isServed = event === undefined && (status === undefined || status === 'dead')
   const last = isServed ? undefined : await reader.get(end, { ...of, skip: MAX_SIFTED - 1 })
-  const filter = { status: status ?? null, event: event ?? null, from: last?.inboxSeq ?? 0 }
+  const filter = { status: status ?? null, event: event ?? null, from: last?.eventSeq ?? 0 }
   return pageOf(reader, await reader.all(page, { ...of, ...filter }), limit, last?.id ?? null)
 }
 
@@ -214,7 +214,7 @@ async function startOf(
 ): Promise<number | null> {
   if (before === undefined) return Number.MAX_SAFE_INTEGER
   const row = await reader.get(byId, { identityId, id: before })
-  return row?.delivery.webhookId === id ? row.delivery.inboxSeq : null
+  return row?.delivery.webhookId === id ? row.delivery.eventSeq : null
 }
 
 /** @param end id of the last row that was read; null when there are no more */

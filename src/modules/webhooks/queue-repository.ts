@@ -6,8 +6,8 @@ import {
   type Delivery,
   deliveries,
   deliveryLanes,
-  type InboxEvent,
-  inboxEvents,
+  type EventRow,
+  events,
   type Webhook,
   webhooks,
 } from '../../db/schema/index.ts'
@@ -24,7 +24,7 @@ import { webhookById } from './webhook-repository.ts'
 export interface ClaimedDelivery
   extends StoredEventRow,
     Pick<Delivery, 'seq' | 'id' | 'attempts' | 'uncountedAttempts'>,
-    Pick<InboxEvent, 'name' | 'receivedAt'> {
+    Pick<EventRow, 'name' | 'receivedAt'> {
   /** The endpoint has refused a try because of the body's size (413). */
   wasTooLarge: boolean
 }
@@ -120,19 +120,19 @@ const waiting = statement(orm =>
       attempts: deliveries.attempts,
       uncountedAttempts: deliveries.uncountedAttempts,
       identityId: deliveries.identityId,
-      eventId: inboxEvents.eventId,
-      name: inboxEvents.name,
-      deviceRowId: inboxEvents.deviceRowId,
-      senderUserId: inboxEvents.senderUserId,
-      mediaId: inboxEvents.mediaId,
-      payload: sql<string>`${inboxEvents.payload}`,
-      receivedAt: inboxEvents.receivedAt,
+      eventId: events.eventId,
+      name: events.name,
+      deviceRowId: events.deviceRowId,
+      senderUserId: events.senderUserId,
+      mediaId: events.mediaId,
+      payload: sql<string>`${events.payload}`,
+      receivedAt: events.receivedAt,
       wasTooLarge,
     })
     .from(deliveries)
-    .innerJoin(inboxEvents, eq(inboxEvents.seq, deliveries.inboxSeq))
+    .innerJoin(events, eq(events.seq, deliveries.eventSeq))
     .where(and(eq(deliveries.lane, textParam('lane')), sql`${deliveries.status} = 'pending'`))
-    .orderBy(deliveries.inboxSeq)
+    .orderBy(deliveries.eventSeq)
     .limit(limitParam('limit')),
 )
 const anyWaiting = statement(orm =>

@@ -4,14 +4,7 @@
  */
 import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import {
-  deliveries,
-  inboxEvents,
-  type Replay,
-  replays,
-  type Webhook,
-  webhooks,
-} from '../../db/schema/index.ts'
+import { deliveries, events, type Replay, replays, type Webhook, webhooks } from '../../db/schema/index.ts'
 import { type Orm, statement } from '../../db/statement.ts'
 import { eventsAskedFor, writeDelivery } from '../events/event-repository.ts'
 import { requeue } from './log-repository.ts'
@@ -33,9 +26,9 @@ const BATCH = 200
 const param = sql.placeholder
 const newest = statement(orm =>
   orm
-    .select({ seq: sql<number | null>`max(${inboxEvents.seq})` })
-    .from(inboxEvents)
-    .where(eq(inboxEvents.identityId, param('identityId'))),
+    .select({ seq: sql<number | null>`max(${events.seq})` })
+    .from(events)
+    .where(eq(events.identityId, param('identityId'))),
 )
 const allUnderWay = statement(orm =>
   orm
@@ -52,7 +45,7 @@ const deliveryOf = statement(orm =>
       and(
         eq(deliveries.identityId, param('identityId')),
         eq(deliveries.webhookId, param('webhookId')),
-        eq(deliveries.inboxSeq, param('inboxSeq')),
+        eq(deliveries.eventSeq, param('eventSeq')),
       ),
     ),
 )
@@ -61,20 +54,20 @@ const deliveryOf = statement(orm =>
 const stretch = (orm: Orm, { identityId, lastSeq }: NewReplay, afterSeq: number, limit: number) =>
   orm
     .select({
-      seq: inboxEvents.seq,
-      name: inboxEvents.name,
-      roomId: inboxEvents.roomId,
-      deviceRowId: inboxEvents.deviceRowId,
-      receivedAt: inboxEvents.receivedAt,
+      seq: events.seq,
+      name: events.name,
+      roomId: events.roomId,
+      deviceRowId: events.deviceRowId,
+      receivedAt: events.receivedAt,
     })
-    .from(inboxEvents)
+    .from(events)
     .where(
       and(
-        eq(inboxEvents.identityId, identityId),
-        sql`${inboxEvents.seq} > ${afterSeq} and ${inboxEvents.seq} <= ${lastSeq}`,
+        eq(events.identityId, identityId),
+        sql`${events.seq} > ${afterSeq} and ${events.seq} <= ${lastSeq}`,
       ),
     )
-    .orderBy(asc(inboxEvents.seq))
+    .orderBy(asc(events.seq))
     .limit(limit)
     .as('stretch')
 
@@ -85,7 +78,7 @@ function matches(
 ) {
   const asked = eventsAskedFor(webhook)
   const isFailed = sql`exists (select 1 from deliveries
-      where identity_id = ${of.identityId} and webhook_id = ${of.webhookId} and inbox_seq = ${events.seq}
+      where identity_id = ${of.identityId} and webhook_id = ${of.webhookId} and event_seq = ${events.seq}
         and status <> 'succeeded' and attempts > uncounted_attempts)`
   return and(
     sql`${events.receivedAt} >= ${since} and ${events.receivedAt} < ${until} and ${events.name} <> 'webhook.test'`,
@@ -147,13 +140,13 @@ export function createReplayRepository(db: Pick<Db, 'read' | 'write'>) {
           const isWanted = sql<number>`${matches(events, replay, webhook)}`
           return orm.select({ seq, roomId, deviceRowId, isWanted }).from(events).orderBy(asc(seq))
         })
-        for (const { seq: inboxSeq, roomId, deviceRowId, isWanted } of next) {
+        for (const { seq: eventSeq, roomId, deviceRowId, isWanted } of next) {
           if (!isWanted) continue
           // Lanes of its own, so that new events don't wait for past ones.
           const lane = `replay/${roomId || `device/${deviceRowId}`}`
-          const known = await tx.get(deliveryOf, { identityId, webhookId, inboxSeq })
+          const known = await tx.get(deliveryOf, { identityId, webhookId, eventSeq })
           if (known) await requeue(tx, known, lane, now)
-          else await writeDelivery(tx, { identityId, webhookId, inboxSeq, lane }, now)
+          else await writeDelivery(tx, { identityId, webhookId, eventSeq, lane }, now)
         }
         const doneSeq = next.at(-1)?.seq ?? replay.lastSeq
         const ofWebhook = and(eq(replays.identityId, identityId), eq(replays.webhookId, webhookId))

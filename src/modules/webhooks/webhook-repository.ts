@@ -83,7 +83,7 @@ const ownerAfter = statement(orm =>
     .from(deliveries)
     // With all columns of the index SQLite jumps over the other deliveries of a webhook.
     .where(
-      sql`(${deliveries.identityId}, ${deliveries.webhookId}, ${deliveries.inboxSeq})
+      sql`(${deliveries.identityId}, ${deliveries.webhookId}, ${deliveries.eventSeq})
         > (${textParam('identityId')}, ${numberParam('webhookId')}, ${Number.MAX_SAFE_INTEGER})`,
     )
     .orderBy(deliveries.identityId, deliveries.webhookId)

@@ -168,6 +168,36 @@ describe('the embedded migrations', () => {
     expect(database.query('SELECT forgiven AS uncounted FROM deliveries').get()).toEqual({ uncounted: 5 })
   })
 
+  test('keep events and what they leave behind, under the names of either version', () => {
+    const before = embedded.filter(({ version }) => version < 32)
+    migrateUp(database, 1_000, before)
+    const goneSeq = () => database.query('SELECT feed_gone_seq AS seq FROM identities').get()
+    const event = (table: string, id: string) =>
+      database.run(`INSERT INTO ${table}
+        (identity_id, event_id, name, room_id, device_row_id, sender_user_id, payload, received_at)
+        VALUES ('id_1', '${id}', 'message.received', '', '', '', '{}', 0)`)
+    database.run(`INSERT INTO identities (id, matrix_user_id, matrix_device_id, is_host, created_at, updated_at)
+      VALUES ('id_1', '@mg1:s', 'D', 0, 0, 0)`)
+    event('inbox_events', '$1')
+    event('inbox_events', '$2')
+    database.run(`INSERT INTO deliveries (id, identity_id, webhook_id, inbox_seq, lane, status, attempts, created_at)
+      VALUES ('evt_1', 'id_1', 1, 2, 'id_1/1/a', 'pending', 0, 0)`)
+    migrateUp(database, 2_000)
+    expect(database.query('SELECT event_seq AS seq FROM deliveries').get()).toEqual({ seq: 2 })
+    database.run("DELETE FROM events WHERE event_id = '$2'")
+    expect(goneSeq()).toEqual({ seq: 2 })
+    event('events', '$3')
+    for (let version = embedded.length; version >= 32; version--) migrateDown(database)
+    const stored = database.query('SELECT seq, event_id AS id FROM inbox_events ORDER BY seq').all()
+    expect(stored).toEqual([
+      { seq: 1, id: '$1' },
+      { seq: 3, id: '$3' },
+    ])
+    expect(database.query('SELECT inbox_seq AS seq FROM deliveries').get()).toEqual({ seq: 2 })
+    database.run("DELETE FROM inbox_events WHERE event_id = '$3'")
+    expect(goneSeq()).toEqual({ seq: 3 })
+  })
+
   test('leave sound foreign keys', () => {
     migrateUp(database, 1_000)
     expect(database.query('PRAGMA foreign_key_check').all()).toEqual([])

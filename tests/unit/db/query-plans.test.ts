@@ -55,7 +55,7 @@ test('a contact is found in an address book by its number', async () => {
 test('what is left of removed webhooks is looked for a webhook at a time, however many deliveries it has', async () => {
   const webhooks = createWebhookRepository(db, { maxPerIdentity: 1, health: { reset() {} } })
   expect(await searchesOf(() => webhooks.removeOrphans())).toContain(
-    'SEARCH deliveries USING COVERING INDEX deliveries_event ((identity_id,webhook_id,inbox_seq)>(?,?,?))',
+    'SEARCH deliveries USING COVERING INDEX deliveries_event ((identity_id,webhook_id,event_seq)>(?,?,?))',
   )
 })
 

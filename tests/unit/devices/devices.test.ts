@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { removeSimulatedDevices } from '../../../src/app/sandbox-leftovers.ts'
 import { BridgeStarting } from '../../../src/bridges/start-watch.ts'
-import { type Device, inboxEvents } from '../../../src/db/schema/index.ts'
+import { type Device, events } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { DeviceEvent } from '../../../src/domain/events.ts'
 import type { Bridge, BridgeContact, BridgeLogin, Bridges } from '../../../src/domain/ports.ts'
@@ -132,13 +132,13 @@ async function untilBelieved() {
   }
 }
 const row = () => db.orm.query.devices.findFirst().sync() as Device
-const events = () =>
+const deviceEvents = () =>
   db.orm
     .select()
-    .from(inboxEvents)
+    .from(events)
     .all()
     .map(stored => stored.payload as DeviceEvent)
-const told = () => events().map(event => event.event)
+const told = () => deviceEvents().map(event => event.event)
 
 describe('a login that was asked for', () => {
   const HOUR_MS = 3_600_000
@@ -481,7 +481,7 @@ describe('events', () => {
     failure = DOWN
     const [shown] = await devices.list('id_1')
     // The list's id is for metrics and logs, which webhooks don't read.
-    expect({ ...events()[1], id: shown?.id }).toEqual({
+    expect({ ...deviceEvents()[1], id: shown?.id }).toEqual({
       event: 'device.disconnected',
       timestamp: '2026-04-27T10:01:00Z',
       ...(shown as NonNullable<typeof shown>),
@@ -506,7 +506,7 @@ describe('events', () => {
     logins = [{ ...LOGIN, stateEvent: 'UNKNOWN_ERROR' }]
     await listed()
     expect(told()).toEqual(['device.connected', 'device.disconnected'])
-    expect(events()[1]?.state).toBe('error')
+    expect(deviceEvents()[1]?.state).toBe('error')
   })
 
   test('a state whose event cannot be stored is not stored either', async () => {
@@ -572,7 +572,7 @@ describe('removing', () => {
     expect(await devices.list('id_1')).toEqual([])
     expect(await devices.find('id_1', '237', 'wa')).toBeNull()
     expect(told()).toEqual(['device.connected', 'device.logged_out'])
-    expect(events()[1]).toMatchObject({ state: 'logged_out', reason: 'deleted by the API' })
+    expect(deviceEvents()[1]).toMatchObject({ state: 'logged_out', reason: 'deleted by the API' })
     expect(voided).toBe(1)
   })
 

@@ -1,7 +1,7 @@
 /** The event feed on a real database: order, no gaps under load, filters, waiting, limits. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
-import { identities, inboxEvents, settings } from '../../../src/db/schema/index.ts'
+import { events, identities, settings } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { StoredEvent } from '../../../src/domain/events.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
@@ -118,7 +118,7 @@ describe('a filter', () => {
       payload: {} as StoredEvent,
       receivedAt: 1,
     }))
-    scene.db.orm.insert(inboxEvents).values(rows).run()
+    scene.db.orm.insert(events).values(rows).run()
     const repository = createFeedRepository(scene.db)
     const wanted = new Set(['message.deleted', 'message.status'])
     const found = await repository.names('id_1', 0, wanted, 100)
@@ -127,11 +127,11 @@ describe('a filter', () => {
     expect(await repository.names('id_1', 0, wanted, 1)).toMatchObject({ upTo: 700, more: true })
     const plan = scene.db.connection
       .query<{ detail: string }, []>(
-        `EXPLAIN QUERY PLAN SELECT seq FROM inbox_events
+        `EXPLAIN QUERY PLAN SELECT seq FROM events
          WHERE identity_id = 'id_1' AND name = 'message.deleted' AND seq > 0 ORDER BY seq`,
       )
       .all()
-    expect(plan.map(({ detail }) => detail).join()).toContain('inbox_events_kind')
+    expect(plan.map(({ detail }) => detail).join()).toContain('events_kind')
   })
 
   test.each([[['nothing']], [[]], [['message.received', 'webhook.test']]])('%j is refused', async events => {
@@ -247,8 +247,7 @@ describe('what is no longer kept', () => {
   beforeEach(async () => {
     for (const text of ['1', '2', '3', '4']) await scene.happens(text)
   })
-  const forget = (eventId: string) =>
-    scene.db.orm.delete(inboxEvents).where(eq(inboxEvents.eventId, eventId)).run()
+  const forget = (eventId: string) => scene.db.orm.delete(events).where(eq(events.eventId, eventId)).run()
 
   test('is told to who comes from before it, with the place where one can go on', async () => {
     const [first, second] = (await read()).events
@@ -397,7 +396,7 @@ describe('statuses of messages are kept', () => {
     // Nobody has read it for long.
     await scene.clock.advance(31 * 24 * 3_600_000)
     await fails()
-    const names = scene.db.orm.select({ name: inboxEvents.name }).from(inboxEvents).all()
+    const names = scene.db.orm.select({ name: events.name }).from(events).all()
     expect(names).toEqual([{ name: 'message.status' }])
     expect(
       scene.db.orm.select().from(identities).where(eq(identities.id, 'id_2')).get()?.feedReadAt,

@@ -129,7 +129,7 @@ test('a homeserver that was away and is back is asked soon, and what was due sta
   await lookedBack(4_000, 2)
 })
 
-test('what was said lately goes to the inbox, oldest first, without a position of its own', async () => {
+test('what was said lately goes to receiving, oldest first, without a position of its own', async () => {
   rooms = {
     join: {
       [ROOM]: {

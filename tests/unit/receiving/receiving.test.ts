@@ -1,4 +1,4 @@
-/** The inbox pipeline on a real database: what a batch of Matrix events leaves behind. */
+/** Receiving on a real database: what a batch of Matrix events leaves behind. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import {
@@ -7,9 +7,9 @@ import {
   deliveries,
   deliveryLanes,
   devices,
+  events,
   heldEvents,
   identities,
-  inboxEvents,
   roomFeatures,
 } from '../../../src/db/schema/index.ts'
 import { type ErrorCode, GatewayError } from '../../../src/domain/errors.ts'
@@ -29,9 +29,9 @@ import { type TempDb, tempDb } from '../../support/temp-db.ts'
 import { bridgesWith, moduleOn } from '../../support/test-module.ts'
 
 let db: TempDb
-let inbox: Receiving
+let receiving: Receiving
 let knowledgeOf: KnowledgeOf
-/** Gives the inbox the facts of Matrix events. */
+/** Gives receiving the facts of Matrix events. */
 let source: RoomEventSink
 let log: ReturnType<typeof collectedLog>
 let learned: string[]
@@ -65,7 +65,7 @@ beforeEach(() => {
     logger: log.logger,
   })
   knowledgeOf = module.knowledgeOf
-  inbox = createReceiving({
+  receiving = createReceiving({
     repository: createReceivingRepository(db),
     knowledgeOf: async (...about) => {
       const known = await knowledgeOf(...about)
@@ -80,7 +80,7 @@ beforeEach(() => {
     clock: new ManualClock(),
     logger: log.logger,
   })
-  source = translated(inbox, log.logger)
+  source = translated(receiving, log.logger)
 })
 afterEach(() => db.destroy())
 
@@ -97,7 +97,7 @@ function roomsWith(state: readonly RoomEvent[]) {
 }
 async function completeJoin(chat: Chat, state: readonly RoomEvent[], events: readonly RoomEvent[]) {
   const facts = await roomsWith(state).enter(chat.identityId, chat.roomId)
-  await inbox.completeJoin(chat, facts, saidIn(events))
+  await receiving.completeJoin(chat, facts, saidIn(events))
 }
 
 function person(id: string): BridgeContact {
@@ -125,7 +125,7 @@ function batch(
 ): RoomEventBatch {
   return { position: { kind: 'transaction', txnId }, events, receipts }
 }
-const stored = () => db.orm.select().from(inboxEvents).all()
+const stored = () => db.orm.select().from(events).all()
 /** Payloads of messages received. */
 const payloads = () => stored().map(row => row.payload as MessageEvent)
 const texts = () => payloads().map(payload => payload.message)

@@ -69,7 +69,7 @@ const said = () => [...room.values()]
 const eventOf = (body: string) => `$${[...room].find(([, said]) => said === body)?.[0]}`
 const shown = (id: string) => api().get('id_1', id)
 const told = () =>
-  db.orm.query.inboxEvents
+  db.orm.query.events
     .findMany()
     .sync()
     .map(({ payload }) => payload)
@@ -124,7 +124,7 @@ async function idle() {
 }
 
 async function take(events: RoomEvent[], receipts: ReadReceipt[] = []) {
-  const inbox = createReceiving({
+  const receiving = createReceiving({
     repository: createReceivingRepository(db),
     knowledgeOf: moduleOn(db).knowledgeOf,
     phones: moduleOn(db).phones,
@@ -132,7 +132,7 @@ async function take(events: RoomEvent[], receipts: ReadReceipt[] = []) {
     clock,
     logger: silentLogger,
   })
-  const source = translated(inbox, silentLogger)
+  const source = translated(receiving, silentLogger)
   await source.accept({ position: { kind: 'transaction', txnId: `t${++count}` }, events, receipts })
 }
 

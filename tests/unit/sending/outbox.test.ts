@@ -661,7 +661,7 @@ test('a message that fails is told to the webhooks that ask', async () => {
   const [id] = await accept('a', '1')
   startOutbox()
   await idle()
-  expect(db.orm.query.inboxEvents.findMany().sync()).toMatchObject([
+  expect(db.orm.query.events.findMany().sync()).toMatchObject([
     { name: 'message.status', payload: { id, status: 'failed', reason: 'no such person' } },
   ])
   expect(db.orm.query.deliveries.findMany().sync()).toMatchObject([{ lane: 'id_1/1/status/a' }])

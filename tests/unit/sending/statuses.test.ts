@@ -7,7 +7,7 @@ import { eq } from 'drizzle-orm'
 import {
   type Device,
   deliveries,
-  inboxEvents,
+  events,
   type Message,
   messages,
   unmatchedStatuses,
@@ -49,7 +49,7 @@ beforeEach(() => {
   nudges = 0
   db.signals.on('deliveries', () => nudges++)
   store = messageStore(db)
-  const inbox = createReceiving({
+  const receiving = createReceiving({
     repository: createReceivingRepository(db),
     knowledgeOf: moduleOn(db).knowledgeOf,
     phones: moduleOn(db).phones,
@@ -57,7 +57,7 @@ beforeEach(() => {
     clock,
     logger: silentLogger,
   })
-  source = translated(inbox, silentLogger)
+  source = translated(receiving, silentLogger)
 })
 afterEach(() => db.destroy())
 
@@ -122,7 +122,7 @@ const row = () => rowOf('msg_$m')
 const told = () =>
   db.orm
     .select()
-    .from(inboxEvents)
+    .from(events)
     .all()
     .map(({ payload }) => payload as StatusEvent)
 

@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import {
   deliveries,
   deliveryAttempts,
+  events,
   idempotencyKeys,
-  inboxEvents,
   media,
   messages,
   replays,
@@ -81,7 +81,7 @@ function message(change: Partial<typeof messages.$inferInsert> = {}) {
     .run()
   return id
 }
-function event(change: Partial<typeof inboxEvents.$inferInsert> = {}): number {
+function event(change: Partial<typeof events.$inferInsert> = {}): number {
   const base = {
     identityId: 'id_1',
     eventId: `$${++ids}`,
@@ -91,12 +91,12 @@ function event(change: Partial<typeof inboxEvents.$inferInsert> = {}): number {
     senderUserId: '@a:s',
   } as const
   return db.orm
-    .insert(inboxEvents)
+    .insert(events)
     .values({ ...base, payload: {} as never, receivedAt: OLD, ...change })
     .returning()
     .get().seq
 }
-function delivery(inboxSeq: number, change: Partial<typeof deliveries.$inferInsert> = {}): void {
+function delivery(eventSeq: number, change: Partial<typeof deliveries.$inferInsert> = {}): void {
   const base = {
     id: `evt_${++ids}`,
     identityId: 'id_1',
@@ -107,7 +107,7 @@ function delivery(inboxSeq: number, change: Partial<typeof deliveries.$inferInse
   }
   const { seq } = db.orm
     .insert(deliveries)
-    .values({ ...base, inboxSeq, status: 'succeeded', settledAt: OLD, ...change })
+    .values({ ...base, eventSeq, status: 'succeeded', settledAt: OLD, ...change })
     .returning()
     .get()
   db.orm.insert(deliveryAttempts).values({ deliverySeq: seq, attempt: 1, at: OLD }).run()
@@ -128,7 +128,7 @@ function file(id: string, change: Partial<typeof media.$inferInsert> = {}): stri
     .run()
   return id
 }
-const count = (table: typeof messages | typeof inboxEvents | typeof deliveries | typeof deliveryAttempts) =>
+const count = (table: typeof messages | typeof events | typeof deliveries | typeof deliveryAttempts) =>
   db.orm.select().from(table).all().length
 
 describe('messages', () => {
@@ -187,7 +187,7 @@ describe('events', () => {
     expect(
       db.orm
         .select()
-        .from(inboxEvents)
+        .from(events)
         .all()
         .map(({ seq }) => seq),
     ).toEqual(pending)
@@ -197,7 +197,7 @@ describe('events', () => {
   test('of which a delivery was settled lately stay with it', async () => {
     delivery(event(), { settledAt: YOUNG })
     await tick()
-    expect([count(inboxEvents), count(deliveries)]).toEqual([1, 1])
+    expect([count(events), count(deliveries)]).toEqual([1, 1])
   })
 
   test('stay while they are being replayed', async () => {
@@ -214,10 +214,10 @@ describe('events', () => {
     }
     db.orm.insert(replays).values(replay).run()
     await tick()
-    expect(count(inboxEvents)).toBe(1)
+    expect(count(events)).toBe(1)
     db.orm.delete(replays).run()
     await tick()
-    expect(count(inboxEvents)).toBe(0)
+    expect(count(events)).toBe(0)
   })
 
   test('take their file along', async () => {

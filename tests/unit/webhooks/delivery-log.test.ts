@@ -4,7 +4,7 @@ import {
   deliveries,
   deliveryAttempts,
   deliveryLanes,
-  inboxEvents,
+  events,
   webhooks,
 } from '../../../src/db/schema/index.ts'
 import { createWebhookRepository } from '../../../src/modules/webhooks/webhook-repository.ts'
@@ -322,5 +322,5 @@ test('what is removed takes its tries along', async () => {
   await scene.side.webhooks.remove('id_1', 1)
   expect(scene.db.orm.select().from(deliveries).all()).toEqual([])
   expect(scene.db.orm.select().from(deliveryAttempts).all()).toEqual([])
-  expect(scene.db.orm.select().from(inboxEvents).all()).toHaveLength(1)
+  expect(scene.db.orm.select().from(events).all()).toHaveLength(1)
 })

@@ -1,6 +1,6 @@
 /** Endpoints that fail: since when, when they are switched off, and who gets an event about it. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { inboxEvents } from '../../../src/db/schema/index.ts'
+import { events } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import { writeHealth } from '../../../src/modules/webhooks/outcome-repository.ts'
 import type { WebhookAnswer } from '../../../src/webhooks/index.ts'
@@ -72,8 +72,8 @@ test('when every try has failed for days it is switched off, and those who want 
     },
   ])
   // Readers of the feed see this.
-  const events = scene.db.orm.select().from(inboxEvents).all()
-  expect(events.map(({ name }) => name)).toEqual(['message.received', 'webhook.disabled'])
+  const stored = scene.db.orm.select().from(events).all()
+  expect(stored.map(({ name }) => name)).toEqual(['message.received', 'webhook.disabled'])
 })
 
 test.each([

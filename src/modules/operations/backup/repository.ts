@@ -1,7 +1,7 @@
 /** SQL on the copy of a database that is being backed up or restored. */
 import { asc, eq, getTableName, sql } from 'drizzle-orm'
 import type { Db } from '../../../db/open.ts'
-import { bridges, inboxEvents, media, messages, outboxLanes } from '../../../db/schema/index.ts'
+import { bridges, events, media, messages, outboxLanes } from '../../../db/schema/index.ts'
 import { sqlStatement, statement } from '../../../db/statement.ts'
 import { createStatusWriter } from '../../sending/status-repository.ts'
 
@@ -53,7 +53,7 @@ export function createBackupRepository(db: Pick<Db, 'read' | 'write'>) {
      */
     passPlaces: (now: number) =>
       db.write(async tx => {
-        const table = getTableName(inboxEvents)
+        const table = getTableName(events)
         await tx.run(raisePlace, { table, now })
         await tx.run(addPlace, { table, now })
       }),

@@ -94,7 +94,7 @@ const OUTBOX: Queue = {
   timeOf: sqlStatement('SELECT created_at AS at FROM messages WHERE seq = $seq'),
 }
 const DELIVERIES: Queue = {
-  step: stepOf('deliveries', 'inbox_seq', "status = 'pending'"),
+  step: stepOf('deliveries', 'event_seq', "status = 'pending'"),
   keyOf: sqlStatement("SELECT endpoint AS key FROM delivery_lanes WHERE lane = $lane || ''"),
   timeOf: sqlStatement('SELECT created_at AS at FROM deliveries WHERE seq = $seq'),
 }

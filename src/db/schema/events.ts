@@ -1,11 +1,11 @@
-/** Events as webhooks deliver them, and the homeserver's batches taken so far. */
+/** Events of both directions, as webhooks deliver them. */
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import type { StoredEvent } from '../../domain/events.ts'
 import { STORED_EVENT_NAMES } from '../../domain/states.ts'
 
-/** A trigger (migration 0008) records removals in `identities.feed_gone_seq`. */
-export const inboxEvents = sqliteTable(
-  'inbox_events',
+/** A trigger (migration 0032) records removals in `identities.feed_gone_seq`. */
+export const events = sqliteTable(
+  'events',
   {
     /** Grows by arrival: the cursor of the event feed. */
     seq: integer('seq').primaryKey({ autoIncrement: true }),
@@ -24,18 +24,11 @@ export const inboxEvents = sqliteTable(
     receivedAt: integer('received_at').notNull(),
   },
   table => [
-    uniqueIndex('inbox_events_event').on(table.identityId, table.eventId),
-    index('inbox_events_feed').on(table.identityId, table.seq),
+    uniqueIndex('events_event').on(table.identityId, table.eventId),
+    index('events_feed').on(table.identityId, table.seq),
     // The feed by name: the requested events may be few among a million others.
-    index('inbox_events_kind').on(table.identityId, table.name, table.seq),
+    index('events_kind').on(table.identityId, table.name, table.seq),
   ],
 )
 
-export type InboxEvent = typeof inboxEvents.$inferSelect
-
-/** Application-service transactions taken; the homeserver repeats one if our answer is lost. */
-export const appserviceTransactions = sqliteTable('appservice_transactions', {
-  /** The homeserver's id and a digest of the content, since homeservers reuse ids. */
-  txnId: text('txn_id').primaryKey(),
-  receivedAt: integer('received_at').notNull(),
-})
+export type EventRow = typeof events.$inferSelect
