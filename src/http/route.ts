@@ -6,8 +6,8 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { Scope } from '../domain/scopes.ts'
 import type { Recorder } from '../modules/idempotency/types.ts'
-import type { Principal } from '../modules/tenants/credential-types.ts'
-import type { TokenHolder } from '../modules/tenants/token-types.ts'
+import type { Principal } from '../modules/tenants/credentials.ts'
+import type { TokenHolder } from '../modules/tenants/tokens.ts'
 import type { ErrorStatus } from './errors.ts'
 import type { Tag } from './openapi/tags.ts'
 

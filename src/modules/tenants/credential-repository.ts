@@ -1,38 +1,14 @@
 /** SQL of the credentials. */
 import { and, asc, count, eq, ne, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
+import { rowsBy } from '../../db/row-statements.ts'
 import { type Credential, credentials, idempotencyKeys, tokens } from '../../db/schema/index.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import { credentialHolder } from '../idempotency/holders.ts'
 import { replaceSetting, settingOf } from './settings-repository.ts'
 
-export interface CredentialRepository {
-  find(clientId: string): Promise<Credential | null>
-  list(): Promise<Credential[]>
-  /** @param onStored writes with the same transaction. @returns false when the id is taken */
-  insert(credential: Credential, onStored: (tx: Tx) => Promise<void>): Promise<boolean>
-  /**
-   * @returns the changed row; `missing` when there is none, `last_super_admin` (nothing is changed)
-   * when no active super admin would be left
-   */
-  update(
-    clientId: string,
-    change: Partial<Omit<Credential, 'clientId' | 'createdAt'>>,
-  ): Promise<Credential | 'missing' | 'last_super_admin'>
-  /** Deletes the credential with its tokens, and what it might ask for again. */
-  remove(clientId: string): Promise<void>
-  /** Writes the whole credential and the fingerprint of its secret. */
-  putWithFingerprint(credential: Credential, fingerprint: string): Promise<void>
-  fingerprint(clientId: string): Promise<string | null>
-}
-
-const byId = statement(orm =>
-  orm
-    .select()
-    .from(credentials)
-    .where(eq(credentials.clientId, sql.placeholder('clientId'))),
-)
+const byId = rowsBy(credentials, 'clientId')
 const all = statement(orm =>
   orm.select().from(credentials).orderBy(asc(credentials.createdAt), asc(credentials.clientId)),
 )
@@ -48,26 +24,35 @@ const activeSuperAdminsBut = statement(orm =>
       ),
     ),
 )
-export function createCredentialRepository(db: Pick<Db, 'read' | 'write'>): CredentialRepository {
+
+export function createCredentialRepository(db: Pick<Db, 'read' | 'write'>) {
   async function leavesNoSuperAdmin(tx: Tx, before: Credential, after: Credential): Promise<boolean> {
     if (!isActiveSuperAdmin(before) || isActiveSuperAdmin(after)) return false
     return (await tx.get(activeSuperAdminsBut, { clientId: before.clientId }))?.count === 0
   }
 
   return {
-    find: async clientId => (await db.read(reader => reader.get(byId, { clientId }))) ?? null,
+    find: async (clientId: string): Promise<Credential | null> =>
+      (await db.read(reader => reader.get(byId, { clientId }))) ?? null,
+
     list: () => db.read(reader => reader.all(all)),
-    insert: (credential, onStored) =>
+
+    /** @param onStored writes with the same transaction. @returns false when the id is taken */
+    insert: (credential: Credential, onStored: (tx: Tx) => Promise<void>) =>
       db.write(async tx => {
         const stored = await tx.all(orm =>
           orm.insert(credentials).values(credential).onConflictDoNothing().returning(),
         )
-        if (stored.length === 0) return false
-        await onStored(tx)
-        return true
+        if (stored.length > 0) await onStored(tx)
+        return stored.length > 0
       }),
-    update: (clientId, change) =>
-      db.write(async tx => {
+
+    /**
+     * @returns the changed row; `missing` when there is none, `last_super_admin` (nothing is
+     * changed) when no active super admin would be left
+     */
+    update: (clientId: string, change: Partial<Omit<Credential, 'clientId' | 'createdAt'>>) =>
+      db.write(async (tx): Promise<Credential | 'missing' | 'last_super_admin'> => {
         const before = await tx.get(byId, { clientId })
         if (!before) return 'missing'
         const after = { ...before, ...change }
@@ -76,7 +61,9 @@ export function createCredentialRepository(db: Pick<Db, 'read' | 'write'>): Cred
         tx.emit('credential-changed')
         return after
       }),
-    remove: clientId =>
+
+    /** Deletes the credential with its tokens, and what it might ask for again. */
+    remove: (clientId: string) =>
       db.write(async tx => {
         const holder = credentialHolder(clientId)
         await tx.run(orm => orm.delete(idempotencyKeys).where(eq(idempotencyKeys.holder, holder)))
@@ -84,7 +71,9 @@ export function createCredentialRepository(db: Pick<Db, 'read' | 'write'>): Cred
         await tx.run(orm => orm.delete(credentials).where(eq(credentials.clientId, clientId)))
         tx.emit('credential-changed')
       }),
-    putWithFingerprint: (credential, fingerprint) =>
+
+    /** Writes the whole credential and the fingerprint of its secret. */
+    putWithFingerprint: (credential: Credential, fingerprint: string) =>
       db.write(async tx => {
         const { clientId, createdAt: _, ...change } = credential
         await tx.run(orm =>
@@ -96,7 +85,8 @@ export function createCredentialRepository(db: Pick<Db, 'read' | 'write'>): Cred
         await replaceSetting(tx, fingerprintName(clientId), fingerprint)
         tx.emit('credential-changed')
       }),
-    fingerprint: clientId => db.read(reader => settingOf(reader, fingerprintName(clientId))),
+
+    fingerprint: (clientId: string) => db.read(reader => settingOf(reader, fingerprintName(clientId))),
   }
 }
 

@@ -7,13 +7,29 @@ import type { Credential } from '../../db/schema/index.ts'
 import { CLIENT_ID, CLIENT_ID_PHRASE } from '../../domain/client-ids.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { allows, effectiveScopes, isScope, SCOPES, type Scope } from '../../domain/scopes.ts'
+import type { Role } from '../../domain/states.ts'
 import type { CredentialView } from '../../domain/views/credential.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { equalInConstantTime } from '../../lib/sealing.ts'
 import { randomToken } from '../../lib/tokens.ts'
+import type { Recorder } from '../idempotency/types.ts'
 import { createCredentialRepository } from './credential-repository.ts'
-import type { Credentials, Principal } from './credential-types.ts'
 import { createSecretHashing, UNMATCHABLE_HASH } from './secret-hashing.ts'
+
+/** A caller that has proved itself: a credential without its secret's hash. */
+export type Principal = Pick<Credential, 'clientId' | 'role' | 'scopes'>
+
+export interface NewCredential {
+  credential: CredentialView
+  /** Shown this once. */
+  clientSecret: string
+}
+
+interface Rights {
+  description?: string | undefined
+  role?: Role | undefined
+  scopes?: readonly string[] | undefined
+}
 
 export interface CredentialsOptions {
   db: Pick<Db, 'read' | 'write'>
@@ -22,7 +38,13 @@ export interface CredentialsOptions {
   clock: Clock
 }
 
-export function createCredentials({ db, hasher, clock }: CredentialsOptions): Credentials {
+export type Credentials = ReturnType<typeof createCredentials>
+
+/**
+ * One rule says who may do what: an actor creates, changes or deletes only credentials whose
+ * scopes, before and after, it has itself. So nobody gains a right through a credential they made.
+ */
+export function createCredentials({ db, hasher, clock }: CredentialsOptions) {
   const repository = createCredentialRepository(db)
   const hashing = createSecretHashing(hasher, clock)
 
@@ -42,7 +64,20 @@ export function createCredentials({ db, hasher, clock }: CredentialsOptions): Cr
   }
 
   return {
-    async create(actor, { clientId, description = '', role = 'user', scopes = [], record }) {
+    /**
+     * @throws GatewayError bad_request (client_id or scopes malformed), forbidden (more rights than
+     * the actor's), conflict (id taken)
+     */
+    async create(
+      actor: Principal,
+      {
+        clientId,
+        description = '',
+        role = 'user',
+        scopes = [],
+        record,
+      }: Rights & { clientId: string; record?: Recorder<NewCredential> | undefined },
+    ): Promise<NewCredential> {
       if (!CLIENT_ID.test(clientId)) {
         throw new GatewayError('bad_request', `client_id: expected ${CLIENT_ID_PHRASE}`)
       }
@@ -68,9 +103,24 @@ export function createCredentials({ db, hasher, clock }: CredentialsOptions): Cr
       return created
     },
 
+    /** Oldest first. */
     list: async () => (await repository.list()).map(viewOf),
 
-    async update(actor, clientId, { description, active, role, scopes, regenerateSecret }) {
+    /**
+     * @returns the new secret too, when `regenerateSecret` asked for one
+     * @throws GatewayError not_found, bad_request, forbidden (also for the last active super admin)
+     */
+    async update(
+      actor: Principal,
+      clientId: string,
+      {
+        description,
+        active,
+        role,
+        scopes,
+        regenerateSecret,
+      }: Rights & { active?: boolean | undefined; regenerateSecret?: boolean | undefined },
+    ): Promise<{ credential: CredentialView; clientSecret?: string }> {
       const before = await existing(clientId)
       if (scopes) refuseUnknownScopes(scopes)
       refuseEscalation(actor, before)
@@ -86,7 +136,8 @@ export function createCredentials({ db, hasher, clock }: CredentialsOptions): Cr
       return { credential: viewOf(after), ...(clientSecret === undefined ? {} : { clientSecret }) }
     },
 
-    async remove(actor, clientId) {
+    /** Deletes its tokens too. @throws GatewayError not_found, forbidden (a super admin) */
+    async remove(actor: Principal, clientId: string): Promise<void> {
       const credential = await existing(clientId)
       if (credential.role === 'super_admin') {
         throw new GatewayError('forbidden', 'Cannot delete super admin credentials')
@@ -95,7 +146,12 @@ export function createCredentials({ db, hasher, clock }: CredentialsOptions): Cr
       await repository.remove(clientId)
     },
 
-    async authenticate(clientId, secret) {
+    /**
+     * Takes the same time whether or not the id exists.
+     * @throws GatewayError unauthorized (wrong id or secret), forbidden (inactive),
+     * too_many_requests (too many checks at once)
+     */
+    async authenticate(clientId: string, secret: string): Promise<Principal> {
       const credential = await repository.find(clientId)
       const right = await hashing.verify(secret, credential?.secretHash ?? UNMATCHABLE_HASH)
       if (!credential || !right) {
@@ -105,7 +161,8 @@ export function createCredentials({ db, hasher, clock }: CredentialsOptions): Cr
       return credential
     },
 
-    async ensureSuperAdmin(clientId, clientSecret) {
+    /** Stores the configured super admin, active, with this secret. Cheap when nothing changed. */
+    async ensureSuperAdmin(clientId: string, clientSecret: string): Promise<void> {
       const credential = await repository.find(clientId)
       if (credential && (await isCurrent(credential, clientSecret))) return
       const now = clock.now()
@@ -126,7 +183,8 @@ export function createCredentials({ db, hasher, clock }: CredentialsOptions): Cr
       )
     },
 
-    async resetSecret(clientId) {
+    /** For the command line. @returns the new secret @throws GatewayError not_found */
+    async resetSecret(clientId: string): Promise<string> {
       const clientSecret = randomToken('')
       await existing(clientId)
       await change(clientId, { secretHash: await hashing.hash(clientSecret) })

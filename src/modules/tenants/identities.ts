@@ -4,31 +4,12 @@
  */
 import { randomInt } from 'node:crypto'
 import type { Db } from '../../db/open.ts'
-import type { Identity } from '../../db/schema/index.ts'
 import type { AccountProvisioner } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Sealer } from '../../lib/sealing.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
-import { accessTokenContext } from './access-tokens.ts'
-import { createIdentityRepository, type NewIdentity } from './identity-repository.ts'
-
-export interface Identities {
-  /**
-   * Makes a Matrix account for a new identity. The caller writes its row, in one transaction with
-   * its first token. An account that never gets its row does no harm.
-   * @throws GatewayError homeserver_unavailable or homeserver_error
-   */
-  prepare(): Promise<NewIdentity>
-  find(id: string): Promise<Identity | null>
-  /** The identity of a Matrix user, null when it is none of ours. */
-  findByUser(matrixUserId: string): Promise<Identity | null>
-  /** The admin's identity; null before the first token. */
-  host(): Promise<Identity | null>
-  /** All of them, oldest first. */
-  list(): Promise<Identity[]>
-  /** Those without a token that still have a webhook or a device, the host identity never. */
-  unreachable(): Promise<string[]>
-}
+import { createIdentityRepository, type IdentityRepository, type NewIdentity } from './identity-repository.ts'
+import { accessTokenContext } from './matrix-access-tokens.ts'
 
 export interface IdentitiesOptions {
   db: Pick<Db, 'read' | 'write'>
@@ -37,28 +18,31 @@ export interface IdentitiesOptions {
   clock: Clock
 }
 
-export function createIdentities({ db, provisioner, sealer, clock }: IdentitiesOptions): Identities {
-  const repository = createIdentityRepository(db)
+export type Identities = ReturnType<typeof createIdentities>
+
+export function createIdentities({ db, provisioner, sealer, clock }: IdentitiesOptions) {
+  const repository: IdentityRepository = createIdentityRepository(db)
   return {
-    async prepare() {
+    ...repository,
+
+    /**
+     * Makes a Matrix account for a new identity. The caller writes its row, in one transaction with
+     * its first token. An account that never gets its row does no harm.
+     * @throws GatewayError homeserver_unavailable or homeserver_error
+     */
+    async prepare(): Promise<NewIdentity> {
       const id = timeOrderedId('id_')
-      const account = await provisioner.createAccount(randomLocalpart())
+      const { userId, deviceId, accessToken } = await provisioner.createAccount(randomLocalpart())
       const now = clock.now()
       return {
         id,
-        matrixUserId: account.userId,
-        matrixDeviceId: account.deviceId,
-        accessTokenSealed:
-          account.accessToken === null ? null : sealer.seal(account.accessToken, accessTokenContext(id)),
+        matrixUserId: userId,
+        matrixDeviceId: deviceId,
+        accessTokenSealed: accessToken === null ? null : sealer.seal(accessToken, accessTokenContext(id)),
         createdAt: now,
         updatedAt: now,
       }
     },
-    find: id => repository.find(id),
-    findByUser: matrixUserId => repository.findByUser(matrixUserId),
-    host: () => repository.host(),
-    list: () => repository.list(),
-    unreachable: () => repository.unreachable(),
   }
 }
 

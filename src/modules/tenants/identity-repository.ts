@@ -2,9 +2,9 @@
 import { and, asc, eq, exists, isNull, not, or, type SQL, sql } from 'drizzle-orm'
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
+import { rowsBy } from '../../db/row-statements.ts'
 import { devices, type Identity, identities, tokens, webhooks } from '../../db/schema/index.ts'
 import { type Orm, statement } from '../../db/statement.ts'
-import type { SyncPosition } from '../../domain/ports.ts'
 
 /** An identity whose Matrix account exists and whose row doesn't yet. */
 export type NewIdentity = Pick<
@@ -12,30 +12,8 @@ export type NewIdentity = Pick<
   'id' | 'matrixUserId' | 'matrixDeviceId' | 'accessTokenSealed' | 'createdAt' | 'updatedAt'
 >
 
-export interface IdentityRepository {
-  find(id: string): Promise<Identity | null>
-  findByUser(matrixUserId: string): Promise<Identity | null>
-  host(): Promise<Identity | null>
-  list(): Promise<Identity[]>
-  /** Those without a token that still have a webhook or a device, the host identity never. */
-  unreachable(): Promise<string[]>
-  /** Those that somebody can reach or that still have something, with the place of their /sync. */
-  syncPositions(): Promise<SyncPosition[]>
-  setAccessToken(id: string, accessTokenSealed: string, matrixDeviceId: string, now: number): Promise<void>
-}
-
-const byId = statement(orm =>
-  orm
-    .select()
-    .from(identities)
-    .where(eq(identities.id, sql.placeholder('id'))),
-)
-const byUser = statement(orm =>
-  orm
-    .select()
-    .from(identities)
-    .where(eq(identities.matrixUserId, sql.placeholder('matrixUserId'))),
-)
+const byId = rowsBy(identities, 'id')
+const byUser = rowsBy(identities, 'matrixUserId')
 const host = statement(orm => orm.select().from(identities).where(eq(identities.isHost, true)).limit(1))
 const all = statement(orm =>
   orm.select().from(identities).orderBy(asc(identities.createdAt), asc(identities.id)),
@@ -62,15 +40,30 @@ const inUse = statement(orm =>
     .orderBy(asc(identities.createdAt)),
 )
 
-export function createIdentityRepository(db: Pick<Db, 'read' | 'write'>): IdentityRepository {
+export type IdentityRepository = ReturnType<typeof createIdentityRepository>
+
+export function createIdentityRepository(db: Pick<Db, 'read' | 'write'>) {
   return {
-    find: async id => (await db.read(reader => reader.get(byId, { id }))) ?? null,
-    host: async () => (await db.read(reader => reader.get(host))) ?? null,
+    find: async (id: string): Promise<Identity | null> =>
+      (await db.read(reader => reader.get(byId, { id }))) ?? null,
+
+    /** The identity of a Matrix user, null when it is none of ours. */
+    findByUser: async (matrixUserId: string): Promise<Identity | null> =>
+      (await db.read(reader => reader.get(byUser, { matrixUserId }))) ?? null,
+
+    /** The admin's identity; null before the first token. */
+    host: async (): Promise<Identity | null> => (await db.read(reader => reader.get(host))) ?? null,
+
+    /** All of them, oldest first. */
     list: () => db.read(reader => reader.all(all)),
+
+    /** Those without a token that still have a webhook or a device, the host identity never. */
     unreachable: async () => (await db.read(reader => reader.all(abandoned))).map(({ id }) => id),
-    findByUser: async matrixUserId => (await db.read(reader => reader.get(byUser, { matrixUserId }))) ?? null,
+
+    /** Those that somebody can reach or that have something, with the place of their /sync. */
     syncPositions: () => db.read(reader => reader.all(inUse)),
-    setAccessToken(id, accessTokenSealed, matrixDeviceId, updatedAt) {
+
+    setAccessToken(id: string, accessTokenSealed: string, matrixDeviceId: string, updatedAt: number) {
       const change = { accessTokenSealed, matrixDeviceId, updatedAt }
       return db.write(tx => tx.run(orm => orm.update(identities).set(change).where(eq(identities.id, id))))
     },

@@ -5,8 +5,9 @@
 import { randomInt } from 'node:crypto'
 import { and, asc, desc, eq, exists, isNull, lte, not, or, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
+import { anyWhere, equal } from '../../db/row-statements.ts'
 import { credentials, idempotencyKeys, identities, type Token, tokens } from '../../db/schema/index.ts'
-import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
 import { type Orm, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import { tokenHolder } from '../idempotency/holders.ts'
@@ -31,60 +32,7 @@ export function placeOf({ createdAt, identityId, id }: Token): TokenPlace {
   return [createdAt, identityId, id]
 }
 
-interface FoundToken {
-  id: number
-  isAdmin: boolean
-  expiresAt: number | null
-  identityId: string
-  matrixUserId: string
-  /** Null for a token of no credential. */
-  credentialActive: boolean | null
-}
-
 const MAX_ID = 2 ** 31 - 1
-
-export interface TokenRepository {
-  /**
-   * Writes an identity and its first token.
-   * @param mayHost where there is no host identity yet, this one becomes it, and its token the
-   * admin's
-   * @param onStored writes with the same transaction
-   */
-  insertWithIdentity(
-    token: NewToken,
-    identity: NewIdentity,
-    mayHost: boolean,
-    onStored: (tx: Tx) => Promise<void>,
-  ): Promise<void>
-  /**
-   * @param onStored writes with the same transaction
-   * @returns false when there is no host identity
-   */
-  insertForHost(token: NewToken, onStored: (tx: Tx) => Promise<void>): Promise<boolean>
-  /**
-   * The next tokens in the order of their making.
-   * @param beyond where a page before ended; null begins
-   */
-  page(
-    ownership: Ownership,
-    order: 'oldest first' | 'newest first',
-    beyond: TokenPlace | null,
-    limit: number,
-  ): Promise<ListedToken[]>
-  /** @returns false when there is none to delete */
-  remove(ownership: Ownership, id: number): Promise<boolean>
-  findByHash(tokenHash: string): Promise<FoundToken | null>
-  setHash(id: number, tokenHash: string): Promise<void>
-  /** @param usedAt when each token was used last */
-  recordUse(usedAt: readonly (readonly [id: number, usedAt: number])[]): Promise<void>
-  /**
-   * Ends a plain user's identity as the host: once its token is gone nobody would know whose it
-   * was.
-   */
-  withdrawUsersHost(): Promise<void>
-  /** @returns how many were deleted */
-  removeExpired(now: number): Promise<number>
-}
 
 /**
  * Earlier versions made a host of the first token's identity, even a plain user's, which nobody
@@ -142,36 +90,26 @@ const listed = (direction: typeof asc, isBeyond: SQL) =>
   )
 const later = listed(asc, sql.raw('>'))
 const earlier = listed(desc, sql.raw('<'))
-const byId = statement(orm =>
-  orm
-    .select({ id: tokens.id })
-    .from(tokens)
-    .where(eq(tokens.id, sql.placeholder('id'))),
-)
-const keyOfHolder = statement(orm =>
-  orm
-    .select({ key: idempotencyKeys.key })
-    .from(idempotencyKeys)
-    .where(eq(idempotencyKeys.holder, sql.placeholder('holder')))
-    .limit(ONE),
-)
+const withId = anyWhere(tokens, equal(tokens, 'id'))
+const keyOfHolder = anyWhere(idempotencyKeys, equal(idempotencyKeys, 'holder'))
 const setUsed = statement(orm =>
   orm
     .update(tokens)
     .set({ lastUsedAt: sql`${sql.placeholder('usedAt')}` })
-    .where(eq(tokens.id, sql.placeholder('id'))),
+    .where(equal(tokens, 'id')),
 )
 
 /** @param randomId from 1 on */
 export function createTokenRepository(
   db: Pick<Db, 'read' | 'write'>,
   randomId: () => number = () => randomInt(1, MAX_ID),
-): TokenRepository {
+) {
   /** Neither a token's nor one of a deleted token whose answers are still kept for its holder. */
   async function newId(tx: Tx): Promise<number> {
     for (;;) {
       const id = randomId()
-      const isTaken = (await tx.get(byId, { id })) ?? (await tx.get(keyOfHolder, { holder: tokenHolder(id) }))
+      const isTaken =
+        (await tx.get(withId, { id })) ?? (await tx.get(keyOfHolder, { holder: tokenHolder(id) }))
       if (!isTaken) return id
     }
   }
@@ -182,7 +120,18 @@ export function createTokenRepository(
   }
 
   return {
-    insertWithIdentity: (token, identity, mayHost, onStored) =>
+    /**
+     * Writes an identity and its first token.
+     * @param mayHost where there is no host identity yet, this one becomes it, and its token the
+     * admin's
+     * @param onStored writes with the same transaction
+     */
+    insertWithIdentity: (
+      token: NewToken,
+      identity: NewIdentity,
+      mayHost: boolean,
+      onStored: (tx: Tx) => Promise<void>,
+    ) =>
       db.write(async tx => {
         const isHost = mayHost && (await tx.get(host)) === undefined
         if (isHost) {
@@ -196,7 +145,12 @@ export function createTokenRepository(
         tx.emit('identity-created')
         await onStored(tx)
       }),
-    insertForHost: (token, onStored) =>
+
+    /**
+     * @param onStored writes with the same transaction
+     * @returns false when there is no host identity
+     */
+    insertForHost: (token: NewToken, onStored: (tx: Tx) => Promise<void>) =>
       db.write(async tx => {
         const identity = await tx.get(host)
         if (!identity) return false
@@ -204,7 +158,17 @@ export function createTokenRepository(
         await onStored(tx)
         return true
       }),
-    async page({ clientId, orphans }, order, beyond, limit) {
+
+    /**
+     * The next tokens in the order of their making.
+     * @param beyond where a page before ended; null begins
+     */
+    async page(
+      { clientId, orphans }: Ownership,
+      order: 'oldest first' | 'newest first',
+      beyond: TokenPlace | null,
+      limit: number,
+    ): Promise<ListedToken[]> {
       const isOldestFirst = order === 'oldest first'
       const [createdAt, identityId, id] = beyond ?? [isOldestFirst ? -1 : Number.MAX_SAFE_INTEGER, '', 0]
       const next = isOldestFirst ? later : earlier
@@ -218,18 +182,31 @@ export function createTokenRepository(
         .sort((one, other) => (isOldestFirst ? comparePlaces(one, other) : comparePlaces(other, one)))
         .slice(0, limit)
     },
-    async remove(ownership, id) {
+
+    /** @returns false when there is none to delete */
+    async remove(ownership: Ownership, id: number): Promise<boolean> {
       const which = and(eq(tokens.id, id), owned(ownership))
       return (await db.write(tx => removeWhere(tx, which))) === 1
     },
-    findByHash: async tokenHash => (await db.read(reader => reader.get(byHash, { tokenHash }))) ?? null,
-    setHash: (id, tokenHash) =>
+
+    /** `credentialActive` is null for a token of no credential. */
+    findByHash: async (tokenHash: string) =>
+      (await db.read(reader => reader.get(byHash, { tokenHash }))) ?? null,
+
+    setHash: (id: number, tokenHash: string) =>
       db.write(tx => tx.run(orm => orm.update(tokens).set({ tokenHash }).where(eq(tokens.id, id)))),
-    recordUse: used =>
+
+    /** @param used when each token was used last */
+    recordUse: (used: readonly (readonly [id: number, usedAt: number])[]) =>
       db.write(async tx => {
         for (const [id, usedAt] of used) await tx.run(setUsed, { id, usedAt })
       }),
-    withdrawUsersHost: () =>
+
+    /**
+     * Ends a plain user's identity as the host: once its token is gone nobody would know whose it
+     * was.
+     */
+    endUsersHost: () =>
       db.write(tx =>
         tx.run(orm =>
           orm
@@ -238,7 +215,9 @@ export function createTokenRepository(
             .where(and(eq(identities.isHost, true), madeByUser(orm))),
         ),
       ),
-    removeExpired: now => db.write(tx => removeWhere(tx, lte(tokens.expiresAt, now))),
+
+    /** @returns how many were deleted */
+    removeExpired: (now: number) => db.write(tx => removeWhere(tx, lte(tokens.expiresAt, now))),
   }
 }
 

@@ -6,13 +6,14 @@ import { LRUCache } from 'lru-cache'
 import type { Db } from '../../db/open.ts'
 import type { Tx } from '../../db/transaction.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import type { TokenView } from '../../domain/views/token.ts'
+import type { TokenPage, TokenView } from '../../domain/views/token.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { instantIn } from '../../lib/instant.ts'
 import { decodePlace, encodePlace } from '../../lib/list-cursor.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import { every } from '../../runtime/worker.ts'
-import type { Principal } from './credential-types.ts'
+import type { Recorder } from '../idempotency/types.ts'
+import type { Principal } from './credentials.ts'
 import type { Identities } from './identities.ts'
 import {
   createTokenRepository,
@@ -22,7 +23,21 @@ import {
   placeOf,
   type TokenPlace,
 } from './token-repository.ts'
-import type { TokenHolder, Tokens } from './token-types.ts'
+
+/** Who calls with a token. */
+export interface TokenHolder {
+  tokenId: number
+  identity: { id: string; matrixUserId: string }
+  isAdmin: boolean
+}
+
+interface TokenInput {
+  credential: Principal
+  useHost?: boolean | undefined
+  /** RFC 3339 with an offset, in the future. */
+  expiresAt?: string | undefined
+  record?: Recorder<string> | undefined
+}
 
 export interface TokensOptions {
   db: Pick<Db, 'read' | 'write' | 'signals'>
@@ -46,14 +61,10 @@ const LIST_STEP = 200
 const USAGE_STEP = 500
 const CLEANUP_INTERVAL_MS = 3_600_000
 
-export function createTokens({
-  db,
-  identities,
-  hasher,
-  previousHasher,
-  randomId,
-  clock,
-}: TokensOptions): Tokens {
+export type Tokens = ReturnType<typeof createTokens>
+
+export function createTokens(options: TokensOptions) {
+  const { db, identities, hasher, previousHasher, randomId, clock } = options
   const repository = createTokenRepository(db, randomId)
   /** `until` is of the steady clock, so that setting the clock makes no deleted token last. */
   const remembered = new LRUCache<string, { holder: TokenHolder; until: number; expiresAt: number }>({
@@ -98,7 +109,14 @@ export function createTokens({
   }
 
   return {
-    async create({ credential, useHost = false, expiresAt, record }) {
+    /**
+     * The first token that a super admin makes is the admin's, and its identity the host.
+     * `useHost` shares the host identity; otherwise each token gets an identity of its own.
+     * @returns the token, which is shown this once
+     * @throws GatewayError bad_request (expires_at, or use_host before there is an admin),
+     * forbidden (use_host without super_admin), homeserver_unavailable, homeserver_error
+     */
+    async create({ credential, useHost = false, expiresAt, record }: TokenInput): Promise<string> {
       const now = clock.now()
       const token = randomToken('mt_')
       const row: NewToken = {
@@ -126,7 +144,11 @@ export function createTokens({
       return token
     },
 
-    async *list(credential) {
+    /**
+     * Lists the credential's own tokens, and for a super admin those of no credential, too; oldest
+     * first, some at a time.
+     */
+    async *list(credential: Principal): AsyncGenerator<TokenView[]> {
       await flushUsage()
       const ownership = ownershipOf(credential)
       let beyond: TokenPlace | null = null
@@ -139,7 +161,12 @@ export function createTokens({
       }
     },
 
-    async page(credential, limit, cursor) {
+    /**
+     * The same, newest first and a page at a time.
+     * @param cursor `next` of the page before
+     * @returns `next` null at the end. @throws GatewayError bad_request for another list's cursor
+     */
+    async page(credential: Principal, limit: number, cursor: string | undefined): Promise<TokenPage> {
       const place = cursor === undefined ? null : decodePlace(cursor, [0, '', 0])
       if (cursor !== undefined && !place)
         throw new GatewayError('bad_request', 'cursor: expected `next` of an answer of this list')
@@ -151,13 +178,15 @@ export function createTokens({
       return { data: shown.map(viewOf), next: last ? encodePlace(placeOf(last)) : null }
     },
 
-    async remove(credential, id) {
+    /** @throws GatewayError not_found: also for a token that `list` wouldn't show */
+    async remove(credential: Principal, id: number): Promise<void> {
       const removed = await repository.remove(ownershipOf(credential), id)
       if (!removed) throw new GatewayError('not_found', `There is no token ${id}`)
       remembered.clear()
     },
 
-    async authenticate(token) {
+    /** @throws GatewayError forbidden: unknown, expired, or of a credential that isn't active */
+    async authenticate(token: string): Promise<TokenHolder> {
       const now = clock.now()
       const known = remembered.get(token)
       const isFresh = known && clock.steady() < known.until && now < known.expiresAt
@@ -166,10 +195,10 @@ export function createTokens({
       return holder
     },
 
-    cleanup: {
-      ...every('token-cleanup', CLEANUP_INTERVAL_MS, cleanUp, { clock }),
-      tick: cleanUp,
-    },
+    /** Deletes expired tokens hourly. */
+    cleanup: { ...every('token-cleanup', CLEANUP_INTERVAL_MS, cleanUp, { clock }), tick: cleanUp },
+
+    /** Writes last_used_at of the tokens used, every few seconds and when it stops. */
     usage: {
       ...every('token-usage', USAGE_INTERVAL_MS, flushUsage, { clock, end: flushUsage }),
       tick: flushUsage,
@@ -177,7 +206,7 @@ export function createTokens({
   }
 
   async function cleanUp(): Promise<void> {
-    await repository.withdrawUsersHost()
+    await repository.endUsersHost()
     await repository.removeExpired(clock.now())
   }
 }

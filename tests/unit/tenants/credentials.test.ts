@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, spyOn, test } from 'bun:test'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import { createHmacHasher } from '../../../src/lib/sealing.ts'
-import type { Credentials, Principal } from '../../../src/modules/tenants/credential-types.ts'
+import type { Credentials, Principal } from '../../../src/modules/tenants/credentials.ts'
 import { createCredentials } from '../../../src/modules/tenants/credentials.ts'
 import { UNMATCHABLE_HASH } from '../../../src/modules/tenants/secret-hashing.ts'
 import { ManualClock } from '../../support/manual-clock.ts'

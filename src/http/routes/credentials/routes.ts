@@ -1,5 +1,5 @@
 /** /api/v1/credentials: API clients, for credentials with the scope for it. */
-import type { NewCredential } from '../../../modules/tenants/credential-types.ts'
+import type { NewCredential } from '../../../modules/tenants/credentials.ts'
 import { answer, basicRoute } from '../../route.ts'
 import type { HttpServices } from '../../services.ts'
 import { messageAnswer } from '../message-answer.ts'

@@ -3,7 +3,7 @@
 import { t } from 'elysia'
 import { GatewayError } from '../../../domain/errors.ts'
 import { TokenPage } from '../../../domain/views/token.ts'
-import type { Principal } from '../../../modules/tenants/credential-types.ts'
+import type { Principal } from '../../../modules/tenants/credentials.ts'
 import { answer, basicRoute } from '../../route.ts'
 import { pageSize } from '../../schemas.ts'
 import type { HttpServices } from '../../services.ts'

@@ -4,7 +4,7 @@
 import type { Db } from '../../../db/open.ts'
 import { sqlStatement } from '../../../db/statement.ts'
 import { bridgeSecretContext } from '../../bridges-attached/bridges-attached.ts'
-import { accessTokenContext } from '../../tenants/access-tokens.ts'
+import { accessTokenContext } from '../../tenants/matrix-access-tokens.ts'
 import { replaceSetting, settingOf } from '../../tenants/settings-repository.ts'
 import { headersContext, signingSecretContext } from '../../webhooks/delivery-try.ts'
 
