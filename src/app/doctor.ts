@@ -191,7 +191,7 @@ function bridgesOf({ config, secrets, db, attached, homeserver, isRunning }: Sit
       secret: secrets.bridges.get(platform) ?? row?.secret ?? null,
       attached: row ? { ...row, registrationFile: join(dir, 'registration.yaml') } : null,
       startCommand: startCommandOf({ platform, dir }),
-      process: { isOurs, isGatewayUp: isRunning, told: isOurs ? describeProcess(dir) : null },
+      process: { isOurs, isGatewayUp: isRunning, notes: isOurs ? describeProcess(dir) : null },
       version: async () => (command ? programVersion(command, childEnvironment()) : null),
       isEmbedded: homeserver.isEmbedded,
       userId: `@${GATEWAY_APPSERVICE_ID}:${config.matrix.serverName}`,

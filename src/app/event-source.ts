@@ -73,7 +73,7 @@ export function createEventSource(
     isRightToken: pushed.isRightToken,
     state: () => {
       const failure = link?.failure() ?? null
-      return { isReady: failure === null, told: failure ?? 'ok' }
+      return { isReady: failure === null, detail: failure ?? 'ok' }
     },
     health: () => null,
   }
@@ -89,11 +89,11 @@ function createSyncSource(calls: Matrix['calls'], parts: SourceParts): EventSour
     state: () => {
       const { loops, failing, failure } = sync.health()
       if (loops === 0) return null
-      if (failing === 0) return { isReady: true, told: 'ok' }
+      if (failing === 0) return { isReady: true, detail: 'ok' }
       // One account that doesn't work is its owner's trouble; all of them are the gateway's.
       return {
         isReady: failing < loops,
-        told: `/sync fails for ${failing} of ${loops} identities: ${failure}`,
+        detail: `/sync fails for ${failing} of ${loops} identities: ${failure}`,
       }
     },
   }

@@ -89,7 +89,7 @@ async function askHomeserver(url: string | undefined): Promise<string> {
 }
 
 function wellness({ checks }: Readiness): ReadonlyMap<string, boolean> {
-  return new Map(Object.entries(checks).map(([name, told]) => [name, told === 'ok']))
+  return new Map(Object.entries(checks).map(([name, detail]) => [name, detail === 'ok']))
 }
 
 function restartsOf(processes: BridgeProcesses): ReadonlyMap<string, number> {

@@ -17,7 +17,7 @@ export interface PartState {
   /** True when the gateway can do its work all the same. */
   isReady: boolean
   /** `ok`, or what is wrong. */
-  told: string
+  detail: string
 }
 
 export interface ReadinessOptions {
@@ -77,8 +77,8 @@ export function createReadiness(options: ReadinessOptions) {
   async function homeserverState(): Promise<PartState> {
     const known = options.homeserver()
     if (known !== null) return known
-    const told = await ask('homeserver', options.askHomeserver)
-    return { isReady: told === OK, told }
+    const detail = await ask('homeserver', options.askHomeserver)
+    return { isReady: detail === OK, detail }
   }
 
   async function bridge(platform: string, url: string | null): Promise<string> {
@@ -130,7 +130,7 @@ export function createReadiness(options: ReadinessOptions) {
         checks: {
           ...(isDraining ? { shutdown: 'the gateway is stopping' } : {}),
           database: databaseState,
-          homeserver: homeserver.told,
+          homeserver: homeserver.detail,
           ...Object.fromEntries([...workers, ...bridges]),
         },
       }

@@ -20,7 +20,7 @@ export function createVisitors(
   const arrivals = createArrivals(db)
   /** Where each visitor came to last, by name; undefined: it hasn't come yet. */
   const known = new Map<string, Listener | undefined>()
-  const told = new Set<string>()
+  const announced = new Set<string>()
 
   /** @returns null without a right token; undefined for one that a bridge got for a user */
   function ownerShown(mount: Mount, request: Request): Visitor | undefined | null {
@@ -30,8 +30,8 @@ export function createVisitors(
 
   function note(visitor: Visitor, listener: Listener): void {
     const name = arrivalSetting(visitor)
-    if (listener === 'main' && !told.has(name)) {
-      told.add(name)
+    if (listener === 'main' && !announced.has(name)) {
+      announced.add(name)
       signals.emit('at-main-port', visitor)
     }
     if (!known.has(name) || known.get(name) === listener) return

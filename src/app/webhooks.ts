@@ -11,8 +11,8 @@ import { createDeliveryQueue } from '../modules/webhooks/queue-repository.ts'
 import { createReplayRepository } from '../modules/webhooks/replay-repository.ts'
 import { createWebhookRepository } from '../modules/webhooks/webhook-repository.ts'
 import { createWebhookCleanup, createWebhooks } from '../modules/webhooks/webhooks.ts'
-import { createEndpointGuard } from '../webhooks/endpoint-guard.ts'
-import { createWebhookClient } from '../webhooks/index.ts'
+import { createWebhookClient } from '../webhook-client/client.ts'
+import { createEndpointGuard } from '../webhook-client/endpoint-guard.ts'
 import type { AppContext } from './context.ts'
 
 export function createWebhookServices(context: AppContext, payloads: Payloads) {

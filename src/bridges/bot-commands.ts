@@ -1,7 +1,8 @@
 /** Runs commands that a bridge's bot answers with one notice, one at a time, in their own room. */
-import { hasBlanks } from '../domain/addresses.ts'
+
 import { GatewayError } from '../domain/errors.ts'
 import type { MatrixSession } from '../domain/ports.ts'
+import { hasBlanks } from '../domain/written-recipients.ts'
 import type { Clock } from '../lib/clock.ts'
 import { KeyedMutex } from '../lib/keyed-mutex.ts'
 import { type BotRoom, isSaidBy, openBotRoom, silent, untilDefined } from './bot-room.ts'

@@ -5,7 +5,7 @@
 import type { MediaInfo, MessageEvent } from './events.ts'
 import type { ChatKind, MessageEventName, MessageKind, MessageStatus } from './states.ts'
 
-interface Told {
+interface FromEvent {
   eventId: string
   roomId: string
   sender: string
@@ -27,14 +27,14 @@ export interface MessageContent {
 }
 
 /** Somebody has said, edited or deleted something. */
-export interface MessageFact extends Told {
+export interface MessageFact extends FromEvent {
   fact: 'message'
   /** Milliseconds since the Unix epoch. */
   sentAt: number
   content: MessageContent
 }
 
-export interface ReactionFact extends Told {
+export interface ReactionFact extends FromEvent {
   fact: 'reaction'
   sentAt: number
   /** Null when nothing of it is left to tell. */
@@ -77,7 +77,7 @@ export interface NameFact {
 }
 
 /** The room is a portal of a bridge. Only that bridge can know. */
-export interface PortalFact extends Told {
+export interface PortalFact extends FromEvent {
   fact: 'portal'
   portal: {
     kind: ChatKind
@@ -93,7 +93,7 @@ export interface PortalFact extends Told {
 }
 
 /** Features of the chat's network. Only the bridge can know. */
-export interface FeaturesFact extends Told {
+export interface FeaturesFact extends FromEvent {
   fact: 'features'
   /** As the bridge states them (matrix/room-features.ts). */
   content: Record<string, unknown>

@@ -1,6 +1,6 @@
 /** Who sends a request: the socket's other end, or whom a proxy that we trust names. */
 import { isIP } from 'node:net'
-import { createNetworkMatcher, withoutMapping } from '../lib/addresses.ts'
+import { createNetworkMatcher, withoutMapping } from '../lib/ip-networks.ts'
 
 /**
  * @param trustedProxies addresses and networks whose X-Forwarded-For is believed

@@ -78,7 +78,7 @@ async function fill({ access, body: schema, nulls }: Route, request: Request, bo
 
 function handlerOf(route: Route) {
   const { status } = route.answer
-  const isRead = route.method === 'GET' && route.access.by !== 'none'
+  const mayBeLarge = route.method === 'GET' && route.access.by !== 'none'
 
   function run(context: Context) {
     const { request, set } = context
@@ -87,7 +87,7 @@ function handlerOf(route: Route) {
     const recorder: RouteContext<TSchema, TSchema, TSchema>['recorder'] = bodyOf =>
       recorderOf(request, result => ({ status, body: bodyOf(result) }))
     const answer = route.run({ ...context, ...(caller as Callers), recorder })
-    return isRead ? read(request, caller, answer) : answer
+    return mayBeLarge ? read(request, caller, answer) : answer
   }
 
   return route.body

@@ -22,7 +22,7 @@ import { randomToken } from '../../lib/tokens.ts'
 import { RECORD_FILE } from '../../runtime/supervised-process.ts'
 import type { DeviceRepository } from '../devices/device-repository.ts'
 import { identityNamespace } from '../tenants/identities.ts'
-import type { BridgeSideAddresses } from './addresses.ts'
+import type { BridgeSideAddresses } from './bridge-urls.ts'
 import type { AttachedBridge, AttachedBridges } from './bridges-attached.ts'
 import type { AttachedBridgeRepository } from './repository.ts'
 

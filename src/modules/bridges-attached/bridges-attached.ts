@@ -1,6 +1,6 @@
 /**
  * The bridges that `meshgate bridge add` attached (attach.ts): their rows with the secrets opened.
- * addresses.ts knows how bridges reach us.
+ * bridge-urls.ts knows how bridges reach us.
  */
 import { knownNetwork } from '../../bridges/setup/networks.ts'
 import type { Db } from '../../db/open.ts'

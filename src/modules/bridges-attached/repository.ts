@@ -1,6 +1,7 @@
 /** SQL of the attached bridges, and of where bridges and the homeserver come to. */
-import { and, asc, count, eq, gte, inArray, isNull, ne, or, sql } from 'drizzle-orm'
+import { and, asc, count, eq, gte, inArray, isNull, ne, or } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
+import { equal, rowsBy } from '../../db/row-statements.ts'
 import {
   type BridgeRow,
   bridges,
@@ -22,13 +23,7 @@ export type Listener = 'main' | 'bridges'
 const LAST_URL = 'bridge_listener'
 
 const all = statement(orm => orm.select().from(bridges).orderBy(asc(bridges.platform)))
-const byPlatform = statement(orm =>
-  orm
-    .select()
-    .from(bridges)
-    .where(eq(bridges.platform, sql.placeholder('platform')))
-    .limit(1),
-)
+const byPlatform = rowsBy(bridges, 'platform')
 const concernsBridge = or(
   ne(devices.state, 'logged_out'),
   isNull(bridges.createdAt),
@@ -39,20 +34,14 @@ const statesOn = statement(orm =>
     .select({ state: devices.state, count: count() })
     .from(devices)
     .leftJoin(bridges, eq(bridges.platform, devices.platform))
-    .where(and(eq(devices.platform, sql.placeholder('platform')), isNull(devices.removedAt), concernsBridge))
+    .where(and(equal(devices, 'platform'), isNull(devices.removedAt), concernsBridge))
     .groupBy(devices.state),
 )
 const encryptedOn = statement(orm =>
   orm
     .select({ count: count() })
     .from(chats)
-    .where(
-      and(
-        eq(chats.platform, sql.placeholder('platform')),
-        eq(chats.encrypted, true),
-        ne(chats.membership, 'left'),
-      ),
-    ),
+    .where(and(equal(chats, 'platform'), eq(chats.encrypted, true), ne(chats.membership, 'left'))),
 )
 
 async function forgetRooms(tx: Tx, platform: string): Promise<void> {

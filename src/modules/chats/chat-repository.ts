@@ -6,9 +6,10 @@ import { createHash } from 'node:crypto'
 import { and, asc, desc, eq, isNull, ne, sql } from 'drizzle-orm'
 import { LRUCache } from 'lru-cache'
 import type { Db } from '../../db/open.ts'
+import { equal, given, putRow, rowsBy } from '../../db/row-statements.ts'
 import { type Chat, chats, type Device, resolvedRecipients, roomFeatures } from '../../db/schema/index.ts'
 import { textParam } from '../../db/stable-params.ts'
-import { statement } from '../../db/statement.ts'
+import { type Statement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { RoomFeatures } from '../../domain/room-features.ts'
 import type { ChatMembership } from '../../domain/states.ts'
@@ -39,25 +40,13 @@ export type DescribedColumns = Partial<
 const MAX_CACHED_FEATURES = 256
 
 const param = sql.placeholder
-const isRoom = and(eq(chats.identityId, param('identityId')), eq(chats.roomId, param('roomId')))
-const one = statement(orm => orm.select().from(chats).where(isRoom))
-const byChannel = statement(orm =>
-  orm
-    .select()
-    .from(chats)
-    .where(
-      and(
-        eq(chats.identityId, param('identityId')),
-        eq(chats.platform, param('platform')),
-        eq(chats.channelId, param('channelId')),
-      ),
-    ),
-)
+const one = rowsBy(chats, 'identityId', 'roomId')
+const byChannel = rowsBy(chats, 'identityId', 'platform', 'channelId')
 const byPeer = statement(orm =>
   orm
     .select()
     .from(chats)
-    .where(and(eq(chats.identityId, param('identityId')), eq(chats.peer, param('peer'))))
+    .where(equal(chats, 'identityId', 'peer'))
     .orderBy(desc(chats.createdAt)),
 )
 const groups = statement(orm =>
@@ -94,20 +83,7 @@ const roomOfRecipient = statement(orm =>
     )
     .where(and(ofDevice, eq(resolvedRecipients.recipientKey, textParam('recipientKey')))),
 )
-const putRoom = statement(orm =>
-  orm
-    .insert(resolvedRecipients)
-    .values({
-      deviceRowId: param('deviceRowId'),
-      recipientKey: param('recipientKey'),
-      roomId: param('roomId'),
-      resolvedAt: param('now'),
-    })
-    .onConflictDoUpdate({
-      target: [resolvedRecipients.deviceRowId, resolvedRecipients.recipientKey],
-      set: { roomId: sql`excluded.room_id`, resolvedAt: sql`excluded.resolved_at` },
-    }),
-)
+const putRoom = putRow(resolvedRecipients, ['deviceRowId', 'recipientKey'], ['roomId', 'resolvedAt'])
 const dropRoom = statement(orm =>
   orm.delete(resolvedRecipients).where(and(ofDevice, eq(resolvedRecipients.roomId, param('roomId')))),
 )
@@ -124,17 +100,9 @@ export const UNKNOWN_CHAT = {
 } as const
 
 const insertFeatures = statement(orm =>
-  orm
-    .insert(roomFeatures)
-    .values({ digest: param('digest'), content: param('content') })
-    .onConflictDoNothing(),
+  orm.insert(roomFeatures).values(given('digest', 'content')).onConflictDoNothing(),
 )
-const featuresByDigest = statement(orm =>
-  orm
-    .select({ content: roomFeatures.content })
-    .from(roomFeatures)
-    .where(eq(roomFeatures.digest, param('digest'))),
-)
+const featuresByDigest = rowsBy(roomFeatures, 'digest')
 
 /** @returns the features under the name that rows of chats have for this content */
 export function featuresOf(content: Content): Features {
@@ -153,23 +121,22 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
   /** By digest; rows of features never change. */
   const cached = new LRUCache<string, RoomFeatures>({ max: MAX_CACHED_FEATURES })
 
+  /** @returns the first of the chats that the device can write to */
+  async function firstOf(device: ChatOwner, found: Statement<Chat>, by: Partial<Chat>): Promise<Chat | null> {
+    const { identityId, platform } = device
+    const rows = await db.read(reader => reader.all(found, { identityId, platform, ...by }))
+    return rows.find(chat => chat.membership !== 'left' && isChatOf(device, chat)) ?? null
+  }
+
   return {
     get: async (identityId: string, roomId: string): Promise<Chat | null> =>
       (await db.read(reader => reader.get(one, { identityId, roomId }))) ?? null,
 
     /** The chat with this id on the network, joined or invited, of this login or shared. */
-    async ofDevice(device: ChatOwner, channelId: string): Promise<Chat | null> {
-      const { identityId, platform } = device
-      const found = await db.read(reader => reader.all(byChannel, { identityId, platform, channelId }))
-      return found.find(chat => chat.membership !== 'left' && isChatOf(device, chat)) ?? null
-    },
+    ofDevice: (device: ChatOwner, channelId: string) => firstOf(device, byChannel, { channelId }),
 
     /** The device's chat with this Matrix user alone, who has written there; the newest. */
-    async directWith(device: ChatOwner, peer: string): Promise<Chat | null> {
-      const { identityId } = device
-      const found = await db.read(reader => reader.all(byPeer, { identityId, peer }))
-      return found.find(chat => chat.membership !== 'left' && isChatOf(device, chat)) ?? null
-    },
+    directWith: (device: ChatOwner, peer: string) => firstOf(device, byPeer, { peer }),
 
     /** The groups that the device can write to, by name. */
     async groupsOf(device: ChatOwner): Promise<Chat[]> {
@@ -190,7 +157,7 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
     },
 
     rememberRoom: (deviceRowId: string, recipientKey: string, roomId: string, now: number) =>
-      db.write(tx => tx.run(putRoom, { deviceRowId, recipientKey, roomId, now })),
+      db.write(tx => tx.run(putRoom, { deviceRowId, recipientKey, roomId, resolvedAt: now })),
 
     forgetRoom: (deviceRowId: string, roomId: string) =>
       db.write(tx => tx.run(dropRoom, { deviceRowId, roomId })),

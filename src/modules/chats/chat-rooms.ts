@@ -63,7 +63,7 @@ export function createChatRooms(options: ChatRoomsOptions) {
   async function believedOf(state: readonly Fact[], roomId: string) {
     const ofRoom = state.filter(({ fact }) => fact === 'portal' || fact === 'features' || fact === 'room')
     const { forged, platforms } = await knowledgeOf(ofRoom, { rooms: [roomId] })
-    return { believed: ofRoom.filter(told => !forged.has(told)), platforms }
+    return { believed: ofRoom.filter(fact => !forged.has(fact)), platforms }
   }
 
   /**

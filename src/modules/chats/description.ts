@@ -13,11 +13,11 @@ export interface ChatDescription extends Partial<PortalFact['portal']> {
 export function describeChat(facts: readonly Fact[]): ChatDescription {
   const description: ChatDescription = {}
   let roomName: string | undefined
-  for (const told of facts) {
-    if (told.fact === 'portal') Object.assign(description, told.portal)
-    if (told.fact === 'features') description.features = told.content
-    if (told.fact === 'room') Object.assign(description, told.room)
-    if (told.fact === 'room' && 'name' in told.room) roomName = told.room.name
+  for (const fact of facts) {
+    if (fact.fact === 'portal') Object.assign(description, fact.portal)
+    if (fact.fact === 'features') description.features = fact.content
+    if (fact.fact === 'room') Object.assign(description, fact.room)
+    if (fact.fact === 'room' && 'name' in fact.room) roomName = fact.room.name
   }
   // The room's own name is what people see; the bridge's name of the channel stands in for it.
   return roomName === undefined ? description : { ...description, name: roomName }
@@ -28,12 +28,12 @@ export function describeChat(facts: readonly Fact[]): ChatDescription {
  * @returns the columns that a description changes, and the features that one of them names, if any
  */
 export function columnsOf(
-  { features: told, ...columns }: ChatDescription,
+  { features: content, ...columns }: ChatDescription,
   platforms: ReadonlyMap<string, string | null>,
 ): { columns: DescribedColumns; features: Features | null } {
   const { bridgeBot } = columns
   const platform = bridgeBot === undefined ? {} : { platform: platforms.get(bridgeBot) ?? null }
-  if (told === undefined) return { columns: { ...columns, ...platform }, features: null }
-  const features = Object.keys(told).length === 0 ? null : featuresOf(told)
+  if (content === undefined) return { columns: { ...columns, ...platform }, features: null }
+  const features = Object.keys(content).length === 0 ? null : featuresOf(content)
   return { columns: { ...columns, ...platform, features: features?.digest ?? '' }, features }
 }

@@ -1,5 +1,5 @@
 /** Lists whom a device can write to: people of its address book and network, and its groups. */
-import type { Chat, Device } from '../../db/schema/index.ts'
+import type { Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Bridge, BridgeContact, Bridges } from '../../domain/ports.ts'
 import type { CheckView, ContactView, GroupView } from '../../domain/views/contact.ts'
@@ -18,34 +18,9 @@ export interface DirectoryOptions {
   matrixUserOf(identityId: string): Promise<string>
 }
 
-export interface Directory {
-  /**
-   * By name.
-   * @param limit at most so many
-   * @throws GatewayError not_found (no such device), not_supported (the network lists nobody, and
-   * can't be searched without a query), and as bridges do
-   */
-  contacts(
-    identityId: string,
-    deviceId: string,
-    options: { platform: string | null; query?: string | undefined; limit: number },
-  ): Promise<ContactView[]>
-  /**
-   * Groups that the device is in and can write to, by name.
-   * @throws GatewayError not_found (no such device), conflict (logged out)
-   */
-  groups(identityId: string, deviceId: string, platform: string | null): Promise<GroupView[]>
-  /**
-   * Tells if somebody on the network answers to a phone number, a handle or an id.
-   * @throws GatewayError not_found (no such device), conflict (logged out), bad_request (the
-   * network can't know it), not_supported, and as bridges do
-   */
-  check(identityId: string, deviceId: string, platform: string | null, identifier: string): Promise<CheckView>
-}
+export type Directory = ReturnType<typeof createDirectory>
 
-export function createDirectory(options: DirectoryOptions): Directory {
-  const { bridges, devices, chats, phones, matrixUserOf } = options
-
+export function createDirectory({ bridges, devices, chats, phones, matrixUserOf }: DirectoryOptions) {
   async function deviceOf(identityId: string, deviceId: string, platform: string | null): Promise<Device> {
     const device = await devices.find(identityId, deviceId, platform)
     if (!device) throw await noSuchDevice(devices, identityId, deviceId, platform)
@@ -70,19 +45,49 @@ export function createDirectory(options: DirectoryOptions): Directory {
   }
 
   return {
-    async contacts(identityId, deviceId, { platform, query = '', limit }) {
+    /**
+     * By name.
+     * @param limit at most so many
+     * @throws GatewayError not_found (no such device), not_supported (the network lists nobody, and
+     * can't be searched without a query), and as bridges do
+     */
+    async contacts(
+      identityId: string,
+      deviceId: string,
+      { platform, query = '', limit }: { platform: string | null; query?: string | undefined; limit: number },
+    ): Promise<ContactView[]> {
       const device = await deviceOf(identityId, deviceId, platform)
       const bridge = bridges.forPlatform(device.platform)
       const found = await people(bridge, await matrixUserOf(identityId), device.loginId, query.trim())
       return found.sort(byName).slice(0, limit).map(contactView)
     },
 
-    async groups(identityId, deviceId, platform) {
+    /**
+     * Groups that the device is in and can write to, by name. One whose id isn't known yet can be
+     * written to by its room.
+     * @throws GatewayError not_found (no such device), conflict (logged out)
+     */
+    async groups(identityId: string, deviceId: string, platform: string | null): Promise<GroupView[]> {
       const device = await deviceOf(identityId, deviceId, platform)
-      return (await chats.groupsOf(device)).flatMap(groupView)
+      return (await chats.groupsOf(device)).map(({ channelId, roomId: room, name, kind }) => ({
+        id: channelId ?? room,
+        name,
+        kind,
+        room,
+      }))
     },
 
-    async check(identityId, deviceId, platform, identifier) {
+    /**
+     * Tells if somebody on the network answers to a phone number, a handle or an id.
+     * @throws GatewayError not_found (no such device), conflict (logged out), bad_request (the
+     * network can't know it), not_supported, and as bridges do
+     */
+    async check(
+      identityId: string,
+      deviceId: string,
+      platform: string | null,
+      identifier: string,
+    ): Promise<CheckView> {
       const device = await deviceOf(identityId, deviceId, platform)
       const bridge = bridges.forPlatform(device.platform)
       try {
@@ -110,11 +115,6 @@ const NOBODY: CheckView = {
 
 function contactView({ id, name, phone, matrixUserId, roomId, identifiers }: BridgeContact): ContactView {
   return { id, name, phone, matrix_id: matrixUserId, room: roomId, identifiers }
-}
-
-/** A group whose id isn't known yet can be written to by its room. */
-function groupView({ channelId, roomId, name, kind }: Chat): GroupView[] {
-  return [{ id: channelId ?? roomId, name, kind, room: roomId }]
 }
 
 function matches({ id, name, phone, identifiers }: BridgeContact, query: string): boolean {

@@ -1,6 +1,7 @@
 /** SQL of what is known about rooms and the people in them. */
-import { and, eq, isNull, sql } from 'drizzle-orm'
+import { and, isNull } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
+import { equal, rowsBy } from '../../db/row-statements.ts'
 import { type Chat, chats, type Device, devices, identities, profiles } from '../../db/schema/index.ts'
 import { statement } from '../../db/statement.ts'
 
@@ -15,37 +16,19 @@ export interface RoomsAndPeople {
   names: ReadonlyMap<string, string>
 }
 
-const param = sql.placeholder
-const chatsOfRoom = statement(orm =>
-  orm
-    .select()
-    .from(chats)
-    .where(eq(chats.roomId, param('roomId'))),
+const chatsOfRoom = rowsBy(chats, 'roomId')
+const identity = { id: identities.id, userId: identities.matrixUserId }
+const identityOfUser = statement(orm =>
+  orm.select(identity).from(identities).where(equal(identities, 'matrixUserId')),
 )
-const identityByUser = statement(orm =>
-  orm
-    .select({ id: identities.id })
-    .from(identities)
-    .where(eq(identities.matrixUserId, param('userId'))),
-)
-const userOfIdentity = statement(orm =>
-  orm
-    .select({ userId: identities.matrixUserId })
-    .from(identities)
-    .where(eq(identities.id, param('id'))),
-)
+const identityById = statement(orm => orm.select(identity).from(identities).where(equal(identities, 'id')))
 const listedDevices = statement(orm =>
   orm
     .select()
     .from(devices)
-    .where(and(eq(devices.identityId, param('identityId')), isNull(devices.removedAt))),
+    .where(and(equal(devices, 'identityId'), isNull(devices.removedAt))),
 )
-const profile = statement(orm =>
-  orm
-    .select()
-    .from(profiles)
-    .where(eq(profiles.matrixUserId, param('userId'))),
-)
+const profile = rowsBy(profiles, 'matrixUserId')
 
 export async function readRoomsAndPeople(
   db: Pick<Db, 'read'>,
@@ -56,13 +39,13 @@ export async function readRoomsAndPeople(
     const known: Chat[] = []
     for (const roomId of roomIds) known.push(...(await reader.all(chatsOfRoom, { roomId })))
     const ours = new Map<string, string>()
-    for (const userId of userIds) {
-      const identity = await reader.get(identityByUser, { userId })
-      if (identity) ours.set(userId, identity.id)
+    for (const matrixUserId of userIds) {
+      const found = await reader.get(identityOfUser, { matrixUserId })
+      if (found) ours.set(matrixUserId, found.id)
     }
     for (const id of new Set(known.map(chat => chat.identityId))) {
-      const identity = await reader.get(userOfIdentity, { id })
-      if (identity) ours.set(identity.userId, id)
+      const found = await reader.get(identityById, { id })
+      if (found) ours.set(found.userId, id)
     }
     const linked = new Map<string, Device[]>()
     for (const identityId of ours.values()) {
@@ -71,9 +54,9 @@ export async function readRoomsAndPeople(
       linked.set(identityId, listed.sort(linkedThenOldestFirst))
     }
     const names = new Map<string, string>()
-    for (const userId of userIds) {
-      const named = await reader.get(profile, { userId })
-      if (named) names.set(userId, named.displayName)
+    for (const matrixUserId of userIds) {
+      const named = await reader.get(profile, { matrixUserId })
+      if (named) names.set(matrixUserId, named.displayName)
     }
     return { chats: known, identities: ours, devices: linked, names }
   })

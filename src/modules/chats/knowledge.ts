@@ -42,8 +42,8 @@ export function createKnowledge(options: {
   ): Promise<Map<string, string | null>> {
     const platforms = new Map<string, string | null>()
     const [anyUser] = identities.keys()
-    for (const told of facts) {
-      const bot = told.fact === 'portal' ? told.portal.bridgeBot : undefined
+    for (const fact of facts) {
+      const bot = fact.fact === 'portal' ? fact.portal.bridgeBot : undefined
       if (bot !== undefined && anyUser !== undefined && !platforms.has(bot))
         platforms.set(bot, await bridges.platformOfBot(bot, anyUser))
     }
@@ -72,11 +72,11 @@ export function createKnowledge(options: {
   return async (facts, { rooms = [], users = [] } = {}) => {
     const roomIds = new Set(rooms)
     const userIds = new Set(users)
-    for (const told of facts) {
+    for (const fact of facts) {
       // Statuses and receipts name the message that they are about by its event.
-      if ('roomId' in told && told.fact !== 'receipt') roomIds.add(told.roomId)
-      if ('userId' in told) userIds.add(told.userId)
-      if ('sender' in told && told.fact !== 'status') userIds.add(told.sender)
+      if ('roomId' in fact && fact.fact !== 'receipt') roomIds.add(fact.roomId)
+      if ('userId' in fact) userIds.add(fact.userId)
+      if ('sender' in fact && fact.fact !== 'status') userIds.add(fact.sender)
     }
     const known = await readRoomsAndPeople(db, roomIds, userIds)
     const platforms = await platformsIn(facts, known.identities)
@@ -107,17 +107,17 @@ function checkBridgeFacts(facts: readonly Fact[], known: Known): Checked {
   for (const { roomId, bridgeBot, platform } of known.chats)
     if (bridgeBot !== null) portals.set(roomId, { bridgeBot, platform })
   // First whose portal a room is: its state has no order.
-  for (const told of facts) {
-    if (told.fact !== 'portal') continue
-    const { bridgeBot } = told.portal
+  for (const fact of facts) {
+    if (fact.fact !== 'portal') continue
+    const { bridgeBot } = fact.portal
     const portal = bridgeBot && { bridgeBot, platform: known.platforms.get(bridgeBot) ?? null }
-    if (portal && speaksFor(told.sender, portal, known, checked)) portals.set(told.roomId, portal)
-    else checked.forged.add(told)
+    if (portal && speaksFor(fact.sender, portal, known, checked)) portals.set(fact.roomId, portal)
+    else checked.forged.add(fact)
   }
-  for (const told of facts) {
-    if (told.fact !== 'features') continue
-    const portal = portals.get(told.roomId)
-    if (!portal || !speaksFor(told.sender, portal, known, checked)) checked.forged.add(told)
+  for (const fact of facts) {
+    if (fact.fact !== 'features') continue
+    const portal = portals.get(fact.roomId)
+    if (!portal || !speaksFor(fact.sender, portal, known, checked)) checked.forged.add(fact)
   }
   return checked
 }

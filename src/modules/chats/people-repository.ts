@@ -4,6 +4,7 @@
  */
 import { and, eq, gt, isNotNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
+import { equal, putRow, rowsBy } from '../../db/row-statements.ts'
 import { contacts, ghostPhones } from '../../db/schema/index.ts'
 import { limitParam, ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
@@ -25,14 +26,8 @@ export interface KnownPhone {
 /** Rows read or written in one go: a millisecond or two. */
 const STEP = 200
 
-const param = sql.placeholder
 const ofDevice = eq(contacts.deviceRowId, textParam('deviceRowId'))
-const contact = statement(orm =>
-  orm
-    .select()
-    .from(contacts)
-    .where(and(ofDevice, eq(contacts.matrixUserId, textParam('matrixUserId')))),
-)
+const contact = rowsBy(contacts, 'deviceRowId', 'matrixUserId')
 const byPhone = statement(orm =>
   orm
     .select()
@@ -49,56 +44,19 @@ const nextContacts = statement(orm =>
     .orderBy(contacts.matrixUserId)
     .limit(limitParam('limit')),
 )
-const putContact = statement(orm =>
-  orm
-    .insert(contacts)
-    .values({
-      deviceRowId: param('deviceRowId'),
-      matrixUserId: param('matrixUserId'),
-      name: param('name'),
-      phone: param('phone'),
-      seenAt: param('seenAt'),
-    })
-    .onConflictDoUpdate({
-      target: [contacts.deviceRowId, contacts.matrixUserId],
-      set: { name: sql`excluded.name`, phone: sql`excluded.phone`, seenAt: sql`excluded.seen_at` },
-    }),
-)
+const putContact = putRow(contacts, ['deviceRowId', 'matrixUserId'], ['name', 'phone', 'seenAt'])
 const removeContact = statement(orm =>
-  orm.delete(contacts).where(and(ofDevice, eq(contacts.matrixUserId, param('matrixUserId')))),
+  orm.delete(contacts).where(equal(contacts, 'deviceRowId', 'matrixUserId')),
 )
 
 const phoneInBook = statement(orm =>
   orm
     .select({ phone: contacts.phone, askedAt: contacts.seenAt })
     .from(contacts)
-    .where(and(ofDevice, eq(contacts.matrixUserId, textParam('matrixUserId')), isNotNull(contacts.phone))),
+    .where(and(equal(contacts, 'deviceRowId', 'matrixUserId'), isNotNull(contacts.phone))),
 )
-const phoneTold = statement(orm =>
-  orm
-    .select({ phone: ghostPhones.phone, askedAt: ghostPhones.askedAt })
-    .from(ghostPhones)
-    .where(
-      and(
-        eq(ghostPhones.deviceRowId, textParam('deviceRowId')),
-        eq(ghostPhones.matrixUserId, textParam('matrixUserId')),
-      ),
-    ),
-)
-const putPhone = statement(orm =>
-  orm
-    .insert(ghostPhones)
-    .values({
-      deviceRowId: param('deviceRowId'),
-      matrixUserId: param('matrixUserId'),
-      phone: param('phone'),
-      askedAt: param('now'),
-    })
-    .onConflictDoUpdate({
-      target: [ghostPhones.matrixUserId, ghostPhones.deviceRowId],
-      set: { phone: sql`excluded.phone`, askedAt: sql`excluded.asked_at` },
-    }),
-)
+const phoneOfGhost = rowsBy(ghostPhones, 'deviceRowId', 'matrixUserId')
+const putPhone = putRow(ghostPhones, ['deviceRowId', 'matrixUserId'], ['phone', 'askedAt'])
 
 export type PeopleRepository = ReturnType<typeof createPeopleRepository>
 
@@ -156,10 +114,10 @@ export function createPeopleRepository(db: Pick<Db, 'read' | 'write'>) {
     findPhone: (deviceRowId: string, matrixUserId: string) =>
       db.read(async (reader): Promise<KnownPhone | null> => {
         const ids = { deviceRowId, matrixUserId }
-        return (await reader.get(phoneInBook, ids)) ?? (await reader.get(phoneTold, ids)) ?? null
+        return (await reader.get(phoneInBook, ids)) ?? (await reader.get(phoneOfGhost, ids)) ?? null
       }),
 
     putPhone: (deviceRowId: string, matrixUserId: string, phone: string | null, now: number) =>
-      db.write(tx => tx.run(putPhone, { deviceRowId, matrixUserId, phone, now })),
+      db.write(tx => tx.run(putPhone, { deviceRowId, matrixUserId, phone, askedAt: now })),
   }
 }

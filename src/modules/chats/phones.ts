@@ -4,10 +4,10 @@
  * their Matrix users speaks or is written to.
  */
 import type { Device } from '../../db/schema/index.ts'
-import { isMatrixUserId } from '../../domain/addresses.ts'
 import { GatewayError, isPassing } from '../../domain/errors.ts'
 import { ghostLike, remoteIdOf } from '../../domain/ghosts.ts'
 import type { BridgeContact, Bridges } from '../../domain/ports.ts'
+import { isMatrixUserId } from '../../domain/written-recipients.ts'
 import { type Clock, within } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'

@@ -1,9 +1,9 @@
 /** Resolves an address as people write it: a phone number, handle, network id or Matrix id. */
 import type { Device } from '../../db/schema/index.ts'
-import { isGroupLink, isMatrixUserId } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { Bridge, BridgeContact } from '../../domain/ports.ts'
+import { isGroupLink, isMatrixUserId } from '../../domain/written-recipients.ts'
 import { normaliseContact, numberUriProblem, phoneDigits, trimmed } from '../../lib/phone-numbers.ts'
 import { ghostNamingOf } from '../devices/ghosts.ts'
 

@@ -26,27 +26,27 @@ export class Absences {
   /**
    * The bridge has answered.
    * @param unlisted linked devices whose logins aren't in the answer
-   * @returns those that are gone: `told` where the bridge said so by itself, `missed` where it has
-   * left them out for long enough. The others may be there again in the next answer.
+   * @returns those that are gone: `reported` where the bridge said so by itself, `missed` where it
+   * has left them out for long enough. The others may be there again in the next answer.
    */
-  gone(key: string, unlisted: readonly Device[]): { told: Device[]; missed: Device[] } {
-    if (unlisted.length === 0 && !this.all.has(key)) return { told: [], missed: [] }
+  gone(key: string, unlisted: readonly Device[]): { reported: Device[]; missed: Device[] } {
+    if (unlisted.length === 0 && !this.all.has(key)) return { reported: [], missed: [] }
     const notes = this.notesOf(key)
     const before = notes.absent
     notes.absent = new Map()
-    const told = unlisted.filter(({ loginId }) => notes.ended.has(loginId) || notes.ended.has(null))
+    const reported = unlisted.filter(({ loginId }) => notes.ended.has(loginId) || notes.ended.has(null))
     // A report without a name was about these.
-    for (const { loginId } of told) for (const id of [loginId, null]) notes.ended.delete(id)
+    for (const { loginId } of reported) for (const id of [loginId, null]) notes.ended.delete(id)
     const now = this.clock.steady()
     const missed = unlisted.filter(device => {
-      if (told.includes(device)) return false
+      if (reported.includes(device)) return false
       const { since, answers } = before.get(device.id) ?? { since: now, answers: 0 }
       // Kept until the device is no longer linked: storing that may fail.
       notes.absent.set(device.id, { since, answers: answers + 1 })
       return answers + 1 >= ANSWERS && now - since >= OVER_MS
     })
     this.settle(key, notes)
-    return { told, missed }
+    return { reported, missed }
   }
 
   /**

@@ -2,6 +2,7 @@
 import { and, eq, gt, isNull, lt, max, ne, sql } from 'drizzle-orm'
 import { union } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
+import { equal, putRow, rowsBy } from '../../db/row-statements.ts'
 import { awaitedLogins, type Device, devices, messages } from '../../db/schema/index.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
@@ -10,7 +11,7 @@ import { writeEvent } from '../events/event-repository.ts'
 import { deviceEvent } from './device-state.ts'
 import { LONGEST_GAP_MS, receivesAfterLink, receivesAfterRelink } from './history.ts'
 
-/** A login as its bridge tells it. */
+/** A login as its bridge reports it. */
 export interface LoginSnapshot {
   loginId: string
   deviceId: string
@@ -21,21 +22,11 @@ export interface LoginSnapshot {
 }
 
 const param = sql.placeholder
-const byIdentity = statement(orm =>
-  orm
-    .select()
-    .from(devices)
-    .where(eq(devices.identityId, param('identityId'))),
-)
-const byId = statement(orm =>
-  orm
-    .select()
-    .from(devices)
-    .where(eq(devices.id, param('id'))),
-)
+const byIdentity = rowsBy(devices, 'identityId')
+const byId = rowsBy(devices, 'id')
 // The newest of all messages, whomever they are for: the end of an index.
 const newestMessage = statement(orm => orm.select({ seq: max(messages.seq) }).from(messages))
-const isOnPlatform = and(eq(devices.platform, param('platform')), isNull(devices.removedAt))
+const isOnPlatform = and(equal(devices, 'platform'), isNull(devices.removedAt))
 const isLinkedOn = and(isOnPlatform, ne(devices.state, 'logged_out'))
 const withDeviceOrAwaited = statement(orm =>
   union(
@@ -46,13 +37,12 @@ const withDeviceOrAwaited = statement(orm =>
     orm
       .select({ identityId: awaitedLogins.identityId })
       .from(awaitedLogins)
-      .where(
-        and(eq(awaitedLogins.platform, param('platform')), gt(awaitedLogins.identityId, param('after'))),
-      ),
+      .where(and(equal(awaitedLogins, 'platform'), gt(awaitedLogins.identityId, param('after')))),
   )
     .orderBy(devices.identityId)
     .limit(param('limit')),
 )
+const putAwaited = putRow(awaitedLogins, ['identityId', 'platform'], ['since'])
 const reachable = statement(orm =>
   orm
     .select({ id: devices.id })
@@ -90,15 +80,7 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>) {
         // Those that nobody went on with.
         const isForgotten = lt(awaitedLogins.since, since - LONGEST_GAP_MS)
         await tx.run(orm => orm.delete(awaitedLogins).where(isForgotten))
-        await tx.run(orm =>
-          orm
-            .insert(awaitedLogins)
-            .values({ identityId, platform, since })
-            .onConflictDoUpdate({
-              target: [awaitedLogins.identityId, awaitedLogins.platform],
-              set: { since },
-            }),
-        )
+        await tx.run(putAwaited, { identityId, platform, since })
       }),
 
     /**
@@ -110,14 +92,14 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>) {
         const known = (await tx.all(byIdentity, { identityId })).find(
           device => device.platform === platform && device.loginId === login.loginId,
         )
-        if (known && isAsTold(known, login)) return known
+        if (known && isAsReported(known, login)) return known
         const { reason, ...columns } = login
-        const told = { ...columns, stateReason: reason, updatedAt: now }
+        const change = { ...columns, stateReason: reason, updatedAt: now }
         const isNewState = !known || known.state !== login.state
         const since = isNewState ? { stateSince: now } : {}
         const device = known
-          ? await update(tx, known.id, { ...told, ...since, ...(await relinked(tx, known, login, now)) })
-          : await insert(tx, { id: newId, identityId, platform, ...told, stateSince: now }, now)
+          ? await update(tx, known.id, { ...change, ...since, ...(await relinked(tx, known, login, now)) })
+          : await insert(tx, { id: newId, identityId, platform, ...change, stateSince: now }, now)
         if (isNewState) await writeStateEvent(tx, device, now)
         return device
       }),
@@ -194,7 +176,7 @@ async function insert(
   return (await tx.get(orm => orm.insert(devices).values(row).returning())) as Device
 }
 
-/** @returns what is new about a login beside what its bridge tells */
+/** @returns what is new about a login beside what its bridge reports */
 async function relinked(tx: Tx, known: Device, login: LoginSnapshot, now: number): Promise<Partial<Device>> {
   if (known.state !== 'logged_out' || login.state === 'logged_out') return {}
   const { removedAt } = known
@@ -231,8 +213,8 @@ async function changeState(
   if (isNew) await writeStateEvent(tx, device, now)
 }
 
-/** True when the row of a login says all that its bridge tells. */
-export function isAsTold(device: Device, login: LoginSnapshot): boolean {
+/** True when the row of a login says all that its bridge reports. */
+export function isAsReported(device: Device, login: LoginSnapshot): boolean {
   const { state, stateReason, name, phone, deviceId } = device
   const isListed = device.removedAt === null || state === 'logged_out'
   const isSameState = state === login.state && stateReason === login.reason

@@ -62,7 +62,7 @@ export class Link {
   /** When it is given up, and until when what it shows is good at least, by the steady clock. */
   private readonly endsAt: number
   private goodUntil = 0
-  private toldExpiry = 0
+  private shownExpiry = 0
   private qrShownForMs = QR_SHOWN_FOR_MS
   private qrShownAt: number | null = null
   private readonly known: Map<string, string>
@@ -281,8 +281,8 @@ export class Link {
     const leftMs = Math.max(0, Math.min(this.endsAt, this.goodUntil) - clock.steady())
     const expiresAt = Math.floor(clock.now() + leftMs)
     // Two clocks may differ by a millisecond: the same end keeps its first time.
-    if (Math.abs(expiresAt - this.toldExpiry) > 1) this.toldExpiry = expiresAt
-    return this.toldExpiry
+    if (Math.abs(expiresAt - this.shownExpiry) > 1) this.shownExpiry = expiresAt
+    return this.shownExpiry
   }
 
   private cancelAtBridge(): void {

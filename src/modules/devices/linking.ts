@@ -47,41 +47,11 @@ export interface LinkRequest {
   inputs?: Record<string, string> | undefined
 }
 
-export interface Linking {
-  /**
-   * Starts the platform's login at its bridge. It supersedes the identity's link of this platform.
-   * @returns once the first step waits for the person, so a bridge that can't start fails here
-   * @throws GatewayError bad_request (unknown platform or flow, an input that isn't taken),
-   * not_found (no such device), bridge_error, bridge_unavailable, bridge_timeout
-   */
-  start(identity: { id: string; matrixUserId: string }, request: LinkRequest): Promise<LinkView>
-  /** @throws GatewayError not_found, also two minutes after its end */
-  get(identityId: string, linkId: string): LinkView
-  /**
-   * Gives what the link's step asks for, by a field's id or type.
-   * @returns once the bridge has answered with the next step
-   * @throws GatewayError not_found; conflict when nothing is asked for; bad_request naming the
-   * field and saying whether the link goes on; bridge_error, bridge_unavailable, bridge_timeout
-   */
-  answer(identityId: string, linkId: string, inputs: Readonly<Record<string, string>>): Promise<LinkView>
-  /** @throws GatewayError not_found; conflict when it has ended */
-  cancel(identityId: string, linkId: string): void
-  /**
-   * Follows the identity's newest link (of `platform`, if given): `latest` is to be shown at once,
-   * `listener` gets later events. A link that ended in the last two minutes, or that the bridge
-   * couldn't even start, can still be followed: `latest` is then its end.
-   * @throws GatewayError not_found when there is none
-   */
-  follow(
-    identityId: string,
-    platform: string | undefined,
-    listener: (event: LinkEvent) => void,
-  ): LinkSubscription
-  /** Cancels what is under way. */
-  stop(): void
-}
+type Tenant = { id: string; matrixUserId: string }
 
-export function createLinking({ bridges, devices, clock, logger }: LinkingOptions): Linking {
+export type Linking = ReturnType<typeof createLinking>
+
+export function createLinking({ bridges, devices, clock, logger }: LinkingOptions) {
   /** Newest last. */
   let links: Link[] = []
 
@@ -106,11 +76,10 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
     throw new GatewayError('not_found', `there is no link ${linkId}, or it ended a while ago`)
   }
 
-  function supersede(identityId: string, platform: string): void {
-    for (const link of links) {
-      if (link.identityId === identityId && link.platform === platform)
-        link.end('superseded', 'a newer link of this platform was started')
-    }
+  function linksOf(identityId: string, platform: string | undefined): Link[] {
+    return links.filter(
+      link => link.identityId === identityId && (platform === undefined || link.platform === platform),
+    )
   }
 
   async function connected(
@@ -129,7 +98,7 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
 
   /** The login that is replaced; undefined when the bridge has forgotten it, as after a logout. */
   async function loginToReplace(
-    identity: { id: string; matrixUserId: string },
+    identity: Tenant,
     bridge: Bridge,
     { platform, deviceId }: { platform: string; deviceId: string },
     until: number,
@@ -141,7 +110,7 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
   }
 
   async function start(
-    identity: { id: string; matrixUserId: string },
+    identity: Tenant,
     { platform, flow: wantedFlow, deviceId, inputs = {} }: LinkRequest,
     late: AbortSignal,
   ): Promise<Link> {
@@ -176,14 +145,15 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
       link.giveUp(first)
       throw late.reason
     }
-    supersede(identityId, platform)
+    for (const older of linksOf(identityId, platform))
+      older.end('superseded', 'a newer link of this platform was started')
     remember(link)
     await link.begin(first)
     return link
   }
 
   /** Fails when `start` takes too long, and cancels a login that begins all the same. */
-  async function startInTime(identity: { id: string; matrixUserId: string }, request: LinkRequest) {
+  async function startInTime(identity: Tenant, request: LinkRequest) {
     const late = new AbortController()
     const ended = new AbortController()
     const started = start(identity, request, late.signal)
@@ -197,35 +167,61 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
 
   /** The newest that goes on, else the newest: a login that couldn't be started hides no other. */
   function newest(identityId: string, platform: string | undefined): Link | undefined {
-    const own = links.filter(
-      link => link.identityId === identityId && (platform === undefined || link.platform === platform),
-    )
+    const own = linksOf(identityId, platform)
     return own.findLast(({ endedAt }) => endedAt === null) ?? own.at(-1)
   }
 
   return {
-    async start(identity, request) {
+    /**
+     * Starts the platform's login at its bridge. Supersedes the identity's link of this platform.
+     * @returns once the first step waits for the person, so a bridge that can't start fails here
+     * @throws GatewayError bad_request (unknown platform or flow, an input that isn't taken),
+     * not_found (no such device), bridge_error, bridge_unavailable, bridge_timeout
+     */
+    async start(identity: Tenant, request: LinkRequest): Promise<LinkView> {
       const link = await startInTime(identity, request)
       if (link.failure === null) return link.view()
       links = links.filter(other => other !== link)
       throw link.failure
     },
 
-    get: (identityId, linkId) => find(identityId, linkId).view(),
+    /** @throws GatewayError not_found, also two minutes after its end */
+    get: (identityId: string, linkId: string) => find(identityId, linkId).view(),
 
-    async answer(identityId, linkId, inputs) {
+    /**
+     * Gives what the link's step asks for, by a field's id or type.
+     * @returns once the bridge has answered with the next step
+     * @throws GatewayError not_found; conflict when nothing is asked for; bad_request naming the
+     * field and saying whether the link goes on; bridge_error, bridge_unavailable, bridge_timeout
+     */
+    async answer(
+      identityId: string,
+      linkId: string,
+      inputs: Readonly<Record<string, string>>,
+    ): Promise<LinkView> {
       const link = find(identityId, linkId)
       await link.answer(inputs)
       return link.view()
     },
 
-    cancel(identityId, linkId) {
+    /** @throws GatewayError not_found; conflict when it has ended */
+    cancel(identityId: string, linkId: string): void {
       const link = find(identityId, linkId)
       if (link.endedAt !== null) throw new GatewayError('conflict', `the link ${linkId} has ended already`)
       link.end('cancelled', 'the link was cancelled')
     },
 
-    follow(identityId, platform, listener) {
+    /**
+     * Follows the identity's newest link (of `platform`, if given): `latest` is to be shown at
+     * once, `listener` gets later events. A link that ended in the last two minutes, or that the
+     * bridge couldn't even start, can still be followed: `latest` is then its end.
+     * @throws GatewayError not_found when there is none
+     */
+    follow(
+      identityId: string,
+      platform: string | undefined,
+      listener: (event: LinkEvent) => void,
+    ): LinkSubscription {
       forgetOld()
       const link = newest(identityId, platform)
       if (!link) {
@@ -237,7 +233,8 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
       return { linkId: link.id, latest: link.latest, unsubscribe: link.follow(listener) }
     },
 
-    stop() {
+    /** Cancels what is under way. */
+    stop(): void {
       for (const link of links) link.end('cancelled', 'the gateway is stopping')
     },
   }

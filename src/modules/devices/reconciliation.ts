@@ -16,7 +16,7 @@ import type { Logger } from '../../lib/logger.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { Absences } from './absences.ts'
-import { type DeviceRepository, isAsTold, type LoginSnapshot } from './device-repository.ts'
+import { type DeviceRepository, isAsReported, type LoginSnapshot } from './device-repository.ts'
 import { PLAIN_REASONS, reportedState } from './device-state.ts'
 import { ghostNamingOf } from './ghosts.ts'
 
@@ -74,10 +74,10 @@ export function createReconciliation(options: ReconciliationOptions) {
     const unlisted = known.filter(
       device => isLinked(device) && !logins.some(login => login.id === device.loginId),
     )
-    const { told, missed } = absences.gone(keyOf(identityId, platform), unlisted)
+    const { reported, missed } = absences.gone(keyOf(identityId, platform), unlisted)
     // The next answer about these must not be a remembered one.
-    if (told.length + missed.length < unlisted.length) bridge.forgetLogins(userId)
-    await mark(told, 'logged_out', PLAIN_REASONS.logged_out)
+    if (reported.length + missed.length < unlisted.length) bridge.forgetLogins(userId)
+    await mark(reported, 'logged_out', PLAIN_REASONS.logged_out)
     if (missed.length === 0) return
     const others = (await repository.linkedOn(platform)).filter(device => device.identityId !== identityId)
     const isTaken = ({ loginId }: Device) => others.some(other => other.loginId === loginId)
@@ -95,7 +95,7 @@ export function createReconciliation(options: ReconciliationOptions) {
   ): Promise<void> {
     // A login that was lost when we first hear of it is no device, nor is one that was deleted.
     if (login.state === 'logged_out' && (!before || before.removedAt !== null)) return
-    if (before && isAsTold(before, login)) return learnGhost(before, bridge, userId)
+    if (before && isAsReported(before, login)) return learnGhost(before, bridge, userId)
     const newId = timeOrderedId('dev_')
     const device = await repository.adopt(identityId, bridge.platform, login, newId, clock.now())
     if (device.state !== 'logged_out' && (!before || !isLinked(before))) void contacts.refresh(device)

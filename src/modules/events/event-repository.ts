@@ -4,6 +4,7 @@
  * neither exists without the other.
  */
 import { and, eq, sql } from 'drizzle-orm'
+import { equal, given } from '../../db/row-statements.ts'
 import { deliveries, deliveryLanes, events, type Webhook, webhooks } from '../../db/schema/index.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
@@ -47,16 +48,12 @@ const param = sql.placeholder
 const insertLane = statement(orm =>
   orm
     .insert(deliveryLanes)
-    .values({ lane: param('lane'), endpoint: param('endpoint'), dueAt: param('now'), leaseId: null })
+    .values({ ...given('lane', 'endpoint'), dueAt: param('now'), leaseId: null })
     .onConflictDoNothing(),
 )
 const insertDelivery = statement(orm =>
   orm.insert(deliveries).values({
-    id: param('id'),
-    identityId: param('identityId'),
-    webhookId: param('webhookId'),
-    eventSeq: param('eventSeq'),
-    lane: param('lane'),
+    ...given('id', 'identityId', 'webhookId', 'eventSeq', 'lane'),
     status: 'pending',
     attempts: 0,
     createdAt: param('now'),
@@ -66,14 +63,16 @@ const insertEvent = statement(orm =>
   orm
     .insert(events)
     .values({
-      identityId: param('identityId'),
-      eventId: param('eventId'),
-      name: param('name'),
-      roomId: param('roomId'),
-      deviceRowId: param('deviceRowId'),
-      senderUserId: param('senderUserId'),
-      mediaId: param('mediaId'),
-      payload: param('payload'),
+      ...given(
+        'identityId',
+        'eventId',
+        'name',
+        'roomId',
+        'deviceRowId',
+        'senderUserId',
+        'mediaId',
+        'payload',
+      ),
       receivedAt: param('now'),
     })
     .onConflictDoNothing()
@@ -83,7 +82,7 @@ const activeWebhooks = statement(orm =>
   orm
     .select({ id: webhooks.id, events: webhooks.events })
     .from(webhooks)
-    .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.active, true))),
+    .where(and(equal(webhooks, 'identityId'), eq(webhooks.active, true))),
 )
 
 /** @returns false when the identity has an event of this id already */

@@ -1,6 +1,7 @@
 /** SQL of the media table. */
 import { and, eq, exists, inArray, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
+import { rowsBy } from '../../db/row-statements.ts'
 import { type Media, media } from '../../db/schema/index.ts'
 import { textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
@@ -10,12 +11,7 @@ import { usableTokenOf } from '../tenants/usable-token-repository.ts'
 /** Facts that are certain only when the file is on our disk. */
 export type StoredFacts = Pick<Media, 'sizeBytes' | 'width' | 'height' | 'blurHash'>
 
-const byId = statement(orm =>
-  orm
-    .select()
-    .from(media)
-    .where(eq(media.id, sql.placeholder('id'))),
-)
+const byId = rowsBy(media, 'id')
 const served = statement(orm =>
   orm
     .select({ id: media.id })

@@ -24,9 +24,9 @@ export function heldEventOf({ fact, eventId, roomId, sender, sentAt, content }: 
 /** @param event as stored by this version or an earlier one */
 export function heldFactsOf(event: RoomEvent): HeldFact[] {
   const { event_id: eventId, room_id: roomId, sender, origin_server_ts: sentAt } = event
-  const told = { eventId, roomId, sender, sentAt }
+  const said = { eventId, roomId, sender, sentAt }
   const content = event.content as unknown as MessageFact['content']
-  if (event.type === TYPES.message) return [{ fact: 'message', ...told, content }]
-  if (event.type === TYPES.reaction) return [{ fact: 'reaction', ...told, content }]
+  if (event.type === TYPES.message) return [{ fact: 'message', ...said, content }]
+  if (event.type === TYPES.reaction) return [{ fact: 'reaction', ...said, content }]
   return saidIn([event]).filter(said => said.fact !== 'status')
 }

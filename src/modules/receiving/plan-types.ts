@@ -28,7 +28,7 @@ export type ChatState = Pick<
 
 /** Facts known before the batch. */
 export interface Knowledge extends ChatKnowledge {
-  /** Reactions told of before that the batch takes back, by their events. */
+  /** Known reactions that the batch takes back, by their events. */
   reactions?: ReadonlyMap<string, Reaction>
   /** Senders' numbers as devices know them; undefined: the bridge may know; see `phoneKey`. */
   phones: ReadonlyMap<string, string | null | undefined>
@@ -70,7 +70,7 @@ export interface Plan {
   /** People's names by Matrix user id. */
   names: Map<string, string>
   /** Facts that nothing could be made of, by a defect of ours. */
-  givenUp: { told: Fact; error: unknown }[]
+  givenUp: { fact: Fact; error: unknown }[]
   /** Devices that messages came for though we don't know them, or as logged out: perhaps new. */
   unknownDevices: { identityId: string; platform: string }[]
   /** Those who speak to a device and whose numbers its bridge may know. */

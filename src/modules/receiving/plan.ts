@@ -29,7 +29,7 @@ const LINK_NOTICE_MS = 250
 /** @param batch in the order it happened */
 export function planBatch(batch: EventBatch, knowledge: Knowledge): Plan {
   const planner = new Planner(knowledge, hearerOf(batch, knowledge))
-  for (const told of batch.facts) planner.takeSafely(told)
+  for (const fact of batch.facts) planner.takeSafely(fact)
   return { ...planner.plan, position: batch.position }
 }
 
@@ -57,7 +57,7 @@ export function planJoin(
   const planner = new Planner({ ...knowledge, chats: [chat] })
   planner.update(chat, { membership: 'joined' })
   for (const { userId, name } of names) planner.learnName(userId, name)
-  for (const told of said) planner.takeSafely(told)
+  for (const fact of said) planner.takeSafely(fact)
   return planner.plan
 }
 
@@ -96,41 +96,41 @@ class Planner {
   }
 
   /** A defect that one fact meets must not stop all others, each time they come again. */
-  takeSafely(told: Fact): void {
+  takeSafely(fact: Fact): void {
     try {
-      this.take(told)
+      this.take(fact)
     } catch (error) {
-      this.plan.givenUp.push({ told, error })
+      this.plan.givenUp.push({ fact, error })
     }
   }
 
-  private take(told: Fact): void {
-    if (this.knowledge.forged.has(told)) return
-    switch (told.fact) {
+  private take(fact: Fact): void {
+    if (this.knowledge.forged.has(fact)) return
+    switch (fact.fact) {
       case 'message':
       case 'reaction':
-        this.takeSaid(told)
+        this.takeSaid(fact)
         break
       case 'status': {
-        const { eventId, sender, status, reason } = told
+        const { eventId, sender, status, reason } = fact
         this.plan.statuses.push({ eventId, sender, status, reason })
         break
       }
       case 'receipt': {
-        const { roomId, eventId, userId } = told
+        const { roomId, eventId, userId } = fact
         if (!this.knowledge.identities.has(userId)) this.plan.reads.push({ roomId, eventId, userId })
         break
       }
       case 'membership':
-        this.takeMembership(told)
+        this.takeMembership(fact)
         break
       case 'name':
-        if (!this.knowledge.identities.has(told.userId)) this.learnName(told.userId, told.name)
+        if (!this.knowledge.identities.has(fact.userId)) this.learnName(fact.userId, fact.name)
         break
       case 'portal':
       case 'features':
       case 'room':
-        this.describe(told.roomId, told)
+        this.describe(fact.roomId, fact)
         break
     }
   }
@@ -139,17 +139,17 @@ class Planner {
     if (this.knowledge.names.get(userId) !== name) this.plan.names.set(userId, name)
   }
 
-  private describe(roomId: string, told: Fact): void {
-    const { columns, features } = columnsOf(describeChat([told]), this.knowledge.platforms)
+  private describe(roomId: string, fact: Fact): void {
+    const { columns, features } = columnsOf(describeChat([fact]), this.knowledge.platforms)
     if (features) this.plan.features.push(features)
     for (const chat of this.chats.get(roomId) ?? []) this.update(chat, columns)
   }
 
-  private takeMembership({ roomId, userId, membership: told }: MembershipFact): void {
+  private takeMembership({ roomId, userId, membership: reported }: MembershipFact): void {
     const identityId = this.knowledge.identities.get(userId)
     if (identityId === undefined || !this.hears(identityId)) return
     const chat = this.chats.get(roomId)?.find(candidate => candidate.identityId === identityId)
-    const membership = membershipAfter(chat?.membership, told)
+    const membership = membershipAfter(chat?.membership, reported)
     if (membership !== undefined) this.update(chat ?? newChat(identityId, roomId), { membership })
   }
 

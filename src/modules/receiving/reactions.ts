@@ -4,7 +4,7 @@
  */
 import type { Fact, MessageContent, MessageFact, ReactionFact } from '../../domain/facts.ts'
 
-/** A reaction that was told of. */
+/** A reaction that clients know of. */
 export interface Reaction {
   emoji: string
   /** The event that it was on. */
@@ -47,7 +47,7 @@ export class Reactions {
 
 /** Events that a batch takes back. */
 export function takenBack(facts: readonly Fact[]): string[] {
-  return facts.flatMap(told =>
-    told.fact === 'message' && told.content.event === 'message.deleted' ? (told.content.relatesTo ?? []) : [],
+  return facts.flatMap(fact =>
+    fact.fact === 'message' && fact.content.event === 'message.deleted' ? (fact.content.relatesTo ?? []) : [],
   )
 }

@@ -1,6 +1,7 @@
 /** SQL of receiving: rows that a batch rests on, and the one transaction that stores its plan. */
 import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
+import { equal, putRow, rowsBy } from '../../db/row-statements.ts'
 import {
   appserviceTransactions,
   type Chat,
@@ -29,46 +30,20 @@ import type { Reaction } from './reactions.ts'
 type Position = EventBatch['position']
 
 const param = sql.placeholder
-const transaction = statement(orm =>
-  orm
-    .select({ txnId: appserviceTransactions.txnId })
-    .from(appserviceTransactions)
-    .where(eq(appserviceTransactions.txnId, param('txnId'))),
-)
+const transaction = rowsBy(appserviceTransactions, 'txnId')
 const insertTransaction = statement(orm =>
   orm.insert(appserviceTransactions).values({ txnId: param('txnId'), receivedAt: param('now') }),
 )
-const oneChat = statement(orm =>
-  orm
-    .select({ membership: chats.membership })
-    .from(chats)
-    .where(and(eq(chats.identityId, param('identityId')), eq(chats.roomId, param('roomId')))),
-)
-const upsertProfile = statement(orm =>
-  orm
-    .insert(profiles)
-    .values({ matrixUserId: param('userId'), displayName: param('name') })
-    .onConflictDoUpdate({ target: profiles.matrixUserId, set: { displayName: sql`excluded.display_name` } }),
-)
+const oneChat = rowsBy(chats, 'identityId', 'roomId')
+const putProfile = putRow(profiles, ['matrixUserId'], ['displayName'])
 const reactionOf = statement(orm =>
   orm
     .select({ payload: events.payload })
     .from(events)
-    .where(
-      and(
-        eq(events.identityId, param('identityId')),
-        eq(events.eventId, param('eventId')),
-        eq(events.name, 'message.reaction'),
-      ),
-    ),
+    .where(and(equal(events, 'identityId', 'eventId'), eq(events.name, 'message.reaction'))),
 )
-const userAtSyncToken = statement(orm =>
-  orm
-    .select({ id: identities.id })
-    .from(identities)
-    .where(and(eq(identities.matrixUserId, param('userId')), eq(identities.syncToken, param('nextBatch')))),
-)
-const ofRoom = and(eq(heldEvents.identityId, param('identityId')), eq(heldEvents.roomId, param('roomId')))
+const userAtSyncToken = rowsBy(identities, 'matrixUserId', 'syncToken')
+const ofRoom = equal(heldEvents, 'identityId', 'roomId')
 const heldOfRoom = statement(orm =>
   orm.select({ event: heldEvents.event }).from(heldEvents).where(ofRoom).orderBy(asc(heldEvents.seq)),
 )
@@ -94,7 +69,8 @@ export function createReceivingRepository(
   async function write(tx: Tx, plan: Plan, now: number): Promise<void> {
     for (const features of plan.features) await rememberFeatures(tx, features)
     for (const chat of plan.chats.values()) await writeChat(tx, chat, now)
-    for (const [userId, name] of plan.names) await tx.run(upsertProfile, { userId, name })
+    for (const [matrixUserId, displayName] of plan.names)
+      await tx.run(putProfile, { matrixUserId, displayName })
     for (const { identityId, said } of plan.held) {
       const row = { identityId, roomId: said.roomId, event: heldEventOf(said) }
       await tx.run(orm => orm.insert(heldEvents).values(row))
@@ -227,7 +203,7 @@ async function isStored(reader: Reader, position: Position): Promise<boolean> {
   if (position.kind === 'look_back') return false
   const found = await (position.kind === 'transaction'
     ? reader.get(transaction, { txnId: position.txnId })
-    : reader.get(userAtSyncToken, position))
+    : reader.get(userAtSyncToken, { matrixUserId: position.userId, syncToken: position.nextBatch }))
   return found !== undefined
 }
 

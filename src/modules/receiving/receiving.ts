@@ -63,9 +63,9 @@ export function createReceiving(options: ReceivingOptions): Receiving {
     { chats, devices }: Pick<Knowledge, 'chats' | 'devices'>,
   ): Promise<Knowledge['phones']> {
     const found = new Map<string, string | null | undefined>()
-    for (const told of facts) {
-      if (told.fact !== 'message' && told.fact !== 'reaction') continue
-      const { roomId, sender } = told
+    for (const fact of facts) {
+      if (fact.fact !== 'message' && fact.fact !== 'reaction') continue
+      const { roomId, sender } = fact
       for (const chat of chats.filter(candidate => candidate.roomId === roomId)) {
         for (const device of devices.get(chat.identityId) ?? []) {
           const key = phoneKey(device.id, sender)
@@ -93,8 +93,8 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       if (await learnUnknownSenders(planned, asked)) continue
       if (!(await store(planned))) continue
       warnOfEncryption(planned)
-      for (const { told, error } of planned.givenUp) {
-        const event = 'eventId' in told ? told.eventId : null
+      for (const { fact, error } of planned.givenUp) {
+        const event = 'eventId' in fact ? fact.eventId : null
         logger.error({ event, err: error }, 'an event could not be understood and was given up')
       }
       return planned
@@ -171,7 +171,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       origin: position.kind === 'transaction' ? position.txnId : position.userId,
       outcome,
       events: eventCount,
-      receipts: facts.filter(told => told.fact === 'receipt').length,
+      receipts: facts.filter(fact => fact.fact === 'receipt').length,
       messages: plan?.messages.map(message => message.payload.id) ?? [],
       tookMs: performance.now() - startedAt,
       // The homeserver's clock may be ahead of ours.
@@ -199,7 +199,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
           heldCount = held.count
           const seen = new Set(said.map(({ eventId }) => eventId))
           const all = [...said, ...held.facts.filter(({ eventId }) => !seen.has(eventId))]
-          const names = state.filter(told => told.fact === 'name')
+          const names = state.filter(fact => fact.fact === 'name')
           const known = await knowledgeFor([...names, ...all], { rooms: [chat.roomId] })
           const plan = planJoin(chat, names, all, { ...known, unanswered })
           if (plan.held.length === 0) return plan

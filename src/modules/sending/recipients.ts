@@ -3,11 +3,11 @@
  * was found is kept.
  */
 import type { Chat, Device } from '../../db/schema/index.ts'
-import { groupKey, isGroupLink, isMatrixUserId } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Bridge, Bridges, JoinedGroup } from '../../domain/ports.ts'
 import type { RoomFeatures } from '../../domain/room-features.ts'
 import type { RecipientKind } from '../../domain/states.ts'
+import { groupKey, isGroupLink, isMatrixUserId } from '../../domain/written-recipients.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { contactKey, phoneDigits, trimmed } from '../../lib/phone-numbers.ts'
 import { type ChatRepository, isChatOf } from '../chats/chat-repository.ts'

@@ -3,12 +3,12 @@
  * `recipients.ts` finds their rooms, `status-repository.ts` keeps what the network says of them.
  */
 import type { Device } from '../../db/schema/index.ts'
-import { hasBlanks, isGroupLink, splitList } from '../../domain/addresses.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { MAX_RECIPIENT_LENGTH, MAX_TEXT_BYTES } from '../../domain/limits.ts'
 import type { Bridges } from '../../domain/ports.ts'
 import type { RecipientKind } from '../../domain/states.ts'
 import type { AcceptedMessage, MessageView } from '../../domain/views/message.ts'
+import { hasBlanks, isGroupLink, splitList } from '../../domain/written-recipients.ts'
 import { isBlank } from '../../lib/blank-text.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { trimmed } from '../../lib/phone-numbers.ts'

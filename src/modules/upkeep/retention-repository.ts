@@ -3,10 +3,12 @@
  * deletes those of the next few rows that are over and old. Rows that are queued, under way,
  * pending or being replayed stay, however old.
  */
-import { and, asc, eq, gt, sql } from 'drizzle-orm'
+import { asc, eq, gt, type SQL, sql } from 'drizzle-orm'
+import type { SQLiteColumn, SQLiteTable } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
+import { anyWhere } from '../../db/row-statements.ts'
 import { deliveries, events, media, messages, replays } from '../../db/schema/index.ts'
-import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
 import { type Statement, sqlStatement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { MessageStatus } from '../../domain/states.ts'
@@ -29,89 +31,57 @@ const FREE_PAGES_KEPT = 2_000
 const SETTLED: readonly MessageStatus[] = ['sent', 'delivered', 'read', 'failed', 'cancelled']
 
 const param = sql.placeholder
-const nextMessages = statement(orm =>
-  orm
-    .select({
-      at: messages.seq,
-      createdAt: messages.createdAt,
-      updatedAt: messages.updatedAt,
-      status: messages.status,
-      mediaId: messages.mediaId,
-    })
-    .from(messages)
-    .where(gt(messages.seq, numberParam('after')))
-    .orderBy(asc(messages.seq))
-    .limit(limitParam('limit')),
-)
+/** The next rows of a table behind a place, in the order of its column `at`. */
+function rowsBehind<Shown extends Record<string, SQLiteColumn>>(
+  table: SQLiteTable,
+  shown: Shown & { at: SQLiteColumn },
+  after: SQL = numberParam('after'),
+) {
+  const { at } = shown
+  return statement(orm =>
+    orm.select(shown).from(table).where(gt(at, after)).orderBy(asc(at)).limit(limitParam('limit')),
+  )
+}
+
+const nextMessages = rowsBehind(messages, {
+  at: messages.seq,
+  createdAt: messages.createdAt,
+  updatedAt: messages.updatedAt,
+  status: messages.status,
+  mediaId: messages.mediaId,
+})
 const deleteMessage = statement(orm => orm.delete(messages).where(eq(messages.seq, param('at'))))
-const messageWithFile = statement(orm =>
-  orm
-    .select({ seq: messages.seq })
-    .from(messages)
-    .where(eq(messages.mediaId, textParam('mediaId')))
-    .limit(ONE),
-)
-const nextDeliveries = statement(orm =>
-  orm
-    .select({
-      at: deliveries.seq,
-      createdAt: deliveries.createdAt,
-      status: deliveries.status,
-      settledAt: deliveries.settledAt,
-    })
-    .from(deliveries)
-    .where(gt(deliveries.seq, numberParam('after')))
-    .orderBy(asc(deliveries.seq))
-    .limit(limitParam('limit')),
-)
+const messageWithFile = anyWhere(messages, eq(messages.mediaId, textParam('mediaId')))
+const nextDeliveries = rowsBehind(deliveries, {
+  at: deliveries.seq,
+  createdAt: deliveries.createdAt,
+  status: deliveries.status,
+  settledAt: deliveries.settledAt,
+})
 const deleteDelivery = statement(orm => orm.delete(deliveries).where(eq(deliveries.seq, param('at'))))
-const nextEvents = statement(orm =>
-  orm
-    .select({
-      at: events.seq,
-      createdAt: events.receivedAt,
-      mediaId: events.mediaId,
-      identityId: events.identityId,
-    })
-    .from(events)
-    .where(gt(events.seq, numberParam('after')))
-    .orderBy(asc(events.seq))
-    .limit(limitParam('limit')),
-)
+const nextEvents = rowsBehind(events, {
+  at: events.seq,
+  createdAt: events.receivedAt,
+  mediaId: events.mediaId,
+  identityId: events.identityId,
+})
 // By webhook, as the index of a delivery's event begins with it.
-const deliveryOfEvent = statement(orm =>
-  orm
-    .select({ seq: deliveries.seq })
-    .from(deliveries)
-    .where(
-      sql`${deliveries.identityId} = ${textParam('identityId')} and ${deliveries.eventSeq} = ${numberParam('at')}
-        and ${deliveries.webhookId} in (select id from webhooks where identity_id = ${textParam('identityId')})`,
-    )
-    .limit(ONE),
+const deliveryOfEvent = anyWhere(
+  deliveries,
+  sql`${deliveries.identityId} = ${textParam('identityId')} and ${deliveries.eventSeq} = ${numberParam('at')}
+    and ${deliveries.webhookId} in (select id from webhooks where identity_id = ${textParam('identityId')})`,
 )
-const replayOf = statement(orm =>
-  orm
-    .select({ identityId: replays.identityId })
-    .from(replays)
-    .where(eq(replays.identityId, textParam('identityId')))
-    .limit(ONE),
-)
+const replayOf = anyWhere(replays, eq(replays.identityId, textParam('identityId')))
 const deleteEvent = statement(orm => orm.delete(events).where(eq(events.seq, param('at'))))
 const deleteFile = statement(orm => orm.delete(media).where(eq(media.id, param('mediaId'))))
-const nextFiles = statement(orm =>
-  orm
-    .select({ at: media.id, createdAt: media.createdAt, stored: media.stored })
-    .from(media)
-    .where(gt(media.id, textParam('after')))
-    .orderBy(asc(media.id))
-    .limit(limitParam('limit')),
+const nextFiles = rowsBehind(
+  media,
+  { at: media.id, createdAt: media.createdAt, stored: media.stored },
+  textParam('after'),
 )
-const waitingWithFile = statement(orm =>
-  orm
-    .select({ seq: messages.seq })
-    .from(messages)
-    .where(and(eq(messages.mediaId, textParam('mediaId')), sql`${messages.status} in ('queued', 'sending')`))
-    .limit(ONE),
+const waitingWithFile = anyWhere(
+  messages,
+  sql`${messages.mediaId} = ${textParam('mediaId')} and ${messages.status} in ('queued', 'sending')`,
 )
 const noteRemoved = statement(orm =>
   orm

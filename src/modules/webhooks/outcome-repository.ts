@@ -4,7 +4,8 @@
  * The last try stands in the delivery's row, written by the statement that settles it anyway; only
  * earlier ones are rows of their own. Nearly all deliveries succeed at once, so their log is free.
  */
-import { and, asc, eq, sql } from 'drizzle-orm'
+import { asc, eq, sql } from 'drizzle-orm'
+import { equal } from '../../db/row-statements.ts'
 import { type Delivery, deliveries, deliveryAttempts, type Webhook, webhooks } from '../../db/schema/index.ts'
 import { statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
@@ -82,7 +83,7 @@ const markTried = statement(orm =>
       settledAt: sql`${param('settledAt')}`,
     })
     // Another delivery may have taken the seq of one that was removed.
-    .where(and(eq(deliveries.seq, param('seq')), eq(deliveries.id, param('id'))))
+    .where(equal(deliveries, 'seq', 'id'))
     .returning({ seq: deliveries.seq }),
 )
 const earlierAttempts = statement(orm =>
@@ -92,11 +93,7 @@ const earlierAttempts = statement(orm =>
     .where(eq(deliveryAttempts.deliverySeq, param('seq')))
     .orderBy(asc(deliveryAttempts.attempt)),
 )
-const sameEndpoint = and(
-  eq(webhooks.identityId, param('identityId')),
-  eq(webhooks.id, param('id')),
-  eq(webhooks.url, param('url')),
-)
+const sameEndpoint = equal(webhooks, 'identityId', 'id', 'url')
 const noteSuccess = statement(orm =>
   orm
     .update(webhooks)

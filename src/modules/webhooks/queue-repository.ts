@@ -2,6 +2,7 @@
 import { and, eq, exists, sql } from 'drizzle-orm'
 import { laneLeases, OUT_OF_THE_WAY_MS } from '../../db/lane-leases.ts'
 import type { Db } from '../../db/open.ts'
+import { anyWhere } from '../../db/row-statements.ts'
 import {
   type Delivery,
   deliveries,
@@ -11,7 +12,7 @@ import {
   type Webhook,
   webhooks,
 } from '../../db/schema/index.ts'
-import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
+import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
 import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { LaneClaim } from '../../runtime/lane-worker.ts'
@@ -135,12 +136,9 @@ const waiting = statement(orm =>
     .orderBy(deliveries.eventSeq)
     .limit(limitParam('limit')),
 )
-const anyWaiting = statement(orm =>
-  orm
-    .select({ seq: deliveries.seq })
-    .from(deliveries)
-    .where(and(eq(deliveries.lane, textParam('lane')), sql`${deliveries.status} = 'pending'`))
-    .limit(ONE),
+const anyWaiting = anyWhere(
+  deliveries,
+  sql`${deliveries.lane} = ${textParam('lane')} and ${deliveries.status} = 'pending'`,
 )
 const setAside = statement(orm =>
   orm

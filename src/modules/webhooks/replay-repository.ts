@@ -4,6 +4,7 @@
  */
 import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
+import { rowsBy } from '../../db/row-statements.ts'
 import { deliveries, events, type Replay, replays, type Webhook, webhooks } from '../../db/schema/index.ts'
 import { type Orm, statement } from '../../db/statement.ts'
 import { eventsAskedFor, writeDelivery } from '../events/event-repository.ts'
@@ -37,18 +38,7 @@ const allUnderWay = statement(orm =>
     .innerJoin(webhooks, and(eq(webhooks.identityId, replays.identityId), eq(webhooks.id, replays.webhookId)))
     .orderBy(asc(replays.createdAt)),
 )
-const deliveryOf = statement(orm =>
-  orm
-    .select()
-    .from(deliveries)
-    .where(
-      and(
-        eq(deliveries.identityId, param('identityId')),
-        eq(deliveries.webhookId, param('webhookId')),
-        eq(deliveries.eventSeq, param('eventSeq')),
-      ),
-    ),
-)
+const deliveryOf = rowsBy(deliveries, 'identityId', 'webhookId', 'eventSeq')
 
 /** The next events of the identity, whether they match or not. */
 const stretch = (orm: Orm, { identityId, lastSeq }: NewReplay, afterSeq: number, limit: number) =>

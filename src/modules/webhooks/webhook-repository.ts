@@ -1,6 +1,7 @@
 /** SQL of webhooks: the endpoints of an identity, and removing one with all its deliveries. */
 import { and, asc, eq, isNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
+import { equal, rowsBy } from '../../db/row-statements.ts'
 import {
   deliveries,
   deliveryLanes,
@@ -38,18 +39,9 @@ const REMOVAL_STEP = 100
 const HEALTHY = { disabledReason: null, failingSince: null, lastError: null, lastErrorAt: null }
 
 const param = sql.placeholder
-export const webhookById = statement(orm =>
-  orm
-    .select()
-    .from(webhooks)
-    .where(and(eq(webhooks.identityId, param('identityId')), eq(webhooks.id, param('id')))),
-)
+export const webhookById = rowsBy(webhooks, 'identityId', 'id')
 const ofIdentity = statement(orm =>
-  orm
-    .select()
-    .from(webhooks)
-    .where(eq(webhooks.identityId, param('identityId')))
-    .orderBy(asc(webhooks.id)),
+  orm.select().from(webhooks).where(equal(webhooks, 'identityId')).orderBy(asc(webhooks.id)),
 )
 const takeId = statement(orm =>
   orm

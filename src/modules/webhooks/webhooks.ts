@@ -11,7 +11,7 @@ import type { WebhookView, WebhookWithSecret } from '../../domain/views/webhook.
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import type { Sealer } from '../../lib/sealing.ts'
 import { every, type Worker } from '../../runtime/worker.ts'
-import type { EndpointGuard } from '../../webhooks/endpoint-guard.ts'
+import type { EndpointGuard } from '../../webhook-client/endpoint-guard.ts'
 import type { Recorder } from '../idempotency/types.ts'
 import { headersContext, parseHeaders, signingSecretContext } from './delivery-try.ts'
 import type { WebhookRepository } from './webhook-repository.ts'

@@ -1,7 +1,7 @@
 /** Only addresses that are ours are changed in a bridge's configuration, and nothing else. */
 import { describe, expect, test } from 'bun:test'
 import { chownSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
-import { type ListenerAddress, readdressBridge } from '../../../src/modules/bridges-attached/addresses.ts'
+import { type ListenerAddress, readdressBridge } from '../../../src/modules/bridges-attached/bridge-urls.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
 const TOKEN = 'the_as_token'

@@ -20,7 +20,7 @@ export interface BridgeToCheck {
    * Tells if the gateway runs its program, and is up itself; with the gateway's notes on the
    * program.
    */
-  process: { isOurs: boolean; isGatewayUp: boolean; told: string | null }
+  process: { isOurs: boolean; isGatewayUp: boolean; notes: string | null }
   /** Asks its program, where that is on this machine. */
   version(): Promise<string | null>
   isEmbedded: boolean
@@ -46,9 +46,9 @@ export function bridgeCheck(bridge: BridgeToCheck): Check {
     async run() {
       const reached = await bridge.probe.reach()
       if ('error' in reached) return [unreachable(bridge, reached.error)]
-      const told = [bridge.process.told, await bridge.version()].filter(each => each !== null).join('; ')
+      const summary = [bridge.process.notes, await bridge.version()].filter(each => each !== null).join('; ')
       const reachable = reached.isBridge
-        ? ok(`runs at ${bridge.url}${told === '' ? '' : ` (${told})`}`)
+        ? ok(`runs at ${bridge.url}${summary === '' ? '' : ` (${summary})`}`)
         : warning(
             `what answers at ${bridge.url} doesn't look like a mautrix bridge`,
             `is that its address? (meshgate bridge add ${bridge.platform} --force --url …)`,
@@ -70,10 +70,10 @@ export function mainPortOutcome(comesTo: Listener | null | undefined, advice: st
 }
 
 function unreachable({ platform, url, process, startCommand }: BridgeToCheck, error: string): Outcome {
-  const told = `doesn't answer at ${url} (${error})`
-  if (!process.isOurs) return failure(told, `start it: ${startCommand}`)
+  const summary = `doesn't answer at ${url} (${error})`
+  if (!process.isOurs) return failure(summary, `start it: ${startCommand}`)
   return failure(
-    process.told === null ? told : `${told}; ${process.told}`,
+    process.notes === null ? summary : `${summary}; ${process.notes}`,
     process.isGatewayUp
       ? `the gateway runs it: the lines with [${platform}] in its log say what is wrong`
       : 'the gateway runs it, and is down: start the gateway',
@@ -189,8 +189,11 @@ async function devices({ platform, deviceStates }: BridgeToCheck): Promise<Outco
   const states = await deviceStates()
   const count = [...states.values()].reduce((sum, each) => sum + each, 0)
   if (count === 0) return ok('no device is linked yet')
-  const told = [...states].map(([state, each]) => `${each} ${state}`).join(', ')
+  const summary = [...states].map(([state, each]) => `${each} ${state}`).join(', ')
   const lost = (states.get('logged_out') ?? 0) + (states.get('error') ?? 0)
-  if (lost === 0) return ok(`devices: ${told}`)
-  return warning(`devices: ${told}`, `link the lost ones again: GET /api/v1/devices says why (${platform})`)
+  if (lost === 0) return ok(`devices: ${summary}`)
+  return warning(
+    `devices: ${summary}`,
+    `link the lost ones again: GET /api/v1/devices says why (${platform})`,
+  )
 }

@@ -37,11 +37,11 @@ export function homeserverCheck(homeserver: HomeserverToCheck): Check {
             : 'start it, or set MATRIX_HOMESERVER_URL to where it is',
         )
       }
-      const told = `${isEmbedded ? 'embedded' : ((await probe.software()) ?? 'a homeserver')} at ${url}, Matrix ${versions.newest}`
+      const summary = `${isEmbedded ? 'embedded' : ((await probe.software()) ?? 'a homeserver')} at ${url}, Matrix ${versions.newest}`
       const minor = Number(/^v1\.(\d+)/.exec(versions.newest)?.[1] ?? 0)
       return minor >= MIN_VERSION
-        ? ok(told)
-        : failure(`${told} is too old`, `use one with Matrix v1.${MIN_VERSION} or newer`)
+        ? ok(summary)
+        : failure(`${summary} is too old`, `use one with Matrix v1.${MIN_VERSION} or newer`)
     },
   }
 }

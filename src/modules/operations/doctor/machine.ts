@@ -71,10 +71,10 @@ export function clockCheck(clock: Clock, evidence: () => Promise<ClockEvidence>)
       }
       if (homeserverNow === null) return ok(new Date(now).toISOString())
       const offMs = Math.abs(now - homeserverNow)
-      const told = `${ahead(offMs)} ${now > homeserverNow ? 'ahead of' : 'behind'} the homeserver's clock`
-      if (offMs >= CLOCK_FAILURE_MS) return failure(told, advice)
+      const summary = `${ahead(offMs)} ${now > homeserverNow ? 'ahead of' : 'behind'} the homeserver's clock`
+      if (offMs >= CLOCK_FAILURE_MS) return failure(summary, advice)
       // The date of an HTTP answer has whole seconds.
-      return offMs >= CLOCK_WARNING_MS ? warning(told, advice) : ok("as the homeserver's")
+      return offMs >= CLOCK_WARNING_MS ? warning(summary, advice) : ok("as the homeserver's")
     },
   }
 }

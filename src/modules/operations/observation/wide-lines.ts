@@ -4,8 +4,9 @@
  * `event_ids`, and a delivery its event. Texts, file names and recipients never stand in them,
  * phone numbers only by their last digits. Requests have their lines from src/http/access-log.ts.
  */
-import { groupKey } from '../../../domain/addresses.ts'
+
 import type { Observer } from '../../../domain/observation.ts'
+import { groupKey } from '../../../domain/written-recipients.ts'
 import type { Logger } from '../../../lib/logger.ts'
 import { maskAddresses, maskNames } from '../../../lib/mask-addresses.ts'
 import { contactKey, normaliseContact } from '../../../lib/phone-numbers.ts'

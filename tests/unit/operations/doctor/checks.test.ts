@@ -280,7 +280,7 @@ describe('a bridge', () => {
         secret: 'secret',
         attached: { registrationId: 'whatsapp', asToken: 'as', registrationFile: '/wa/registration.yaml' },
         startCommand: 'cd /wa && mautrix-whatsapp -c config.yaml',
-        process: { isOurs: false, isGatewayUp: true, told: null },
+        process: { isOurs: false, isGatewayUp: true, notes: null },
         version: async () => null,
         isEmbedded: false,
         userId: '@meshgate:example.org',
@@ -298,7 +298,7 @@ describe('a bridge', () => {
       'ok takes our secret; WhatsApp, login by qr, phone',
       'ok no device is linked yet',
     ])
-    const process = { isOurs: true, isGatewayUp: true, told: 'process 7' }
+    const process = { isOurs: true, isGatewayUp: true, notes: 'process 7' }
     const [first] = await check({}, undefined, { process, version: async () => 'mautrix-whatsapp v0.12.5' })
     expect(first).toBe('ok runs at http://wa:29318 (process 7; mautrix-whatsapp v0.12.5)')
   })
@@ -319,7 +319,7 @@ describe('a bridge', () => {
     expect(await check({ reach })).toEqual([
       "failure doesn't answer at http://wa:29318 (connection refused) → start it: cd /wa && mautrix-whatsapp -c config.yaml",
     ])
-    const process = { isOurs: true, isGatewayUp: true, told: 'not running, 3 restarts, last: exit 11' }
+    const process = { isOurs: true, isGatewayUp: true, notes: 'not running, 3 restarts, last: exit 11' }
     const advised = async (isGatewayUp: boolean) =>
       (await check({ reach }, undefined, { process: { ...process, isGatewayUp } }))[0]
     expect(await advised(true)).toBe(

@@ -4,7 +4,7 @@ import {
   addressesForBridge,
   addressTrouble,
   type Whereabouts,
-} from '../../../src/modules/bridges-attached/addresses.ts'
+} from '../../../src/modules/bridges-attached/bridge-urls.ts'
 
 const HERE = 'http://127.0.0.1:29318'
 const ELSEWHERE = 'http://whatsapp:29318'

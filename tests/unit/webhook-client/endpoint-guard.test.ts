@@ -4,7 +4,7 @@ import {
   createEndpointGuard,
   type EndpointGuardOptions,
   type EndpointRules,
-} from '../../../src/webhooks/endpoint-guard.ts'
+} from '../../../src/webhook-client/endpoint-guard.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 
 const PUBLIC = '93.184.216.34'

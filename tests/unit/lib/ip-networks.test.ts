@@ -1,7 +1,7 @@
 /** Networks of an address, and the part of it that identifies a client. */
 import { describe, expect, test } from 'bun:test'
 import { createClientAddress } from '../../../src/http/client-address.ts'
-import { clientNetwork, createNetworkMatcher, isNetwork } from '../../../src/lib/addresses.ts'
+import { clientNetwork, createNetworkMatcher, isNetwork } from '../../../src/lib/ip-networks.ts'
 
 test.each(['10.0.0.1', '10.0.0.0/8', '::1', 'fd00::/8', '0.0.0.0/0'])('%s is a network', text => {
   expect(isNetwork(text)).toBeTrue()

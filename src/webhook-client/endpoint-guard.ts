@@ -7,9 +7,9 @@ import { lookup } from 'node:dns/promises'
 import { networkInterfaces } from 'node:os'
 import { LRUCache } from 'lru-cache'
 import { messageOf } from '../domain/errors.ts'
-import { createNetworkMatcher } from '../lib/addresses.ts'
 import type { Clock } from '../lib/clock.ts'
-import { addressOf, plainAddress, specialAddress } from './special-addresses.ts'
+import { createNetworkMatcher } from '../lib/ip-networks.ts'
+import { addressOf, plainAddress, specialAddress } from './special-ips.ts'
 
 export interface EndpointRules {
   /** Allows endpoints at private, special and local addresses; a list: in these networks. */
