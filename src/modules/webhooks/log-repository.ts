@@ -4,6 +4,7 @@
  */
 import { and, desc, eq, isNull, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
+import { equal } from '../../db/row-statements.ts'
 import { type Delivery, deliveries, deliveryLanes, events, type Webhook } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
@@ -103,23 +104,20 @@ const pending = deliveriesWhere(
         and event_seq < ${numberParam('before')} order by event_seq desc limit ${numberParam('limit')})`,
 )
 
+const beginAgain = statement(orm =>
+  orm.update(deliveries).set({ uncountedAttempts: deliveries.attempts }).where(equal(deliveries, 'seq')),
+)
 const reopen = statement(orm =>
   orm
     .update(deliveries)
-    .set({
-      status: 'pending',
-      lane: sql`${param('lane')}`,
-      // Its retries begin again.
-      uncountedAttempts: deliveries.attempts,
-      settledAt: null,
-    })
-    .where(eq(deliveries.seq, param('seq'))),
+    .set({ status: 'pending', lane: sql`${param('lane')}`, settledAt: null })
+    .where(equal(deliveries, 'seq')),
 )
 const hurry = statement(orm =>
   orm
     .update(deliveryLanes)
     .set({ dueAt: sql`min(${deliveryLanes.dueAt}, ${param('now')})` })
-    .where(and(eq(deliveryLanes.lane, param('lane')), isNull(deliveryLanes.leaseId))),
+    .where(and(equal(deliveryLanes, 'lane'), isNull(deliveryLanes.leaseId))),
 )
 
 type Row = Omit<LoggedDelivery, 'attempts'>
@@ -141,7 +139,8 @@ export function createDeliveryLogRepository(
     find: (identityId: string, id: string) => db.read(reader => find(reader, identityId, id)),
 
     /**
-     * Makes a delivery due now under its id, whatever became of it, unless it is under way.
+     * Makes a delivery due now under its id, whatever became of it, unless it is under way. Its
+     * retries begin again.
      * @returns null when there is no such delivery
      */
     retry: (identityId: string, id: string, now: number): Promise<'due' | 'under way' | null> =>
@@ -150,6 +149,7 @@ export function createDeliveryLogRepository(
         if (!row) return null
         if (row.delivery.status === 'pending' && row.dueAt === null) return 'under way'
         tx.afterCommit(() => health.reset(endpointKey(identityId, row.delivery.webhookId)))
+        await tx.run(beginAgain, { seq: row.delivery.seq })
         await requeue(tx, row.delivery, `aside/${id}`, now)
         return 'due'
       }),
@@ -240,7 +240,8 @@ async function withAttempts(reader: Reader, row: Row): Promise<LoggedDelivery> {
 }
 
 /**
- * Makes a delivery due again under its id. A pending one stays in its lane, which becomes due.
+ * Makes a delivery due again under its id. A pending one stays in its lane, which becomes due; the
+ * retries of a settled one begin again.
  * @param within the lane of a settled one, without the webhook's key
  */
 export async function requeue(tx: Tx, delivery: Delivery, within: string, now: number): Promise<void> {
@@ -248,6 +249,7 @@ export async function requeue(tx: Tx, delivery: Delivery, within: string, now: n
     await tx.run(hurry, { lane: delivery.lane, now })
     tx.emit('deliveries')
   } else {
+    await tx.run(beginAgain, { seq: delivery.seq })
     await tx.run(reopen, { seq: delivery.seq, lane: await openDeliveryLane(tx, delivery, within, now) })
   }
 }

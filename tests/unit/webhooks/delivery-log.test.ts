@@ -230,6 +230,27 @@ describe('a retry', () => {
     expect(scene.statuses()).toEqual(['succeeded'])
   })
 
+  test('of one that waits begins its tries anew, whatever its webhook asks for now', async () => {
+    await scene.happens('hello')
+    scene.side.endpoint.answer = () => refused(500)
+    scene.start()
+    await scene.pass(AN_HOUR, 100)
+    const { id, attempt_count: tries = 0 } = (await list()).deliveries[0] ?? {}
+    scene.db.orm
+      .update(webhooks)
+      .set({ events: ['device.connected'] })
+      .run()
+    await scene.side.deliveries.retry('id_1', id as string)
+    await scene.idle()
+    const [failed] = (await list()).deliveries
+    expect(failed).toMatchObject({ status: 'pending', attempt_count: tries + 1 })
+    // As after a first try, not after half an hour as its next one would have been.
+    expect(Date.parse(failed?.next_attempt_at ?? '') - scene.clock.now()).toBeLessThan(100)
+    scene.side.endpoint.answer = () => OK
+    await scene.pass(1_000)
+    expect(scene.statuses()).toEqual(['succeeded'])
+  })
+
   test('of one that is under way is refused, and does not send it a second time', async () => {
     await scene.happens('hello')
     const gate = Promise.withResolvers<typeof OK>()
