@@ -29,7 +29,7 @@ export interface AppContext extends Keyring {
   /** The database's, as most of what they tell is told after a commit. */
   signals: Db['signals']
   /** The address at which clients reach the gateway. */
-  publicUrl: PublicUrl
+  publicUrl: ReturnType<typeof createPublicUrl>
 }
 
 /** Parts to use instead of those that the configuration asks for. */
@@ -89,19 +89,14 @@ async function openStorage({
   }
 }
 
-interface PublicUrl {
-  /** Without a slash at the end. */
-  current(): string
-  /** The server listens on this port, which may have been left to the system. */
-  listensOn(port: number): void
-}
-
 /** PUBLIC_URL, or how a browser on this machine reaches us. */
-export function createPublicUrl({ http }: Pick<Config, 'http'>): PublicUrl {
+export function createPublicUrl({ http }: Pick<Config, 'http'>) {
   let port = http.port
   return {
+    /** Without a slash at the end. */
     current: () => http.publicUrl ?? localUrl(http, port),
-    listensOn(actual) {
+    /** The server listens on this port, which may have been left to the system. */
+    listensOn(actual: number): void {
       port = actual
     },
   }

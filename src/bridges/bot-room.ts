@@ -7,14 +7,7 @@ import type { MatrixSession, RoomEvent } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
 import { timeOrderedId } from '../lib/tokens.ts'
 
-export interface BotRoom {
-  /** Sends a command, or input the bot asked for. @returns the event id */
-  say(text: string): Promise<string>
-  /** Events after this one, oldest first. */
-  after(eventId: string): Promise<RoomEvent[]>
-  /** Redacts one of our messages. */
-  redact(eventId: string): Promise<void>
-}
+export type BotRoom = Awaited<ReturnType<typeof openBotRoom>>
 
 /** How long a bot may take to join the room, in milliseconds. */
 const JOIN_PATIENCE_MS = 30_000
@@ -58,7 +51,7 @@ export async function openBotRoom(
   bot: string,
   knownPrefix: string | null,
   withinMs = Number.POSITIVE_INFINITY,
-): Promise<BotRoom> {
+) {
   const deadline = clock.steady() + withinMs
   const joinWithinMs = Math.min(JOIN_PATIENCE_MS, withinMs)
   const roomId = await session.createDirectRoom(bot)
@@ -73,15 +66,18 @@ export async function openBotRoom(
   })
   const prefix = knownPrefix ?? prefixIn(String(greeting?.content.body ?? ''))
   return {
-    say: text =>
+    /** Sends a command, or input the bot asked for. @returns the event id */
+    say: (text: string) =>
       session.send(
         roomId,
         'm.room.message',
         { msgtype: 'm.text', body: prefix === null ? text : `${prefix} ${text}` },
         timeOrderedId('cmd_'),
       ),
-    after: eventId => eventsAfter(session, roomId, eventId),
-    redact: eventId => session.redact(roomId, eventId, `redact_${eventId}`),
+    /** Events after this one, oldest first. */
+    after: (eventId: string) => eventsAfter(session, roomId, eventId),
+    /** Redacts one of our messages. */
+    redact: (eventId: string) => session.redact(roomId, eventId, `redact_${eventId}`),
   }
 }
 

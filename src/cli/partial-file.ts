@@ -3,16 +3,10 @@ import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from 
 import { basename, dirname, join } from 'node:path'
 import { codeOf } from '../lib/error-codes.ts'
 
-export interface PartialFile extends Disposable {
-  path: string
-  /** File descriptor, open for writing. */
-  handle: number
-  /** Moves the file into its place. */
-  complete(): void
-}
+export type PartialFile = ReturnType<typeof openPartialFile>
 
 /** Removes leftovers of ended processes first. Disposal deletes it unless completed. */
-export function openPartialFile(file: string): PartialFile {
+export function openPartialFile(file: string) {
   const mine = `${basename(file)}.part-`
   const folder = dirname(file)
   for (const name of readdirSync(folder)) {
@@ -22,13 +16,14 @@ export function openPartialFile(file: string): PartialFile {
   const path = join(folder, `${mine}${process.pid}`)
   const handle = openSync(path, 'wx', 0o600)
   return {
-    path,
+    /** File descriptor, open for writing. */
     handle,
-    complete() {
+    /** Moves the file into its place. */
+    complete(): void {
       fsyncSync(handle)
       renameSync(path, file)
     },
-    [Symbol.dispose]() {
+    [Symbol.dispose](): void {
       closeSync(handle)
       rmSync(path, { force: true })
     },

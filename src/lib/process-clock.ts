@@ -4,23 +4,20 @@
  */
 import { type Clock, systemClock } from './clock.ts'
 
-export interface ProcessClock extends Clock {
-  /** How far the machine's clock is ahead of this one, in milliseconds; negative if behind. */
-  stepMs(): number
-  /** Moves this clock forward by `stepMs`. */
-  adopt(stepMs: number): void
-}
+export type ProcessClock = ReturnType<typeof createProcessClock>
 
 /** @param machine the clock to follow; its `steady` must never jump */
-export function createProcessClock(machine: Clock = systemClock): ProcessClock {
+export function createProcessClock(machine: Clock = systemClock) {
   let base = machine.now() - machine.steady()
   const now = () => Math.floor(base + machine.steady())
   return {
     now,
     steady: () => machine.steady(),
-    sleep: (ms, signal) => machine.sleep(ms, signal),
+    sleep: (ms: number, signal?: AbortSignal) => machine.sleep(ms, signal),
+    /** How far the machine's clock is ahead of this one, in milliseconds; negative if behind. */
     stepMs: () => machine.now() - now(),
-    adopt(stepMs) {
+    /** Moves this clock forward by `stepMs`. */
+    adopt(stepMs: number): void {
       base += stepMs
     },
   }

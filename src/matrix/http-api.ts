@@ -50,17 +50,12 @@ export function createHttpApi(address: PeerAddress) {
     prefix: '/_matrix/client/v3',
     onlyData: true,
     logger: silent,
+    fetchFn: ((url: string | URL, init: PeerRequestInit = {}) =>
+      inProcess
+        ? inProcess(new Request(String(url), init as RequestInit))
+        : askPeer(url, init, MAX_ANSWER_BYTES)) as typeof fetch,
     // A call within the process can't get lost, so it needs no timer.
-    ...(inProcess
-      ? {
-          fetchFn: ((input: string | URL, init?: RequestInit) =>
-            inProcess(new Request(String(input), init))) as typeof fetch,
-        }
-      : {
-          fetchFn: ((input: string | URL, init: PeerRequestInit = {}) =>
-            askPeer(input, init, MAX_ANSWER_BYTES)) as typeof fetch,
-          localTimeoutMs: TIMEOUT_MS,
-        }),
+    ...(inProcess ? {} : { localTimeoutMs: TIMEOUT_MS }),
   })
   return {
     /**

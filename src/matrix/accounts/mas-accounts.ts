@@ -8,7 +8,7 @@ import { GatewayError } from '../../domain/errors.ts'
 import type { AccountProvisioner, MatrixAccount } from '../../domain/ports.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { type MasClient, masError } from './mas-client.ts'
+import { type MasAnswer, type MasClient, masError } from './mas-client.ts'
 import { DEVICE_NAME, localpartOf, OWN_DEVICE_ID } from './provisioning.ts'
 
 const userAnswer = z.object({
@@ -40,17 +40,13 @@ export function createMasAccounts(options: {
     const answer = await mas.call(what, 'POST', '/users', { username })
     // Asked again after a lost answer: the user is there, and ours, as the name is random.
     if (answer.status === 409) return (await findUser(username)).id
-    const created = userAnswer.safeParse(answer.body)
-    if (answer.status >= 300 || !created.success) throw masError(what, answer)
-    return created.data.data.id
+    return read(userAnswer, what, answer).data.id
   }
 
   async function findUser(username: string): Promise<z.infer<typeof userAnswer>['data']> {
     const what = `find the user ${username}`
     const answer = await mas.call(what, 'GET', `/users/by-username/${encodeURIComponent(username)}`)
-    const found = userAnswer.safeParse(answer.body)
-    if (answer.status >= 300 || !found.success) throw masError(what, answer)
-    return found.data.data
+    return read(userAnswer, what, answer).data
   }
 
   async function openSession(actorId: string, deviceId: string): Promise<string> {
@@ -61,9 +57,7 @@ export function createMasAccounts(options: {
       // With a device of its own: without one, Synapse can't send (element-hq/synapse issue 19606).
       scope: `urn:matrix:client:api:* urn:matrix:client:device:${deviceId}`,
     })
-    const opened = sessionAnswer.safeParse(answer.body)
-    if (answer.status >= 300 || !opened.success) throw masError(what, answer)
-    return opened.data.data.attributes.access_token
+    return read(sessionAnswer, what, answer).data.attributes.access_token
   }
 
   /** Retries a 500: the homeserver may not know the user yet, so it can't make the device. */
@@ -98,4 +92,10 @@ export function createMasAccounts(options: {
       return { userId, deviceId: device, accessToken: await openSession(id, device) }
     },
   }
+}
+
+function read<T>(schema: z.ZodType<T>, what: string, answer: MasAnswer): T {
+  const parsed = schema.safeParse(answer.body)
+  if (answer.status >= 300 || !parsed.success) throw masError(what, answer)
+  return parsed.data
 }

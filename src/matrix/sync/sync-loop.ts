@@ -121,17 +121,15 @@ export class SyncLoop {
 
   private async request(timeoutMs: number): Promise<SyncResponse> {
     const { calls, clock } = this.options
-    const abort = new AbortController()
-    const end = () => abort.abort()
-    this.stopping.signal.addEventListener('abort', end, { once: true })
-    const answered = after(clock, timeoutMs + ANSWER_PATIENCE_MS, end)
+    const late = new AbortController()
+    const answered = after(clock, timeoutMs + ANSWER_PATIENCE_MS, () => late.abort())
+    const signal = AbortSignal.any([this.stopping.signal, late.signal])
     const filter = this.since === null || this.isSparing ? SPARING_FILTER : FILTER
-    const call = { ...syncCall(filter, timeoutMs, this.since), signal: abort.signal }
+    const call = { ...syncCall(filter, timeoutMs, this.since), signal }
     try {
       const response = await calls.raw(this.userId, 'sync', call, { patienceMs: 0 })
       return syncResponse.parse(await response.json())
     } finally {
-      this.stopping.signal.removeEventListener('abort', end)
       answered()
     }
   }

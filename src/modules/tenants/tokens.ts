@@ -3,13 +3,14 @@
  * `createTokens({ db, identities, hasher, clock })`
  */
 import { LRUCache } from 'lru-cache'
+import { z } from 'zod'
 import type { Db } from '../../db/open.ts'
 import type { Tx } from '../../db/transaction.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { TokenPage, TokenView } from '../../domain/views/token.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { instantIn } from '../../lib/instant.ts'
-import { decodePlace, encodePlace } from '../../lib/list-cursor.ts'
+import { jsonOrNull } from '../../lib/json-or-null.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import { every } from '../../runtime/worker.ts'
 import type { Recorder } from '../idempotency/types.ts'
@@ -167,15 +168,13 @@ export function createTokens(options: TokensOptions) {
      * @returns `next` null at the end. @throws GatewayError bad_request for another list's cursor
      */
     async page(credential: Principal, limit: number, cursor: string | undefined): Promise<TokenPage> {
-      const place = cursor === undefined ? null : decodePlace(cursor, [0, '', 0])
-      if (cursor !== undefined && !place)
-        throw new GatewayError('bad_request', 'cursor: expected `next` of an answer of this list')
+      const place = cursor === undefined ? null : placeIn(cursor)
       await flushUsage()
       // One more tells whether there is a next page.
       const found = await repository.page(ownershipOf(credential), 'newest first', place, limit + 1)
       const shown = found.slice(0, limit)
       const last = found.length > limit ? shown.at(-1) : undefined
-      return { data: shown.map(viewOf), next: last ? encodePlace(placeOf(last)) : null }
+      return { data: shown.map(viewOf), next: last ? cursorOf(placeOf(last)) : null }
     },
 
     /** @throws GatewayError not_found: also for a token that `list` wouldn't show */
@@ -242,4 +241,18 @@ function viewOf(token: ListedToken): TokenView {
     created_at: rfc3339(token.createdAt),
     updated_at: rfc3339(token.updatedAt),
   }
+}
+
+const tokenPlace = z.tuple([z.number(), z.string(), z.number()])
+
+/** A position in the list for the API: opaque to clients, and valid however the list changes. */
+function cursorOf(place: TokenPlace): string {
+  return Buffer.from(JSON.stringify(place)).toString('base64url')
+}
+
+/** @throws GatewayError bad_request when it is no position of the list */
+function placeIn(cursor: string): TokenPlace {
+  const place = tokenPlace.safeParse(jsonOrNull(Buffer.from(cursor, 'base64url').toString()))
+  if (place.success) return place.data
+  throw new GatewayError('bad_request', 'cursor: expected `next` of an answer of this list')
 }

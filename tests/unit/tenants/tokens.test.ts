@@ -2,7 +2,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { TokenView } from '../../../src/domain/views/token.ts'
-import { encodePlace } from '../../../src/lib/list-cursor.ts'
 import { createHmacHasher, createSealer } from '../../../src/lib/sealing.ts'
 import type { Credentials, Principal } from '../../../src/modules/tenants/credentials.ts'
 import { createCredentials } from '../../../src/modules/tenants/credentials.ts'
@@ -240,12 +239,13 @@ describe('list', () => {
     expect((await tokens.page(APP, 3, undefined)).data.map(({ id }) => id)).toEqual([5, 4, 1])
     expect((await tokens.page(APP, 3, undefined)).next).toBeNull()
     expect(await failure(tokens.page(APP, 3, 'nonsense'))).toStartWith('bad_request: cursor: expected')
+    const cursorOf = (place: unknown[]) => Buffer.from(JSON.stringify(place)).toString('base64url')
     for (const place of [
       [1, 2, 3],
       ['1', 2],
       [1, '2'],
     ])
-      expect(await failure(tokens.page(APP, 3, encodePlace(place)))).toStartWith('bad_request: cursor')
+      expect(await failure(tokens.page(APP, 3, cursorOf(place)))).toStartWith('bad_request: cursor')
   })
 
   test("skips none of nobody's between a super admin's own", async () => {
