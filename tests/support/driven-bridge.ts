@@ -63,6 +63,12 @@ export class DrivenBridge {
     return taken(await this.asUsers.put<{ event_id: string }>(asked(path, user), content)).event_id
   }
 
+  /** A user's state event. @returns its id */
+  async putState(user: string, room: string, type: string, key: string, content: Json): Promise<string> {
+    const path = `${roomPath(room)}/state/${type}/${encodeURIComponent(key)}`
+    return taken(await this.asUsers.put<{ event_id: string }>(asked(path, user), content)).event_id
+  }
+
   /** A user takes an event back. */
   async redact(user: string, room: string, event: string): Promise<string> {
     const path = `${roomPath(room)}/redact/${encodeURIComponent(event)}/${crypto.randomUUID()}`

@@ -83,6 +83,7 @@ export interface GroupOptions {
 export interface TestnetGroup {
   id: string
   name: string
+  topic?: string
   members: string[]
   invite_link: string
 }

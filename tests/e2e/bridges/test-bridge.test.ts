@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { ALL_FIELDS, BATCH_SENDING, SINGLE_FIELDS } from '../../support/announcing-homeserver.ts'
 import { testBridge } from '../../support/bridge-program.ts'
 import { featureCases } from './played/features.ts'
+import { groupCases } from './played/groups.ts'
 import { hiddenIdCases } from './played/hidden-ids.ts'
 import { HISTORY, historyCases } from './played/history.ts'
 import { loginCases } from './played/logins.ts'
@@ -13,6 +14,9 @@ import { SETTINGS, settingCases } from './played/settings.ts'
 import { stateCases } from './played/states.ts'
 
 setDefaultTimeout(120_000)
+
+/** Settings of the bridge for most cases. */
+const PLAYED = { 'bridge.phone_numbers_in_profile': 'true', 'bridge.bridge_matrix_leave': 'true' }
 
 const CHECK = join(import.meta.dir, '..', '..', '..', 'scripts', 'check-test-bridge.sh')
 /** A busy machine first compiles the tests. */
@@ -30,11 +34,12 @@ test.skipIf(!testBridge)(
 )
 
 describe.skipIf(!testBridge)('the test bridge plays', () => {
-  const current = useScene([ALL_FIELDS], { 'bridge.phone_numbers_in_profile': 'true' })
+  const current = useScene([ALL_FIELDS], PLAYED)
   describe('hidden ids', () => hiddenIdCases(current))
   describe('logins', () => loginCases(current))
   describe('notices', () => noticeCases(current))
   describe('room features', () => featureCases(current))
+  describe('groups', () => groupCases(current))
   describe('states', () => stateCases(current))
 })
 

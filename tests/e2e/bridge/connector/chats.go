@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"time"
 
 	"go.mau.fi/util/ptr"
@@ -18,7 +17,6 @@ import (
 	"maunium.net/go/mautrix/bridgev2/database"
 	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/bridgev2/simplevent"
-	"maunium.net/go/mautrix/event"
 
 	"testbridge/phonenet"
 )
@@ -28,7 +26,6 @@ var (
 	_ bridgev2.ContactListingNetworkAPI      = (*TestnetClient)(nil)
 	_ bridgev2.UserSearchingNetworkAPI       = (*TestnetClient)(nil)
 	_ bridgev2.GhostDMCreatingNetworkAPI     = (*TestnetClient)(nil)
-	_ bridgev2.GroupCreatingNetworkAPI       = (*TestnetClient)(nil)
 )
 
 // GetChatInfo implements bridgev2.NetworkAPI.
@@ -63,35 +60,6 @@ func (c *TestnetClient) dmInfo(other string) *bridgev2.ChatInfo {
 		},
 		CanBackfill: true,
 	}
-}
-
-func (c *TestnetClient) groupInfo(group *phonenet.Group) *bridgev2.ChatInfo {
-	members := bridgev2.ChatMemberMap{}
-	for _, id := range group.Members {
-		if group.Channel && id != c.account() {
-			continue // subscribers don't see each other
-		}
-		member := bridgev2.ChatMember{EventSender: c.senderIn(group, id), PowerLevel: ptr.Ptr(0)}
-		if id == group.Owner {
-			member.PowerLevel = ptr.Ptr(50)
-		}
-		members.Set(member)
-	}
-	info := &bridgev2.ChatInfo{
-		Type:        ptr.Ptr(database.RoomTypeDefault),
-		Name:        &group.Name,
-		Topic:       &group.Topic,
-		Members:     &bridgev2.ChatMemberList{IsFull: true, TotalMemberCount: len(members), MemberMap: members},
-		CanBackfill: true,
-	}
-	if group.Channel {
-		info.Members.IsFull, info.Members.TotalMemberCount = false, len(group.Members)
-		info.Members.PowerLevels = &bridgev2.PowerLevelOverrides{EventsDefault: ptr.Ptr(50)}
-	}
-	if group.Avatar != nil {
-		info.Avatar = wrapAvatar(group.Avatar)
-	}
-	return info
 }
 
 // statusInfo describes the chat of status posts, whose members are nobody's business.
@@ -219,23 +187,6 @@ func (c *TestnetClient) allResolved(ctx context.Context, accounts []phonenet.Acc
 	return responses, nil
 }
 
-// CreateGroup implements bridgev2.GroupCreatingNetworkAPI.
-func (c *TestnetClient) CreateGroup(_ context.Context, params *bridgev2.GroupCreateParams) (*bridgev2.CreateChatResponse, error) {
-	session, err := c.ready()
-	if err != nil {
-		return nil, err
-	}
-	request := phonenet.NewGroup{Owner: c.account(), Name: ptr.Val(params.Name).Name, Topic: ptr.Val(params.Topic).Topic}
-	for _, participant := range params.Participants {
-		request.Members = append(request.Members, string(participant))
-	}
-	group, err := c.main.Network.CreateGroup(request, session.Token)
-	if err != nil {
-		return nil, bridgev2.WrapRespErr(err, mautrix.MInvalidParam)
-	}
-	return &bridgev2.CreateChatResponse{PortalKey: c.groupPortalKey(&group), PortalInfo: c.groupInfo(&group)}, nil
-}
-
 // syncChatsOnce makes portals for the chats that were there before the login.
 func (c *TestnetClient) syncChatsOnce(ctx context.Context) {
 	if c.metadata().ChatsSynced || !c.main.Config.SyncChatsOnLogin {
@@ -263,36 +214,6 @@ func (c *TestnetClient) queueResync(key networkid.PortalKey, info *bridgev2.Chat
 		EventMeta:       simplevent.EventMeta{Type: bridgev2.RemoteEventChatResync, PortalKey: key, CreatePortal: true},
 		ChatInfo:        info,
 		LatestMessageTS: latest,
-	})
-}
-
-// handleGroup follows the changes of a group.
-func (c *TestnetClient) handleGroup(change phonenet.Event) {
-	self := c.account()
-	if slices.Contains(change.Joined, self) {
-		c.queueResync(c.groupPortalKey(change.Group), c.groupInfo(change.Group), time.Time{})
-		return
-	}
-	members := bridgev2.ChatMemberMap{}
-	for _, id := range change.Joined {
-		members.Set(bridgev2.ChatMember{EventSender: c.senderIn(change.Group, id), Membership: event.MembershipJoin})
-	}
-	for _, id := range change.Left {
-		members.Set(bridgev2.ChatMember{EventSender: c.senderIn(change.Group, id), Membership: event.MembershipLeave})
-	}
-	info := c.groupInfo(change.Group)
-	info.Members = nil
-	c.login.QueueRemoteEvent(&simplevent.ChatInfoChange{
-		EventMeta: simplevent.EventMeta{
-			Type:      bridgev2.RemoteEventChatInfoChange,
-			PortalKey: c.groupPortalKey(change.Group),
-			Sender:    c.senderIn(change.Group, change.By),
-			Timestamp: change.At,
-		},
-		ChatInfoChange: &bridgev2.ChatInfoChange{
-			ChatInfo:      info,
-			MemberChanges: &bridgev2.ChatMemberList{MemberMap: members},
-		},
 	})
 }
 

@@ -53,6 +53,23 @@ var usualFeatures = &event.RoomFeatures{
 	TypingNotifications: true,
 }
 
+// groupFeatures are those of groups, which have a name and members to change.
+var groupFeatures = func() *event.RoomFeatures {
+	features := usualFeatures.Clone()
+	features.ID += "+group"
+	features.State = event.StateFeatureMap{
+		event.StateRoomName.Type:   {Level: event.CapLevelFullySupported},
+		event.StateRoomAvatar.Type: {Level: event.CapLevelFullySupported},
+		event.StateTopic.Type:      {Level: event.CapLevelFullySupported},
+	}
+	features.MemberActions = event.MemberFeatureMap{
+		event.MemberActionInvite: event.CapLevelFullySupported,
+		event.MemberActionKick:   event.CapLevelFullySupported,
+		event.MemberActionLeave:  event.CapLevelFullySupported,
+	}
+	return features
+}()
+
 // strictFeatures are those of a network that takes little: JPEGs without a caption and short texts.
 var strictFeatures = &event.RoomFeatures{
 	ID: "example.testnet.capabilities.strict.1",
@@ -97,24 +114,27 @@ func files(caption event.CapabilitySupportLevel, converted []string, types ...st
 
 // GetCapabilities implements bridgev2.NetworkAPI.
 func (c *TestnetClient) GetCapabilities(_ context.Context, portal *bridgev2.Portal) *event.RoomFeatures {
-	chosen := c.chosenFeatures(portal)
+	chosen, usual := c.chosenFeatures(portal), usualFeatures
+	if kindOf(portal.ID) == kindGroup {
+		usual = groupFeatures
+	}
 	if len(chosen) == 0 {
-		return usualFeatures
+		return usual
 	}
 	var preset string
 	if json.Unmarshal(chosen, &preset) == nil {
 		if preset == "strict" {
 			return strictFeatures
 		}
-		return usualFeatures
+		return usual
 	}
-	features := usualFeatures.Clone()
+	features := usual.Clone()
 	if err := json.Unmarshal(chosen, features); err != nil {
 		c.login.Log.Err(err).Msg("Ignoring features that aren't room features")
-		return usualFeatures
+		return usual
 	}
 	hash := sha256.Sum256(chosen)
-	features.ID = usualFeatures.ID + "+" + base64.RawURLEncoding.EncodeToString(hash[:6])
+	features.ID = usual.ID + "+" + base64.RawURLEncoding.EncodeToString(hash[:6])
 	return features
 }
 

@@ -109,11 +109,24 @@ type GroupChange struct {
 
 // ChangeGroup changes a group, in the name of its owner.
 func (n *Network) ChangeGroup(id string, change GroupChange) (Group, error) {
+	group, err := n.Group(id)
+	if err != nil {
+		return Group{}, err
+	}
+	return n.ChangeGroupAs(group.Owner, id, change)
+}
+
+// ChangeGroupAs changes a group in the name of a member, whose device hears of it, too. Only the
+// owner removes others.
+func (n *Network) ChangeGroupAs(by, id string, change GroupChange) (Group, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	group, err := n.group(id)
 	if err != nil {
 		return Group{}, err
+	}
+	if by != group.Owner && !slices.Contains(group.Members, by) {
+		return Group{}, ErrNotMember
 	}
 	add, err := n.accountIDs(change.Add)
 	if err != nil {
@@ -122,6 +135,9 @@ func (n *Network) ChangeGroup(id string, change GroupChange) (Group, error) {
 	remove, err := n.accountIDs(change.Remove)
 	if err != nil {
 		return Group{}, err
+	}
+	if by != group.Owner && slices.ContainsFunc(remove, func(id string) bool { return id != by }) {
+		return Group{}, fmt.Errorf("%w: only the owner removes others", ErrNotMember)
 	}
 	setIfGiven(&group.Name, change.Name)
 	setIfGiven(&group.Topic, change.Topic)
@@ -139,7 +155,7 @@ func (n *Network) ChangeGroup(id string, change GroupChange) (Group, error) {
 	remove = slices.DeleteFunc(remove, func(id string) bool { return !slices.Contains(group.Members, id) })
 	group.Members = append(slices.Clone(group.Members), add...)
 	// Removed members get the event, too, so they leave the list afterwards.
-	event := Event{By: group.Owner, Joined: add, Left: remove}
+	event := Event{By: by, Joined: add, Left: remove}
 	left := slices.Clone(group.Members)
 	group.Members = slices.DeleteFunc(slices.Clone(group.Members), func(id string) bool { return slices.Contains(remove, id) })
 	return n.changedGroupTold(group, event, left, "")

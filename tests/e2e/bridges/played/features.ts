@@ -74,7 +74,14 @@ export function featureCases(scene: SceneOf): void {
     const features = await waitFor(() => portal.stateOf('com.beeper.room_features'))
     expect(features).toMatchObject({ max_text_length: 160, location_message: -2 })
     await testnet.changeGroup(group.id, { features: 'usual' })
-    await waitFor(async () => (await portal.stateOf('com.beeper.room_features'))?.max_text_length === 20_000)
+    const usual = await waitFor(async () => {
+      const changed = await portal.stateOf('com.beeper.room_features')
+      return changed?.max_text_length === 20_000 && changed
+    })
+    expect(usual).toMatchObject({
+      state: { 'm.room.name': { level: 2 } },
+      member_actions: { invite: 2, kick: 2, leave: 2 },
+    })
   })
 
   describe('a strict chat refuses', () => {

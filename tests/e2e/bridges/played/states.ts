@@ -31,9 +31,10 @@ export function stateCases(scene: SceneOf): void {
     await friend.waitForText('known')
     const stranger = await testnet.newPhone()
     await bridge.post(user, `/create_dm/${stranger.number}`)
-    const stranger_ = await bridge.portal(stranger.id)
-    const first = await bridge.send(user, stranger_.id, 'm.room.message', { msgtype: 'm.text', body: 'new' })
-    expect(await stranger_.statusOf(first)).toMatchObject({
+    const empty = await bridge.portal(stranger.id)
+    await empty.user()
+    const first = await bridge.send(user, empty.id, 'm.room.message', { msgtype: 'm.text', body: 'new' })
+    expect(await empty.statusOf(first)).toMatchObject({
       status: 'FAIL_PERMANENT',
       reason: 'testnet-reachout-timelock',
       message: expect.stringContaining("can't start new chats until"),
