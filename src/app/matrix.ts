@@ -186,22 +186,17 @@ export function bridgeMountsOf(
   source: { fetch: Mount['fetch'] | undefined; isRightToken: Mount['isRightToken'] },
   bridgeStatus: StatusReceiver,
 ): Mount[] {
-  return [
-    // The embedded homeserver pushes within the process.
-    ...(appservice?.isExternal && source.fetch
-      ? [{ prefix: '/_matrix/app', fetch: source.fetch, isRightToken: source.isRightToken }]
-      : []),
-    { prefix: STATUS_PATH, fetch: bridgeStatus.fetch, isRightToken: bridgeStatus.isRightToken },
-    ...(homeserver
-      ? [
-          {
-            prefix: '/_matrix',
-            fetch: (request: Request) => homeserver.fetch(request),
-            isRightToken: (token: string) => homeserver.isRightToken(token),
-          },
-        ]
-      : []),
-  ]
+  const mounts: Mount[] = [{ prefix: STATUS_PATH, ...bridgeStatus }]
+  // The embedded homeserver pushes within the process.
+  if (appservice?.isExternal && source.fetch)
+    mounts.push({ prefix: '/_matrix/app', fetch: source.fetch, isRightToken: source.isRightToken })
+  if (homeserver)
+    mounts.push({
+      prefix: '/_matrix',
+      fetch: request => homeserver.fetch(request),
+      isRightToken: token => homeserver.isRightToken(token),
+    })
+  return mounts
 }
 
 /** The sandbox's pages, for clients' browsers. */

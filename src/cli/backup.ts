@@ -3,10 +3,8 @@ import { createReadStream, existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import type { Command } from 'commander'
-import type { Config, Secrets } from '../config/index.ts'
 import { messageOf } from '../domain/errors.ts'
 import { syncedSink } from '../lib/synced-sink.ts'
-import type { BackupReport } from '../modules/operations/backup/backup.ts'
 import { openPartialFile, type PartialFile } from './partial-file.ts'
 import { CommandError, loadConfig, type Terminal } from './terminal.ts'
 
@@ -39,11 +37,23 @@ export function addBackupCommands(program: Command, terminal: Terminal, version:
 
 async function backup(terminal: Terminal, version: string, file: string, force: boolean): Promise<void> {
   const { config, secrets } = loadConfig(terminal)
+  const write = async (sink: Writable) => {
+    // Loaded only here, so that other commands start without it.
+    const { makeBackup } = await import('../modules/operations/backup/backup.ts')
+    return makeBackup({
+      dataDir: config.data.dir,
+      sink,
+      about: { meshgate: version, server_name: config.matrix.serverName },
+      secretKey: secrets.secretKey,
+      now: Date.now(),
+    })
+  }
   // Standard output carries the archive.
-  const tell = file === STANDARD_STREAM ? terminal.complain : terminal.print
-  const report = await (file === STANDARD_STREAM
-    ? backupInto(process.stdout, config, secrets, version)
-    : backupToFile(resolve(terminal.directory, file), force, config, secrets, version))
+  const isStandard = file === STANDARD_STREAM
+  const tell = isStandard ? terminal.complain : terminal.print
+  const report = isStandard
+    ? await write(process.stdout)
+    : await intoFile(resolve(terminal.directory, file), force, write)
   tell(`${report.files} files, ${report.bytes.toLocaleString('en')} bytes before compression`)
   if (report.waiting > 0) tell(`${report.waiting} messages in it wait to be sent`)
   for (const name of report.missing) tell(`not in it: ${name}`)
@@ -51,21 +61,15 @@ async function backup(terminal: Terminal, version: string, file: string, force: 
 }
 
 /** The file appears only once it is whole and on disk. */
-async function backupToFile(
-  file: string,
-  force: boolean,
-  config: Config,
-  secrets: Secrets,
-  version: string,
-): Promise<BackupReport> {
+async function intoFile<T>(file: string, force: boolean, write: (sink: Writable) => Promise<T>): Promise<T> {
   const there = statSync(file, { throwIfNoEntry: false })
   if (there && !there.isFile())
     throw new CommandError(`${file} is no file; - writes the backup to standard output`)
   if (there && !force) throw new CommandError(`${file} exists; --force overwrites it`)
   using partial = opened(file)
-  const report = await backupInto(syncedSink(partial.handle), config, secrets, version)
+  const result = await write(syncedSink(partial.handle))
   partial.complete()
-  return report
+  return result
 }
 
 function opened(file: string): PartialFile {
@@ -74,23 +78,6 @@ function opened(file: string): PartialFile {
   } catch (error) {
     throw new CommandError(`${file} can't be written: ${messageOf(error)}`)
   }
-}
-
-async function backupInto(
-  sink: Writable,
-  { data, matrix }: Config,
-  { secretKey }: Secrets,
-  version: string,
-): Promise<BackupReport> {
-  // Loaded only here, so that other commands start without it.
-  const { makeBackup } = await import('../modules/operations/backup/backup.ts')
-  return await makeBackup({
-    dataDir: data.dir,
-    sink,
-    about: { meshgate: version, server_name: matrix.serverName },
-    secretKey,
-    now: Date.now(),
-  })
 }
 
 interface RestoreOptions {

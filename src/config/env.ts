@@ -142,19 +142,7 @@ export const ENV_SCHEMA = z.object({
   MEDIA_URL_TTL_S: wholeNumber(60, 31_536_000).default(604_800),
 })
 
-export type Env = z.output<typeof ENV_SCHEMA> & { bridges: BridgeEnv[] }
-
-export interface BridgeEnv {
-  /** The platform's name in the API, lowercase: `wa`, `signal`, … */
-  platform: string
-  url: string
-  /** Empty when the bridge has no provisioning API; it then has a bot. */
-  secret: string
-  /** Matrix user id of the bridge's bot, if set. */
-  bot: string | undefined
-  /** Program and arguments for the gateway to run; null: the bridge runs elsewhere. */
-  command: string[] | null
-}
+export type Env = z.output<typeof ENV_SCHEMA> & { bridges: ReturnType<typeof bridgesOf> }
 
 /**
  * Reads `.env` in `directory`, if any, and the environment, which wins unless it is empty.
@@ -211,7 +199,11 @@ function adviceOn(name: string, source: EnvSource, directory: string | undefined
   return `${MISSING} in ${file}; add it there, such as of: openssl rand -base64 32`
 }
 
-function bridgesOf(list: string, source: EnvSource): BridgeEnv[] {
+/**
+ * @returns by their platforms' names in the API, lowercase; a secret is empty when the bridge has no
+ * provisioning API; a command is null when the bridge runs elsewhere
+ */
+function bridgesOf(list: string, source: EnvSource) {
   const platforms = list
     .split(',')
     .map(name => name.trim().toLowerCase())

@@ -47,13 +47,10 @@ export class ReadSnapshot {
 
   private startTimer(): ReturnType<typeof setTimeout> {
     const timer = setTimeout(() => {
-      this.timer = undefined
-      if (this.renewed) {
-        this.renewed = false
-        this.timer = this.startTimer()
-      } else this.end()
+      this.timer = this.renewed ? this.startTimer() : undefined
+      if (!this.renewed) this.end()
+      this.renewed = false
     }, this.maxIdleMs)
-    timer.unref()
-    return timer
+    return timer.unref()
   }
 }

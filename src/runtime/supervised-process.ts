@@ -34,19 +34,6 @@ export interface SupervisedProcessOptions {
   random?: () => number
 }
 
-/** The process's data, known to others than its parent, too. */
-export interface ProcessRecord {
-  /** Null while it isn't running. */
-  pid: number | null
-  /** When that process began, see birthOf. Older versions didn't note it. */
-  birth: string | null
-  command: string[]
-  /** How often it was started again since we run. */
-  restarts: number
-  /** Last end: `exit 1`, `SIGKILL`, or why it couldn't start. Null when it never ended. */
-  lastExit: string | null
-}
-
 const RESTART_BACKOFF = { baseMs: 1_000, capMs: 60_000 }
 /** After running this long the next end is a first failure again, in milliseconds. */
 const GOOD_RUN_MS = 60_000
@@ -68,12 +55,19 @@ const SILENCE = { baseMs: 60_000, capMs: 3_600_000 }
 export const RECORD_FILE = 'process.json'
 
 const recordSchema = z.object({
+  /** Null while it isn't running. */
   pid: z.number().int().positive().nullable(),
+  /** When that process began, see birthOf. Older versions didn't note it. */
   birth: z.string().nullable().default(null),
   command: z.array(z.string()),
+  /** How often it was started again since we run. */
   restarts: z.number().int(),
+  /** Last end: `exit 1`, `SIGKILL`, or why it couldn't start. Null when it never ended. */
   lastExit: z.string().nullable(),
 })
+
+/** The process's data, known to others than its parent, too. */
+export type ProcessRecord = z.infer<typeof recordSchema>
 
 export class SupervisedProcess {
   private record: ProcessRecord

@@ -34,7 +34,8 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
     const givenUrl = optionalUrl('--url', options.url)
     const command =
       options.command === undefined ? (before?.command ?? null) : commandOf(options.command, terminal)
-    const dir = dirOf(options.dir, terminal) ?? before?.dir ?? join(config.data.dir, 'bridges', platform)
+    const ownDir = before?.dir ?? join(config.data.dir, 'bridges', platform)
+    const dir = options.dir === undefined ? ownDir : resolve(terminal.directory, options.dir)
     const inUse = before && options.example === undefined ? configInUse(dir) : null
     const example = await exampleOf(terminal, options, command, network, inUse)
     const url = givenUrl ?? before?.url ?? urlOf(network, command && example.base)
@@ -71,10 +72,6 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
 function puppetsOf({ accounts }: Secrets): AttachRequest['puppets'] {
   if (accounts === undefined) return { by: 'homeserver' }
   return accounts.kind === 'appservice' ? { by: 'token', token: accounts.asToken } : { by: 'registration' }
-}
-
-function dirOf(dir: string | undefined, terminal: Terminal): string | undefined {
-  return dir === undefined ? undefined : resolve(terminal.directory, dir)
 }
 
 /** Configuration an attached bridge runs with, including the operator's changes. */
