@@ -200,8 +200,8 @@ function adviceOn(name: string, source: EnvSource, directory: string | undefined
 }
 
 /**
- * @returns by their platforms' names in the API, lowercase; a secret is empty when the bridge has no
- * provisioning API; a command is null when the bridge runs elsewhere
+ * @returns by their platforms' names in the API, lowercase; a secret is empty when the bridge has
+ * no provisioning API; a command is null when the bridge runs elsewhere
  */
 function bridgesOf(list: string, source: EnvSource) {
   const platforms = list

@@ -56,64 +56,61 @@ export function createHomeserverProbe(
   send: (url: string, init: BunFetchRequestInit) => Promise<Response> = (url, init) =>
     askPeer(url, init, MAX_ANSWER_BYTES),
 ) {
-  async function ask(method: 'GET' | 'POST', path: string, token?: string): Promise<Answer> {
-    const response = await send(baseUrl + path, {
-      method,
-      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-      ...(method === 'POST' ? { body: '{}' } : {}),
-      // An embedded homeserver is asked on the loopback, which its certificate isn't for.
-      ...(isLoopbackUrl(baseUrl) ? { tls: { rejectUnauthorized: false } } : {}),
-    })
-    return { response, body: await response.json().catch(() => null) }
+  async function ask(method: 'GET' | 'POST', path: string, token?: string): Promise<Answer | Failure> {
+    try {
+      const response = await send(baseUrl + path, {
+        method,
+        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+        ...(method === 'POST' ? { body: '{}' } : {}),
+        // An embedded homeserver is asked on the loopback, which its certificate isn't for.
+        ...(isLoopback(new URL(baseUrl).hostname) ? { tls: { rejectUnauthorized: false } } : {}),
+      })
+      return { response, body: await response.json().catch(() => null) }
+    } catch (error) {
+      return { error: connectionProblem(error) }
+    }
   }
 
   return {
-    async versions(): Promise<HomeserverVersions | { error: string }> {
-      try {
-        const { response, body } = await ask('GET', '/_matrix/client/versions')
-        const parsed = versionsAnswer.safeParse(body)
-        if (!parsed.success) return { error: `what answers there is no homeserver (HTTP ${response.status})` }
-        const date = Date.parse(response.headers.get('date') ?? '')
-        return {
-          newest: newestOf(parsed.data.versions),
-          date: Number.isNaN(date) ? null : date,
-        }
-      } catch (error) {
-        return { error: connectionProblem(error) }
-      }
+    async versions(): Promise<HomeserverVersions | Failure> {
+      const answer = await ask('GET', '/_matrix/client/versions')
+      if ('error' in answer) return answer
+      const { response, body } = answer
+      const parsed = versionsAnswer.safeParse(body)
+      if (!parsed.success) return { error: `what answers there is no homeserver (HTTP ${response.status})` }
+      const date = Date.parse(response.headers.get('date') ?? '')
+      return { newest: newestOf(parsed.data.versions), date: Number.isNaN(date) ? null : date }
     },
 
     /** Its own name and version, such as `Synapse 1.163.2`; null when it doesn't tell. */
     async software(): Promise<string | null> {
-      const { body } = await ask('GET', '/_matrix/federation/v1/version').catch(() => ({ body: null }))
-      const parsed = softwareAnswer.safeParse(body)
+      const answer = await ask('GET', '/_matrix/federation/v1/version')
+      const parsed = softwareAnswer.safeParse('body' in answer ? answer.body : null)
       return parsed.success ? `${parsed.data.server.name} ${parsed.data.server.version}` : null
     },
 
     /** @returns the user that the token belongs to; a refusal when it is of nobody */
-    async whoami(token: string): Promise<{ userId: string } | { refusal: string } | { error: string }> {
-      try {
-        const { response, body } = await ask('GET', '/_matrix/client/v3/account/whoami', token)
-        const parsed = whoamiAnswer.safeParse(body)
-        if (parsed.success) return { userId: parsed.data.user_id }
-        const { told } = saying({ response, body })
-        return [401, 403].includes(response.status) ? { refusal: told } : { error: told }
-      } catch (error) {
-        return { error: connectionProblem(error) }
-      }
+    async whoami(token: string): Promise<{ userId: string } | { refusal: string } | Failure> {
+      const answer = await ask('GET', '/_matrix/client/v3/account/whoami', token)
+      if ('error' in answer) return answer
+      const parsed = whoamiAnswer.safeParse(answer.body)
+      if (parsed.success) return { userId: parsed.data.user_id }
+      const { told } = saying(answer)
+      return [401, 403].includes(answer.response.status) ? { refusal: told } : { error: told }
     },
 
     async ping(appserviceId: string, asToken: string): Promise<PingOutcome> {
       const path = `/_matrix/client/v1/appservice/${encodeURIComponent(appserviceId)}/ping`
-      try {
-        const answer = await ask('POST', path, asToken)
-        return answer.response.ok ? { kind: 'reached' } : pingFailure(answer)
-      } catch (error) {
-        return { kind: 'failed', detail: connectionProblem(error) }
-      }
+      const answer = await ask('POST', path, asToken)
+      if ('error' in answer) return { kind: 'failed', detail: answer.error }
+      return answer.response.ok ? { kind: 'reached' } : pingFailure(answer)
     },
   }
+}
+
+interface Failure {
+  error: string
 }
 
 interface Answer {
@@ -166,8 +163,4 @@ function newestOf(versions: readonly string[]): string {
     return Number(major) * 10_000 + Number(minor)
   }
   return versions.toSorted((one, other) => order(other) - order(one))[0] ?? 'unknown'
-}
-
-function isLoopbackUrl(url: string): boolean {
-  return isLoopback(new URL(url).hostname)
 }
