@@ -36,6 +36,16 @@ export interface Session {
   deviceId: string
 }
 
+/** Pushes events to one appservice. */
+export interface PushesEvents {
+  start(): void
+  /** There may be something to push. */
+  nudge(): void
+  /** The appservice has shown that it is reachable. */
+  resume(): void
+  stop(): Promise<void>
+}
+
 const CACHED_SESSIONS = 10_000
 const CACHED_USERS = 50_000
 /** Positions of the stream between two wake-ups of all appservices. */
@@ -64,12 +74,8 @@ export class Core {
   readonly uploads = new KeyedMutex()
   /** Aborts when the server stops. */
   readonly stopping = new AbortController()
-  /** Called with the numbers of appservices that have something to receive. */
-  wakeAppservices: (interest: string) => void = () => {}
-  /** Called when the stream has moved so far that appservices without events must advance. */
-  wakeAllAppservices: () => void = () => {}
-  /** Called when an appservice has shown that it is reachable. */
-  resumeAppservice: (num: number) => void = () => {}
+  /** Those who push to appservices, by the appservice's number. */
+  readonly pushers = new Map<number, PushesEvents>()
 
   private readonly knownUsers = new LRUCache<string, true>({ max: CACHED_USERS })
   private readonly lastInRoom = new LRUCache<number, number>({ max: CACHED_USERS })
@@ -166,11 +172,11 @@ export class Core {
     if (tx.lastStreamId > 0) this.stream.advance(tx.lastStreamId)
     if (this.stream.position - this.allWokenAt >= WAKE_ALL_EVERY) {
       this.allWokenAt = this.stream.position
-      this.wakeAllAppservices()
+      for (const pusher of this.pushers.values()) pusher.nudge()
     }
     for (const { room, streamId, stateKey, interest } of tx.appended) {
       this.lastInRoom.set(room.num, Math.max(streamId, this.lastPosition(room.num)))
-      if (interest !== null) this.wakeAppservices(interest)
+      if (interest !== null) this.nudge(interest)
       if (!this.stream.hasWaiters) continue
       this.wakeMembers(room.roomId)
       if (stateKey?.startsWith('@')) this.stream.wake(stateKey)
@@ -182,8 +188,12 @@ export class Core {
   /** Wakes the room's members and appservices for something other than an event. */
   wakeRoom(roomId: string): void {
     const interest = this.rooms.read(roomId)?.interest
-    if (interest) this.wakeAppservices(interest)
+    if (interest) this.nudge(interest)
     this.wakeMembers(roomId)
+  }
+
+  private nudge(interest: string): void {
+    for (const num of interest.split(',')) this.pushers.get(Number(num))?.nudge()
   }
 
   private wakeMembers(roomId: string): void {

@@ -38,16 +38,8 @@ export type Homeserver = ReturnType<typeof createHomeserver>
 export function createHomeserver(options: CoreOptions) {
   const core = new Core(options)
   const router = createRouter()
-  const pushers = new Map<number, Pusher>()
+  const { pushers } = core
   let started = false
-
-  core.wakeAppservices = interest => {
-    for (const num of interest.split(',')) pushers.get(Number(num))?.nudge()
-  }
-  core.wakeAllAppservices = () => {
-    for (const pusher of pushers.values()) pusher.nudge()
-  }
-  core.resumeAppservice = num => pushers.get(num)?.resume()
 
   function answer(request: Request): Answer | Promise<Answer> {
     const { path, query } = splitUrl(request.url)

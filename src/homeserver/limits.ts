@@ -1,5 +1,6 @@
 /** Limits one call's size and the amount kept in one place, and so bounds all work. */
-import { invalidParam } from './errors.ts'
+import { invalidParam, tooLarge } from './errors.ts'
+import type { Json } from './json.ts'
 
 /** An identifier's bytes. @see https://spec.matrix.org/v1.12/appendices/#identifier-grammar */
 export const MAX_ID_BYTES = 255
@@ -31,6 +32,13 @@ export const MAX_PAGE_CHARACTERS = 1024 * 1024
 /** Throws unless `id`, from a path or query, has the length of an identifier. */
 export function assertId(name: string, id: string): void {
   if (Buffer.byteLength(id) > MAX_ID_BYTES) throw invalidParam(`${name} is longer than ${MAX_ID_BYTES} bytes`)
+}
+
+/** JSON that is kept and handed out whole. @throws M_TOO_LARGE, which names it */
+export function boundedText(name: string, value: Json): string {
+  const text = JSON.stringify(value)
+  if (text.length > MAX_EVENT_BYTES) throw tooLarge(`${name} is larger than ${MAX_EVENT_BYTES} bytes`)
+  return text
 }
 
 export function assertCount(what: string, count: number, most: number): void {

@@ -10,7 +10,7 @@
  */
 import { backoffMs } from '../../lib/backoff.ts'
 import { type Refusal, refusalOf } from '../../lib/refusal.ts'
-import type { Core } from '../core.ts'
+import type { Core, PushesEvents } from '../core.ts'
 import type { AppserviceRow } from '../store/appservices.ts'
 import { askAppservice, isReachable } from './appservices.ts'
 import { type Batch, buildTransaction } from './transactions.ts'
@@ -30,7 +30,7 @@ const ACK_DELAY_MS = 50
 /** After skipping this many events, an idle cursor is stored to shorten the next start's scan. */
 const IDLE_DRIFT = 2_000
 
-export class Pusher {
+export class Pusher implements PushesEvents {
   private readonly stopping = new AbortController()
   private pending = true
   private wakeUp: (() => void) | undefined
@@ -76,13 +76,12 @@ export class Pusher {
     }
   }
 
-  /** Call it when there may be something to push. */
   nudge(): void {
     this.pending = true
     if (this.attempts === 0) this.wakeUp?.()
   }
 
-  /** The appservice is reachable again: skips the wait before the next try. */
+  /** Skips the wait before the next try. */
   resume(): void {
     this.attempts = 0
     this.nudge()

@@ -4,7 +4,7 @@ import { DIRECT_TYPE, putDirect, sharesType, shownDirect } from '../appservices/
 import { type Call, ownUserId, param, readObject, validate } from '../call.ts'
 import { badJson, forbidden, notFound, tooLarge } from '../errors.ts'
 import { isObject, type JsonObject, parseStored } from '../json.ts'
-import { assertId, MAX_EVENT_BYTES } from '../limits.ts'
+import { assertId, boundedText, MAX_EVENT_BYTES } from '../limits.ts'
 import { filterSchema } from '../sync/filter.ts'
 import { PUSH_RULES, PUSH_RULES_TYPE } from './push-rules.ts'
 
@@ -85,8 +85,7 @@ export async function postFilter(call: Call): Promise<JsonObject> {
   const userId = ownUserId(call)
   const filter = await readObject(call)
   validate(filterSchema, filter)
-  const text = JSON.stringify(filter)
-  if (text.length > MAX_EVENT_BYTES) throw tooLarge(`A filter is larger than ${MAX_EVENT_BYTES} bytes`)
+  const text = boundedText('A filter', filter)
   const id = await call.core.commit(() => call.core.users.putFilter(userId, text))
   return { filter_id: String(id) }
 }

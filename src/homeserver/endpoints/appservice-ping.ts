@@ -17,7 +17,7 @@ export async function ping(call: Call): Promise<JsonObject> {
   if (!appservice || appservice.id !== param(call, 'appserviceId'))
     throw forbidden('Only the application service itself may ask for its ping')
   const durationMs = await callBack(core, appservice, transactionId)
-  core.resumeAppservice(appservice.num)
+  core.pushers.get(appservice.num)?.resume()
   return { duration_ms: durationMs }
 }
 

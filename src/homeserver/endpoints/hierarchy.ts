@@ -82,7 +82,7 @@ function knownRoom(call: Call, roomId: string): RoomState | undefined {
 async function childrenOf({ core, query }: Call, room: RoomState, turn: TurnBudget): Promise<Child[]> {
   const onlySuggested = query.get('suggested_only') === 'true'
   const children: Child[] = []
-  for await (const row of stateOf(core, room.num, turn, { type: 'm.space.child' })) {
+  for await (const row of stateOf({ core, room, turn }, { type: 'm.space.child' })) {
     const { via, suggested, order } = parseStored(row.content)
     if (!Array.isArray(via) || (onlySuggested && suggested !== true)) continue
     children.push({ row, order: isOrder(order) ? order : '\u007F' })

@@ -1,7 +1,6 @@
 /** Reads a room's events. */
 
 import { enclosed, jsonText, type Pieces } from '../../lib/json-answer.ts'
-import { TurnBudget } from '../../lib/turn-budget.ts'
 import { type Call, intQuery, param, validate } from '../call.ts'
 import type { Core } from '../core.ts'
 import { invalidParam } from '../errors.ts'
@@ -25,16 +24,15 @@ function eventsField(
   roomView: RoomView,
   name: string,
   rows: AsyncIterable<EventRow> | Iterable<EventRow>,
-  turn: TurnBudget,
 ): Pieces {
-  return enclosed(`"${name}":[`, showEvents(roomView, rows, turn), ']')
+  return enclosed(`"${name}":[`, showEvents(roomView, rows), ']')
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3roomsroomidmessages */
 export async function* getMessages(call: Call): Pieces {
   const { core } = call
   const roomView = viewRoom(call)
-  const readable = Math.min(roomView.readableUpTo(), core.stream.position)
+  const readable = roomView.readable()
   const dir = call.query.get('dir')
   if (dir !== 'b' && dir !== 'f') throw invalidParam('dir must be b or f')
   const limit = intQuery(call, 'limit', 10, MAX_LIMIT)
@@ -42,19 +40,18 @@ export async function* getMessages(call: Call): Pieces {
   const backwards = dir === 'b'
   const from = positionQuery(call, 'from') ?? (backwards ? readable : 0)
   const to = positionQuery(call, 'to')
-  const turn = new TurnBudget()
   const span = backwards
     ? { from: to ?? 0, to: Math.min(from, readable) }
     : { from, to: Math.min(to ?? readable, readable) }
-  const page = await timelinePage(roomView, turn, { ...span, backwards, limit, filter })
+  const page = await timelinePage(roomView, { ...span, backwards, limit, filter })
   // Forwards more may always come, so a client that has read everything gets a place to resume.
   const next = page.next ?? (!backwards && page.rows.length > 0 ? readable : undefined)
   yield `{"start":"${positionToken(from)}",`
   if (next !== undefined) yield `"end":"${positionToken(next)}",`
-  yield* eventsField(roomView, 'chunk', page.rows, turn)
+  yield* eventsField(roomView, 'chunk', page.rows)
   if (filter?.lazy_load_members) {
     yield ','
-    yield* eventsField(roomView, 'state', senders(core, roomView, page.rows), turn)
+    yield* eventsField(roomView, 'state', senders(core, roomView, page.rows))
   }
   yield '}'
 }
@@ -76,27 +73,25 @@ export function getEvent(call: Call): Response {
 
 /** @see Matrix v1.12, GET /_matrix/client/v3/rooms/{roomId}/context/{eventId} */
 export async function* getContext(call: Call): Pieces {
-  const { core } = call
   const roomView = viewRoom(call)
   const event = visibleEvent(roomView, param(call, 'eventId'))
   const limit = intQuery(call, 'limit', 10, MAX_LIMIT)
   const filter = pageFilter(call)
-  const readable = Math.min(roomView.readableUpTo(), core.stream.position)
+  const readable = roomView.readable()
   const here = event.stream_id
-  const turn = new TurnBudget()
   const older = { backwards: true, from: 0, to: here - 1, limit: Math.floor(limit / 2), filter }
   const newer = { backwards: false, from: here, to: readable, limit: Math.ceil(limit / 2), filter }
-  const before = await timelinePage(roomView, turn, older)
-  const after = await timelinePage(roomView, turn, newer)
+  const before = await timelinePage(roomView, older)
+  const after = await timelinePage(roomView, newer)
   const last = after.rows.at(-1)?.stream_id ?? here
   yield `{"start":"${positionToken((before.rows.at(-1)?.stream_id ?? here) - 1)}"`
   yield `,"end":"${positionToken(last)}","event":${showEvent(roomView, event)},`
-  yield* eventsField(roomView, 'events_before', before.rows, turn)
+  yield* eventsField(roomView, 'events_before', before.rows)
   yield ','
-  yield* eventsField(roomView, 'events_after', after.rows, turn)
+  yield* eventsField(roomView, 'events_after', after.rows)
   yield ','
-  const state = stateOf(core, roomView.room.num, turn, { position: last })
-  yield* eventsField(roomView, 'state', state, turn)
+  const state = stateOf(roomView, { position: last })
+  yield* eventsField(roomView, 'state', state)
   yield '}'
 }
 
@@ -109,8 +104,7 @@ export async function* getRelations(call: Call): Pieces {
   const limit = intQuery(call, 'limit', 50, MAX_LIMIT)
   const backwards = call.query.get('dir') !== 'f'
   const from = positionQuery(call, 'from') ?? (backwards ? core.stream.position : 0)
-  const readable = Math.min(roomView.readableUpTo(), core.stream.position)
-  const turn = new TurnBudget()
+  const readable = roomView.readable()
   const read = backwards ? core.events.relationsBefore : core.events.relationsAfter
   const isWanted = (row: RelationRow) =>
     (relType === undefined || row.rel_type === relType) &&
@@ -118,11 +112,11 @@ export async function* getRelations(call: Call): Pieces {
     roomView.sees(row)
   const page = await readPage(
     { read: (low, high, size) => read(parent.event_id, roomView.room.num, low, high, size), isWanted },
-    turn,
+    roomView.turn,
     { backwards, from: backwards ? 0 : from, to: backwards ? Math.min(from, readable) : readable, limit },
   )
   yield '{'
-  yield* eventsField(roomView, 'chunk', page.rows, turn)
+  yield* eventsField(roomView, 'chunk', page.rows)
   if (page.next !== undefined) yield `,"next_batch":"${positionToken(page.next)}"`
   if (call.query.has('from')) yield `,"prev_batch":"${positionToken(from)}"`
   yield '}'
@@ -133,17 +127,15 @@ export async function* getRelations(call: Call): Pieces {
  * @see https://spec.matrix.org/v1.5/client-server-api/#get_matrixclientv1roomsroomidthreads
  */
 export async function* getThreads(call: Call): Pieces {
-  const { core } = call
   const roomView = viewRoom(call)
-  const readable = Math.min(roomView.readableUpTo(), core.stream.position)
+  const readable = roomView.readable()
   const limit = intQuery(call, 'limit', 10, MAX_LIMIT)
-  const turn = new TurnBudget()
   const rootAt = threadFinder(call, roomView, readable)
   const roots: EventRow[] = []
   let next: number | undefined = Math.min(positionQuery(call, 'from') ?? readable, readable)
   while (next !== undefined && roots.length < limit) {
     const wish = { backwards: true, from: 0, to: next, limit: THREADS_CHUNK }
-    const replies: Page = await timelinePage(roomView, turn, wish)
+    const replies: Page = await timelinePage(roomView, wish)
     next = replies.next
     for (const reply of replies.rows) {
       const root = rootAt(reply)
@@ -156,7 +148,7 @@ export async function* getThreads(call: Call): Pieces {
   }
   yield '{'
   if (next !== undefined && next > 0) yield `"next_batch":"${positionToken(next)}",`
-  yield* eventsField(roomView, 'chunk', roots, turn)
+  yield* eventsField(roomView, 'chunk', roots)
   yield '}'
 }
 

@@ -5,9 +5,9 @@ import { TurnBudget } from '../../lib/turn-budget.ts'
 import type { Call } from '../call.ts'
 import { jsonObject, readBody, readObject } from '../call.ts'
 import type { Core } from '../core.ts'
-import { invalidParam, MatrixError, tooLarge } from '../errors.ts'
+import { invalidParam, MatrixError } from '../errors.ts'
 import { isObject, type Json, type JsonObject, parseStored } from '../json.ts'
-import { assertCount, MAX_EVENT_BYTES, MAX_ONE_TIME_KEYS, MAX_WRITES_OF_CALL } from '../limits.ts'
+import { assertCount, boundedText, MAX_ONE_TIME_KEYS, MAX_WRITES_OF_CALL } from '../limits.ts'
 import { positionQuery } from '../rooms/timeline.ts'
 import { changedUsers } from '../sync/key-changes.ts'
 
@@ -36,7 +36,7 @@ export async function uploadKeys(call: Call): Promise<JsonObject> {
     const kept = Object.values(core.keys.counts(userId, deviceId)).reduce((sum, count) => sum + count, 0)
     const added = oneTimeKeys.flatMap(([id, key]) => {
       const [algorithm, keyId] = splitKeyId(id)
-      const text = keyText(id, key)
+      const text = boundedText(id, key)
       const known = core.keys.oneTimeKey(userId, deviceId, algorithm, keyId)
       if (known !== undefined && known !== text)
         throw new MatrixError(400, 'M_UNKNOWN', `One-time key ${id} exists already`)
@@ -48,11 +48,11 @@ export async function uploadKeys(call: Call): Promise<JsonObject> {
     }
     for (const [id, key] of fallbackKeys) {
       const [algorithm, keyId] = splitKeyId(id)
-      const text = keyText(id, key)
+      const text = boundedText(id, key)
       core.keys.putFallback(userId, deviceId, algorithm, keyId, text)
     }
     if (body.device_keys) {
-      core.keys.putDeviceKeys(userId, deviceId, keyText('device_keys', body.device_keys))
+      core.keys.putDeviceKeys(userId, deviceId, boundedText('device_keys', body.device_keys))
       const changed = tx.nextStreamId()
       core.keys.noteChange(userId, changed)
       tx.wakes.add(userId)
@@ -60,13 +60,6 @@ export async function uploadKeys(call: Call): Promise<JsonObject> {
     return core.keys.counts(userId, deviceId)
   })
   return { one_time_key_counts: { signed_curve25519: 0, ...counts } }
-}
-
-/** A key as stored; each is handed out whole. */
-function keyText(name: string, key: Json): string {
-  const text = JSON.stringify(key)
-  if (text.length > MAX_EVENT_BYTES) throw tooLarge(`${name} is larger than ${MAX_EVENT_BYTES} bytes`)
-  return text
 }
 
 function splitKeyId(id: string): [string, string] {
@@ -187,7 +180,7 @@ export async function uploadCrossSigning(call: Call): Promise<undefined> {
     const changed = tx.nextStreamId()
     for (const usage of USAGES) {
       const key = body[`${usage}_key`]
-      if (key) core.keys.putCrossSigning(userId, usage, keyText(`${usage}_key`, key))
+      if (key) core.keys.putCrossSigning(userId, usage, boundedText(`${usage}_key`, key))
     }
     core.keys.noteChange(userId, changed)
     tx.wakes.add(userId)
@@ -221,13 +214,13 @@ const MAX_SIGNATURES = 100
 function addSignatures(core: Core, userId: string, keyId: string, signed: JsonObject): void {
   const device = core.keys.keysOfDevice(userId, keyId)
   if (device !== undefined) {
-    core.keys.putDeviceKeys(userId, keyId, keyText(keyId, merged(parseStored(device), signed)))
+    core.keys.putDeviceKeys(userId, keyId, boundedText(keyId, merged(parseStored(device), signed)))
     return
   }
   for (const [usage, text] of Object.entries(core.keys.crossSigning(userId))) {
     const key = parseStored(text)
     if (isObject(key.keys) && Object.values(key.keys).includes(keyId))
-      core.keys.putCrossSigning(userId, usage, keyText(keyId, merged(key, signed)))
+      core.keys.putCrossSigning(userId, usage, boundedText(keyId, merged(key, signed)))
   }
 }
 

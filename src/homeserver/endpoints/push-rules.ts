@@ -11,31 +11,26 @@ import { MAX_EVENT_BYTES } from '../limits.ts'
 
 export const PUSH_RULES_TYPE = 'm.push_rules'
 
+/** A rule of the server's own, for events whose `key` is `pattern`. */
+const matching = (id: string, key: string, pattern: string, actions: Json[]): JsonObject => ({
+  rule_id: `.m.rule.${id}`,
+  default: true,
+  enabled: true,
+  conditions: [{ kind: 'event_match', key, pattern }],
+  actions,
+})
+
 /** Rules of users who haven't changed any. */
 export const PUSH_RULES: JsonObject = {
   global: {
     override: [
       { rule_id: '.m.rule.master', default: true, enabled: false, conditions: [], actions: [] },
-      {
-        rule_id: '.m.rule.suppress_notices',
-        default: true,
-        enabled: true,
-        conditions: [{ kind: 'event_match', key: 'content.msgtype', pattern: 'm.notice' }],
-        actions: [],
-      },
+      matching('suppress_notices', 'content.msgtype', 'm.notice', []),
     ],
     content: [],
     room: [],
     sender: [],
-    underride: [
-      {
-        rule_id: '.m.rule.message',
-        default: true,
-        enabled: true,
-        conditions: [{ kind: 'event_match', key: 'type', pattern: 'm.room.message' }],
-        actions: ['notify'],
-      },
-    ],
+    underride: [matching('message', 'type', 'm.room.message', ['notify'])],
   },
 }
 

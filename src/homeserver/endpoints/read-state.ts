@@ -1,7 +1,6 @@
 /** Reads a room's state and members. */
 
 import { enclosed, jsonText, type Pieces } from '../../lib/json-answer.ts'
-import { TurnBudget } from '../../lib/turn-budget.ts'
 import { type Call, param } from '../call.ts'
 import { notFound } from '../errors.ts'
 import { parseStored } from '../json.ts'
@@ -15,9 +14,8 @@ async function* shown(
   show: (row: EventRow) => string | undefined,
   ofType?: { type: string },
 ): Pieces {
-  const turn = new TurnBudget()
-  const wish = { position: view.readableUpTo(), ...ofType }
-  for await (const row of stateOf(view.core, view.room.num, turn, wish)) {
+  const { turn } = view
+  for await (const row of stateOf(view, { position: view.readableUpTo(), ...ofType })) {
     const text = show(row)
     if (text !== undefined) yield text
     if (turn.isSpent) await turn.pause()

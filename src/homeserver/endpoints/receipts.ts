@@ -20,14 +20,21 @@ function joinedRoom(call: Call): RoomState {
 }
 
 interface Mark {
-  room: RoomState
-  userId: string
   type: string
   eventId: string
-  threadId: string
+  threadId?: string | undefined
 }
 
-function putMark(core: Core, tx: Tx, { room, userId, type, eventId, threadId }: Mark): void {
+/** Moves the requester's marks in the path's room. */
+async function putMarks(call: Call, marks: readonly Mark[]): Promise<undefined> {
+  const room = joinedRoom(call)
+  await call.core.commit(tx => {
+    for (const mark of marks) putMark(call, tx, room, mark)
+  })
+}
+
+function putMark({ core, userId }: Call, tx: Tx, room: RoomState, mark: Mark): void {
+  const { type, eventId, threadId = UNTHREADED } = mark
   if (type === FULLY_READ) {
     tx.putAccountData(userId, room.num, FULLY_READ, { event_id: eventId })
     return
@@ -61,12 +68,10 @@ const receiptBody = z.object({ thread_id: z.string().min(1).max(255).optional() 
 export async function postReceipt(call: Call): Promise<undefined> {
   const type = param(call, 'receiptType')
   if (type !== FULLY_READ && !RECEIPTS.includes(type)) throw invalidParam(`Unknown receipt type ${type}`)
-  const { thread_id: threadId = UNTHREADED } = await readBody(call, receiptBody)
-  const room = joinedRoom(call)
-  const { userId } = call
+  const { thread_id: threadId } = await readBody(call, receiptBody)
   const eventId = param(call, 'eventId')
   assertId('eventId', eventId)
-  await call.core.commit(tx => putMark(call.core, tx, { room, userId, type, eventId, threadId }))
+  return putMarks(call, [{ type, eventId, threadId }])
 }
 
 const eventId = z.string().max(MAX_ID_BYTES)
@@ -78,13 +83,11 @@ const markersBody = z.object({
 
 /** @see Matrix v1.12, POST /_matrix/client/v3/rooms/{roomId}/read_markers */
 export async function postReadMarkers(call: Call): Promise<undefined> {
-  const body = await readBody(call, markersBody)
-  const room = joinedRoom(call)
-  const { userId } = call
-  await call.core.commit(tx => {
-    for (const [type, eventId] of Object.entries(body))
-      if (eventId !== undefined) putMark(call.core, tx, { room, userId, type, eventId, threadId: UNTHREADED })
-  })
+  const marks = Object.entries(await readBody(call, markersBody))
+  return putMarks(
+    call,
+    marks.flatMap(([type, eventId]) => (eventId === undefined ? [] : [{ type, eventId }])),
+  )
 }
 
 const typingBody = z.object({ typing: z.boolean(), timeout: z.number().min(0).optional() })

@@ -3,8 +3,7 @@ import { z } from 'zod'
 import { type Call, jsonObject, param, readBody, transaction } from '../call.ts'
 import type { Core } from '../core.ts'
 import { tooLarge } from '../errors.ts'
-import type { JsonObject } from '../json.ts'
-import { assertCount, assertId, MAX_BYTES_OF_CALL, MAX_EVENT_BYTES, MAX_WRITES_OF_CALL } from '../limits.ts'
+import { assertCount, assertId, boundedText, MAX_BYTES_OF_CALL, MAX_WRITES_OF_CALL } from '../limits.ts'
 
 /** How long a transaction id is remembered. */
 const TXN_LIFETIME_MS = 24 * 60 * 60_000
@@ -20,7 +19,11 @@ export async function sendToDevice(call: Call): Promise<undefined> {
   assertId('eventType', type)
   const { scope, id } = transaction(call)
   const asked = Object.entries(messages).flatMap(([userId, devices]) =>
-    Object.entries(devices).map(([target, content]) => ({ userId, target, content: textOf(content) })),
+    Object.entries(devices).map(([target, content]) => ({
+      userId,
+      target,
+      content: boundedText('A message', content),
+    })),
   )
   assertCount('messages', asked.length, MAX_WRITES_OF_CALL)
   const now = core.clock.now()
@@ -34,12 +37,6 @@ export async function sendToDevice(call: Call): Promise<undefined> {
     }
     core.events.keepCounter(tx.lastStreamId)
   })
-}
-
-function textOf(content: JsonObject): string {
-  const text = JSON.stringify(content)
-  if (text.length > MAX_EVENT_BYTES) throw tooLarge(`A message is larger than ${MAX_EVENT_BYTES} bytes`)
-  return text
 }
 
 interface Asked {

@@ -1,5 +1,5 @@
 /** How events are stored, redacted and shown to clients. */
-import type { Json, JsonObject } from '../json.ts'
+import { isObject, type Json, type JsonObject } from '../json.ts'
 
 export type Membership = 'invite' | 'join' | 'leave' | 'ban' | 'knock'
 
@@ -42,16 +42,7 @@ export function strippedEventText({ type, sender, content, state_key: stateKey }
 const KEPT_CONTENT: Record<string, readonly string[]> = {
   'm.room.member': ['membership', 'join_authorised_via_users_server'],
   'm.room.join_rules': ['join_rule', 'allow'],
-  'm.room.power_levels': [
-    'ban',
-    'events',
-    'events_default',
-    'kick',
-    'redact',
-    'state_default',
-    'users',
-    'users_default',
-  ],
+  'm.room.power_levels': 'ban events events_default kick redact state_default users users_default'.split(' '),
   'm.room.history_visibility': ['history_visibility'],
 }
 
@@ -64,7 +55,7 @@ export function redactContent(type: string, content: JsonObject, roomVersion: st
   if (!modern) return kept
   if (type === 'm.room.power_levels') return { ...kept, ...keep(content, ['invite']) }
   const invite = content.third_party_invite
-  if (type === 'm.room.member' && typeof invite === 'object' && invite !== null && !Array.isArray(invite))
+  if (type === 'm.room.member' && isObject(invite))
     return { ...kept, third_party_invite: keep(invite, ['signed']) }
   return kept
 }

@@ -1,6 +1,6 @@
 /** Past events of a room that a user may see, and the state at that time. */
 import { pagesOf } from '../../lib/pages.ts'
-import type { TurnBudget } from '../../lib/turn-budget.ts'
+import { TurnBudget } from '../../lib/turn-budget.ts'
 import type { Call, Requester } from '../call.ts'
 import type { Core } from '../core.ts'
 import { forbidden, notFound } from '../errors.ts'
@@ -56,9 +56,7 @@ export interface StateWish {
 
 /** Yields the room's state piece by piece, as it may be large; a small room's in order. */
 export async function* stateOf(
-  core: Core,
-  room: number,
-  turn: TurnBudget,
+  { core, room: { num: room }, turn }: Pick<RoomView, 'core' | 'room' | 'turn'>,
   { position = NOW, since = 0, type, wants = () => true }: StateWish = {},
 ): AsyncGenerator<EventRow, void> {
   // Paging starts after the empty key, so a single type yields that one first.
@@ -95,6 +93,7 @@ export class RoomView {
   constructor(
     readonly requester: Requester,
     readonly room: RoomState,
+    readonly turn = new TurnBudget(),
   ) {
     const { core, userId } = requester
     this.core = core
@@ -154,6 +153,11 @@ export class RoomView {
     throw forbidden(`${this.userId} is not in the room`)
   }
 
+  /** Like `readableUpTo`, but no further than what is on disk. */
+  readable(): number {
+    return Math.min(this.readableUpTo(), this.core.stream.position)
+  }
+
   /** True when the user was ever a member. */
   get everJoined(): boolean {
     return this.joinsAfter(0)
@@ -195,15 +199,7 @@ export function visibleEvent(view: RoomView, eventId: string): EventRow {
   return event
 }
 
-const PREVIEW_TYPES = [
-  'm.room.create',
-  'm.room.join_rules',
-  'm.room.canonical_alias',
-  'm.room.avatar',
-  'm.room.name',
-  'm.room.topic',
-  'm.room.encryption',
-]
+const PREVIEWED = 'create join_rules canonical_alias avatar name topic encryption'.split(' ')
 
 /**
  * JSON list of the state an invited user is shown, as of the invite.
@@ -211,7 +207,7 @@ const PREVIEW_TYPES = [
  */
 export function invitePreview({ events }: Core, invite: EventRow): string {
   const { room, stream_id: position } = invite
-  const shown = PREVIEW_TYPES.map(type => events.stateAt(room, type, '', position))
+  const shown = PREVIEWED.map(name => events.stateAt(room, `m.room.${name}`, '', position))
   const inviter = events.stateAt(room, 'm.room.member', invite.sender, position)
   const texts = [...shown, inviter, invite].flatMap(event => (event ? [strippedEventText(event)] : []))
   return `[${texts.join(',')}]`

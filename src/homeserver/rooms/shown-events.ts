@@ -1,6 +1,5 @@
 /** Shows events and receipts. Events become JSON text without parsing stored content. */
 import type { Pieces } from '../../lib/json-answer.ts'
-import type { TurnBudget } from '../../lib/turn-budget.ts'
 import type { Core } from '../core.ts'
 import { isObject, type JsonObject, parseStored } from '../json.ts'
 import type { ReceiptRow } from '../store/receipts.ts'
@@ -28,11 +27,10 @@ export function showEvent(view: RoomView, row: EventRow): string {
 export async function* showEvents(
   view: RoomView,
   rows: AsyncIterable<EventRow> | Iterable<EventRow>,
-  turn: TurnBudget,
 ): Pieces {
   for await (const row of rows) {
     yield showEvent(view, row)
-    if (turn.isSpent) await turn.pause()
+    if (view.turn.isSpent) await view.turn.pause()
   }
 }
 

@@ -28,7 +28,6 @@ export interface PageWish {
 /** A page of the room's timeline, as far as the reader sees it and `filter` allows. */
 export function timelinePage(
   view: RoomView,
-  turn: TurnBudget,
   wish: PageWish & { filter?: RoomEventFilter | undefined },
 ): Promise<Page> {
   const { backwards, filter, limit } = wish
@@ -41,7 +40,7 @@ export function timelinePage(
       // One row more than it shows tells whether there is more.
       size: filter === undefined ? Math.min(CHUNK, limit + 1) : CHUNK,
     },
-    turn,
+    view.turn,
     wish,
   )
 }

@@ -46,11 +46,11 @@ export async function* strangerRoom({ core }: SyncContext, row: MembershipRow): 
   yield `${JSON.stringify(row.room_id)}:{"${key}":{"events":${event ? invitePreview(core, event) : '[]'}}}`
 }
 
-async function viewOf({ core, requester }: SyncContext, roomId: string): Promise<RoomView> {
+async function viewOf({ core, requester, turn }: SyncContext, roomId: string): Promise<RoomView> {
   await core.rooms.prepare(roomId)
   const room = core.rooms.read(roomId)
   if (!room) throw new Error(`a member's room is missing: ${roomId}`)
-  return new RoomView(requester, room)
+  return new RoomView(requester, room, turn)
 }
 
 /**
@@ -81,7 +81,7 @@ export async function* joinedRoom(
   if (!isWhole && !hasTimeline && ephemeral.length === 0 && ownData.length === 0) return
 
   yield `${JSON.stringify(row.room_id)}:{`
-  yield* timelineField(context, view, timeline)
+  yield* timelineField(view, timeline)
   let membersChanged = timeline.rows.some(isMembership)
   async function* state(): AsyncGenerator<EventRow, void> {
     for await (const row of stateFor(context, view, timeline, isWhole ? undefined : since)) {
@@ -89,7 +89,7 @@ export async function* joinedRoom(
       yield row
     }
   }
-  yield* eventsField(context, view, ',"state":{"events":[', state())
+  yield* eventsField(view, ',"state":{"events":[', state())
   yield `,"ephemeral":{"events":[${ephemeral.join(',')}]},"account_data":{"events":[`
   yield* separated(roomData(context, row.room, isFresh ? undefined : ownData))
   const summary = isWhole || membersChanged ? JSON.stringify(summaryOf(view)) : '{}'
@@ -104,10 +104,10 @@ export async function* leftRoom(context: SyncContext, row: MembershipRow): Piece
   const wasIn = request.since !== undefined && view.membershipAt(since) === 'join'
   const timeline = await timelineOf(context, view, wasIn ? since : 0, row.stream_id)
   yield `${JSON.stringify(row.room_id)}:{`
-  yield* timelineField(context, view, timeline)
+  yield* timelineField(view, timeline)
   // A user who never was in the room only learns that the invite is gone.
   const state = view.everJoined ? stateFor(context, view, timeline, wasIn ? since : undefined) : []
-  yield* eventsField(context, view, ',"state":{"events":[', state)
+  yield* eventsField(view, ',"state":{"events":[', state)
   yield ',"account_data":{"events":[]}}'
 }
 
@@ -122,32 +122,25 @@ interface Timeline {
 async function timelineOf(context: SyncContext, view: RoomView, from: number, to: number): Promise<Timeline> {
   const filter = context.request.filter.room?.timeline
   const limit = Math.min(filter?.limit ?? DEFAULT_TIMELINE, MAX_TIMELINE)
-  const page = await timelinePage(view, context.turn, {
-    backwards: true,
-    from,
-    to,
-    limit,
-    filter,
-  })
+  const page = await timelinePage(view, { backwards: true, from, to, limit, filter })
   const rows = page.rows.reverse()
   const limited = page.next !== undefined
   const start = limited ? (rows[0] ? rows[0].stream_id - 1 : to) : from
   return { rows, limited, start }
 }
 
-function timelineField(context: SyncContext, view: RoomView, { rows, limited, start }: Timeline): Pieces {
+function timelineField(view: RoomView, { rows, limited, start }: Timeline): Pieces {
   const before = positionToken(rows[0] ? rows[0].stream_id - 1 : start)
   const head = `"timeline":{"limited":${limited},"prev_batch":"${before}","events":[`
-  return eventsField(context, view, head, rows)
+  return eventsField(view, head, rows)
 }
 
 function eventsField(
-  context: SyncContext,
   view: RoomView,
   head: string,
   rows: AsyncIterable<EventRow> | Iterable<EventRow>,
 ): Pieces {
-  return enclosed(head, showEvents(view, rows, context.turn), ']}')
+  return enclosed(head, showEvents(view, rows), ']}')
 }
 
 const isMembership = ({ type }: EventRow) => type === 'm.room.member'
@@ -162,8 +155,7 @@ async function* stateFor(
   timeline: Timeline,
   since: number | undefined,
 ): AsyncGenerator<EventRow, void> {
-  const { core, request, turn } = context
-  const { num } = view.room
+  const { core, request } = context
   const filter = request.filter.room?.state
   const start = (timeline.rows[0]?.stream_id ?? timeline.start + 1) - 1
   const isLazy = filter?.lazy_load_members || request.filter.room?.timeline?.lazy_load_members
@@ -172,13 +164,13 @@ async function* stateFor(
     const position = since === undefined && timeline.rows.length === 0 ? context.position : start
     const wants = (key: { type: string; state_key: string }) =>
       needed === undefined || key.type !== 'm.room.member' || needed.has(key.state_key)
-    for await (const row of stateOf(core, num, turn, { position, since: since ?? 0, wants })) {
+    for await (const row of stateOf(view, { position, since: since ?? 0, wants })) {
       if (row.type === 'm.room.member') needed?.delete(row.state_key ?? '')
       if (allowsEvent(filter, row)) yield row
     }
   }
   for (const userId of needed ?? []) {
-    const member = core.events.stateAt(num, 'm.room.member', userId, start)
+    const member = core.events.stateAt(view.room.num, 'm.room.member', userId, start)
     if (member && allowsEvent(filter, member)) yield member
   }
 }
