@@ -22,7 +22,7 @@ import { createBridge, type ReportState, type SandboxBridge } from './bridge/bri
 import type { HomeserverConnection } from './bridge/homeserver-client.ts'
 import { createLinkCodes } from './bridge/link-codes.ts'
 import { createFaults } from './network/faults.ts'
-import { createMediaFiles } from './network/media.ts'
+import { MediaFiles } from './network/media.ts'
 import { createNetwork } from './network/network.ts'
 import { forgetFiles, forgetMessages } from './network/retention.ts'
 import { seedNetwork } from './network/seed.ts'
@@ -56,7 +56,7 @@ export function createSandbox(options: SandboxOptions) {
   const { database, committer, platforms, clock = systemClock, logger = silentLogger } = options
   const store = createNetworkStore(database)
   const network = createNetwork(store, committer, clock)
-  const files = createMediaFiles(options.mediaDir, options.maxUploadBytes)
+  const files = new MediaFiles(options.mediaDir, options.maxUploadBytes)
   const faults = createFaults(() => clock.now())
   const codes = createLinkCodes()
   const shared = { network, files, faults, codes }

@@ -7,7 +7,7 @@ import { forbidden, MatrixError } from '../errors.ts'
 import { isValidLocalpart, randomId, tokenHash } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
 import { assertMayAddDevice, removeDevices } from './devices.ts'
-import { NO_REGISTRATION } from './nothing-here.ts'
+import { answered, NO_REGISTRATION } from './nothing-here.ts'
 
 const APPSERVICE_LOGIN = 'm.login.application_service'
 
@@ -16,31 +16,27 @@ const APPSERVICE_LOGIN = 'm.login.application_service'
  * (v1.7), authenticated media (v1.11). Every endpoint of the announced versions is answered.
  * @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientversions
  */
-export function versions(): JsonObject {
-  return {
-    versions: ['r0.6.0', 'r0.6.1', 'v1.1', 'v1.2', 'v1.3', 'v1.4'],
-    unstable_features: {
-      'fi.mau.msc2246.stable': true,
-      'fi.mau.msc2659.stable': true,
-      'org.matrix.msc3916.stable': true,
-      'org.matrix.msc4190': true,
-    },
-  }
-}
+export const versions = answered({
+  versions: ['r0.6.0', 'r0.6.1', 'v1.1', 'v1.2', 'v1.3', 'v1.4'],
+  unstable_features: {
+    'fi.mau.msc2246.stable': true,
+    'fi.mau.msc2659.stable': true,
+    'org.matrix.msc3916.stable': true,
+    'org.matrix.msc4190': true,
+  },
+})
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#capabilities-negotiation */
-export function capabilities(): JsonObject {
-  return {
-    capabilities: {
-      'm.change_password': { enabled: false },
-      'm.room_versions': { default: '11', available: { '10': 'stable', '11': 'stable' } },
-      'm.set_displayname': { enabled: true },
-      'm.set_avatar_url': { enabled: true },
-      'm.3pid_changes': { enabled: false },
-      'm.get_login_token': { enabled: false },
-    },
-  }
-}
+export const capabilities = answered({
+  capabilities: {
+    'm.change_password': { enabled: false },
+    'm.room_versions': { default: '11', available: { '10': 'stable', '11': 'stable' } },
+    'm.set_displayname': { enabled: true },
+    'm.set_avatar_url': { enabled: true },
+    'm.3pid_changes': { enabled: false },
+    'm.get_login_token': { enabled: false },
+  },
+})
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3accountwhoami */
 export function whoami({ userId, deviceId }: Call): JsonObject {
@@ -49,16 +45,17 @@ export function whoami({ userId, deviceId }: Call): JsonObject {
 }
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3login */
-export function loginFlows(): JsonObject {
-  return { flows: [{ type: APPSERVICE_LOGIN }] }
-}
+export const loginFlows = answered({ flows: [{ type: APPSERVICE_LOGIN }] })
 
-const registration = z.object({
+const device = z.object({
+  device_id: z.string().min(1).max(255).optional(),
+  initial_device_display_name: z.string().max(255).optional(),
+})
+
+const registration = device.extend({
   type: z.string().optional(),
   username: z.string().optional(),
   inhibit_login: z.boolean().optional(),
-  device_id: z.string().min(1).max(255).optional(),
-  initial_device_display_name: z.string().max(255).optional(),
 })
 
 /**
@@ -76,8 +73,7 @@ export async function register(call: OpenCall): Promise<JsonObject> {
   const userId = `@${body.username}:${core.serverName}`
   if (!appservice.namespaces.has('users', userId) || core.appservices.isClaimed('users', userId, appservice))
     throw new MatrixError(400, 'M_EXCLUSIVE', `${userId} is not in this application service's namespace`)
-  const device =
-    body.inhibit_login === true ? undefined : newDevice(body.device_id, body.initial_device_display_name)
+  const device = body.inhibit_login === true ? undefined : newDevice(body)
   const now = core.clock.now()
   await core.commit(() => {
     if (core.users.profile(userId)) throw new MatrixError(400, 'M_USER_IN_USE', 'This user id is taken')
@@ -87,12 +83,10 @@ export async function register(call: OpenCall): Promise<JsonObject> {
   return signedIn(core, userId, device)
 }
 
-const login = z.object({
+const login = device.extend({
   type: z.string(),
   identifier: z.object({ type: z.string(), user: z.string() }).optional(),
   user: z.string().optional(),
-  device_id: z.string().min(1).max(255).optional(),
-  initial_device_display_name: z.string().max(255).optional(),
 })
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#appservice-login */
@@ -106,7 +100,7 @@ export async function logIn(call: OpenCall): Promise<JsonObject> {
   const userId = user.startsWith('@') ? user : `@${user}:${core.serverName}`
   if (!appservice.namespaces.has('users', userId) || !core.userExists(userId))
     throw forbidden(`${userId} is no user of this application service`)
-  const device = newDevice(body.device_id, body.initial_device_display_name)
+  const device = newDevice(body)
   const now = core.clock.now()
   await core.commit(() => {
     if (!core.users.device(userId, device.id)) assertMayAddDevice(core, userId)
@@ -132,7 +126,7 @@ export async function logOutAll({ core, userId }: Call): Promise<undefined> {
   await removeDevices(core, userId, deviceIds)
 }
 
-function newDevice(id: string | undefined, name: string | undefined) {
+function newDevice({ device_id: id, initial_device_display_name: name }: z.infer<typeof device>) {
   return { id: id ?? randomId('', 9), name: name ?? null, token: randomId('mhs_', 32) }
 }
 

@@ -66,8 +66,11 @@ export async function createRoom(call: Call): Promise<JsonObject> {
     fill(core, tx, room, creator, wish, alias)
     for (const userId of invited) assertMayInvite(room, creator, userId)
   })
-  for (let next = 0; next < invited.length; )
-    next = await inviteSome(core, roomId, { creator, wish, invited, next })
+  const isDirect = wish.is_direct === true
+  for (let next = 0; next < invited.length; ) {
+    const draft = { sender: creator, invited: invited.slice(next), isDirect }
+    next += await core.commit(tx => inviteSome(core, tx, tx.takeRoom(roomId), draft))
+  }
   return { room_id: roomId }
 }
 
@@ -78,39 +81,29 @@ function assertMayInvite(room: RoomState, creator: string, userId: string): void
   if (reason !== undefined) throw forbidden(reason)
 }
 
-interface Inviting {
-  creator: string
-  wish: CreateRoom
-  invited: readonly string[]
-  /** Index of the first user not yet invited. */
-  next: number
-}
-
 /**
  * Invites as many users as fit one write. A kill may leave some uninvited, which is harmless: the
  * caller never learns of that room and makes another.
- * @returns the index of the next user
+ * @returns how many
  */
-async function inviteSome(
+function inviteSome(
   core: Core,
-  roomId: string,
-  { creator, wish, invited, next }: Inviting,
-): Promise<number> {
-  return core.commit(tx => {
-    const room = tx.takeRoom(roomId)
-    const turn = new TurnBudget()
-    let done = next
-    for (const userId of invited.slice(next, next + INVITED_AT_ONCE)) {
-      if (done > next && turn.isSpent) break
-      done++
-      // The room's initial state may have invited them, and they may have left.
-      if (room.membershipOf(userId) !== undefined) continue
-      const content = memberContent(core, userId, 'invite')
-      if (wish.is_direct === true) content.is_direct = true
-      tx.append(room, { type: 'm.room.member', sender: creator, stateKey: userId, content })
-    }
-    return done
-  })
+  tx: Tx,
+  room: RoomState,
+  draft: { sender: string; invited: string[]; isDirect: boolean },
+): number {
+  const turn = new TurnBudget()
+  let done = 0
+  for (const userId of draft.invited.slice(0, INVITED_AT_ONCE)) {
+    if (done > 0 && turn.isSpent) break
+    done++
+    // The room's initial state may have invited them, and they may have left.
+    if (room.membershipOf(userId) !== undefined) continue
+    const content = memberContent(core, userId, 'invite')
+    if (draft.isDirect) content.is_direct = true
+    tx.append(room, { type: 'm.room.member', sender: draft.sender, stateKey: userId, content })
+  }
+  return done
 }
 
 /** Appends a new room's events in the order of the specification. */

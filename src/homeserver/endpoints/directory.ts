@@ -7,6 +7,7 @@ import { serverOf } from '../identifiers.ts'
 import type { JsonObject } from '../json.ts'
 import { MAX_ALIASES_OF_ROOM } from '../limits.ts'
 import type { RoomState } from '../rooms/room-state.ts'
+import { answered } from './nothing-here.ts'
 
 /** Checks the alias, and that no other appservice claims it. */
 export function newAlias({ core, appservice }: Requester, alias: string): string {
@@ -74,14 +75,10 @@ export function roomAliases({ core, userId, params }: Call): JsonObject {
 }
 
 /** No room is published. @see Matrix v1.12, GET /_matrix/client/v3/publicRooms */
-export function publicRooms(): JsonObject {
-  return { chunk: [], total_room_count_estimate: 0 }
-}
+export const publicRooms = answered({ chunk: [], total_room_count_estimate: 0 })
 
 /** @see Matrix v1.12, GET /_matrix/client/v3/directory/list/room/{roomId} */
-export function roomVisibility(): JsonObject {
-  return { visibility: 'private' }
-}
+export const roomVisibility = answered({ visibility: 'private' })
 
 const visibility = z.object({ visibility: z.enum(['public', 'private']).optional() })
 

@@ -16,10 +16,8 @@ import * as membership from './membership.ts'
 import * as nothing from './nothing-here.ts'
 import * as profile from './profile.ts'
 import * as pushRules from './push-rules.ts'
-import * as state from './read-state.ts'
 import * as receipts from './receipts.ts'
 import * as sending from './send.ts'
-import { sendToDevice } from './to-device.ts'
 
 /** Marks a call that neither names nor reveals a room, which a puppet may make, too. */
 const ROOMLESS = true
@@ -84,12 +82,12 @@ const V3: readonly Route[] = [
   ['PUT', '/directory/list/appservice/:networkId/:roomId', directory.putRoomVisibility],
   ['GET', '/publicRooms', directory.publicRooms, ROOMLESS],
   ['POST', '/publicRooms', directory.publicRooms, ROOMLESS],
-  ['GET', '/rooms/:roomId/state', state.getState],
-  ['GET', '/rooms/:roomId/state/:eventType', state.getStateEvent],
-  ['GET', '/rooms/:roomId/state/:eventType/', state.getStateEvent],
-  ['GET', '/rooms/:roomId/state/:eventType/:stateKey', state.getStateEvent],
-  ['GET', '/rooms/:roomId/members', state.getMembers],
-  ['GET', '/rooms/:roomId/joined_members', state.getJoinedMembers],
+  ['GET', '/rooms/:roomId/state', history.getState],
+  ['GET', '/rooms/:roomId/state/:eventType', history.getStateEvent],
+  ['GET', '/rooms/:roomId/state/:eventType/', history.getStateEvent],
+  ['GET', '/rooms/:roomId/state/:eventType/:stateKey', history.getStateEvent],
+  ['GET', '/rooms/:roomId/members', history.getMembers],
+  ['GET', '/rooms/:roomId/joined_members', history.getJoinedMembers],
   ['GET', '/rooms/:roomId/messages', history.getMessages],
   ['GET', '/rooms/:roomId/event/:eventId', history.getEvent],
   ['GET', '/rooms/:roomId/context/:eventId', history.getContext],
@@ -156,7 +154,7 @@ const V3: readonly Route[] = [
   ['GET', '/keys/changes', keys.keyChanges],
   ['POST', '/keys/device_signing/upload', keys.uploadCrossSigning],
   ['POST', '/keys/signatures/upload', keys.uploadSignatures],
-  ['PUT', '/sendToDevice/:eventType/:txnId', sendToDevice],
+  ['PUT', '/sendToDevice/:eventType/:txnId', keys.sendToDevice],
 ]
 
 /** Paths below /_matrix/client/v3 that clients need before they have an account. */

@@ -12,15 +12,16 @@ export const NO_REGISTRATION = 'Registration is only open to application service
 /** Handler that always gives the same answer. */
 export const answered = (answer: JsonObject) => () => answer
 
-/** Handler for something that doesn't exist here. */
-export const absent = (message: string) => (): never => {
-  throw notFound(message)
+/** Handler that always throws the same error. */
+const failing = (error: MatrixError) => (): never => {
+  throw error
 }
 
+/** Handler for something that doesn't exist here. */
+export const absent = (message: string) => failing(notFound(message))
+
 /** Handler for something nobody may do here. */
-export const refused = (message: string) => (): never => {
-  throw forbidden(message)
-}
+export const refused = (message: string) => failing(forbidden(message))
 
 /** @see https://spec.matrix.org/v1.4/client-server-api/#post_matrixclientv3pushersset */
 export async function setPusher(call: Call): Promise<undefined> {
@@ -57,11 +58,11 @@ export async function putPresence(call: Call): Promise<undefined> {
 }
 
 /** @see Matrix v1.4, POST /_matrix/client/v3/register/email/requestToken */
-export function thirdPartyIdDenied(): never {
-  throw new MatrixError(403, 'M_THREEPID_DENIED', 'Accounts of this server have no addresses or numbers')
-}
+export const thirdPartyIdDenied = failing(
+  new MatrixError(403, 'M_THREEPID_DENIED', 'Accounts of this server have no addresses or numbers'),
+)
 
 /** @see https://spec.matrix.org/v1.4/client-server-api/#post_matrixclientv3refresh */
-export function unknownRefreshToken(): never {
-  throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'This server gives out no refresh tokens')
-}
+export const unknownRefreshToken = failing(
+  new MatrixError(401, 'M_UNKNOWN_TOKEN', 'This server gives out no refresh tokens'),
+)

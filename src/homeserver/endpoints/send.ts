@@ -151,7 +151,7 @@ async function redactEvent(call: Call, targetId: string, given: JsonObject): Pro
     if (room.membershipOf(sender) !== 'join') throw forbidden(`${sender} is not in the room`)
     const target = core.events.byId(targetId)
     if (!target || target.room !== room.num) throw notFound('Unknown event')
-    if (target.sender !== sender && room.power.of(sender) < room.power.redact)
+    if (target.sender !== sender && room.power.of(sender) < room.power.to('redact'))
       throw forbidden(`${sender} may not redact this event`)
     const content = { ...given, redacts: targetId }
     const id = tx.appendAllowed(room, { type, sender, content, originServerTs, txn, redacts: targetId })

@@ -56,20 +56,20 @@ function memberRefusal(room: AuthState, { sender, stateKey, content }: Candidate
       if (room.membershipOf(sender) !== 'join') return `${sender} is not in the room`
       if (current === 'join') return `${target} is already in the room`
       if (current === 'ban') return `${target} is banned from the room`
-      return level < room.power.invite ? `${sender} may not invite` : undefined
+      return level < room.power.to('invite') ? `${sender} may not invite` : undefined
     case 'leave':
       if (own)
         return current === 'join' || current === 'invite' || current === 'knock'
           ? undefined
           : `${sender} is not in the room`
       if (room.membershipOf(sender) !== 'join') return `${sender} is not in the room`
-      if (current === 'ban' && level < room.power.ban) return `${sender} may not unban`
-      return level < room.power.kick || level <= room.power.of(target)
+      if (current === 'ban' && level < room.power.to('ban')) return `${sender} may not unban`
+      return level < room.power.to('kick') || level <= room.power.of(target)
         ? `${sender} may not kick ${target}`
         : undefined
     case 'ban':
       if (room.membershipOf(sender) !== 'join') return `${sender} is not in the room`
-      return level < room.power.ban || level <= room.power.of(target)
+      return level < room.power.to('ban') || level <= room.power.of(target)
         ? `${sender} may not ban ${target}`
         : undefined
     case 'knock':
@@ -126,39 +126,27 @@ function mapOf(value: Json | undefined): JsonObject {
 
 /** A m.room.power_levels content with its defaults (Matrix v1.12, m.room.power_levels). */
 export class PowerLevels {
-  private readonly users: JsonObject
-  private readonly events: JsonObject
-  private readonly usersDefault: number
-  private readonly eventsDefault: number
-  private readonly stateDefault: number
-  readonly invite: number
-  readonly kick: number
-  readonly ban: number
-  readonly redact: number
+  private readonly levels: JsonObject
 
   constructor(
     readonly content: JsonObject | undefined,
     private readonly creator: string,
   ) {
-    const levels = content ?? {}
-    this.users = mapOf(levels.users)
-    this.events = mapOf(levels.events)
-    this.usersDefault = level(levels.users_default, 0)
-    this.eventsDefault = level(levels.events_default, 0)
-    this.stateDefault = level(levels.state_default, content === undefined ? 0 : 50)
-    this.invite = level(levels.invite, 0)
-    this.kick = level(levels.kick, 50)
-    this.ban = level(levels.ban, 50)
-    this.redact = level(levels.redact, 50)
+    this.levels = content ?? { state_default: 0 }
   }
 
   of(userId: string): number {
     if (this.content === undefined) return userId === this.creator ? 100 : 0
-    return level(this.users[userId], this.usersDefault)
+    return level(mapOf(this.levels.users)[userId], level(this.levels.users_default, 0))
   }
 
   toSend(type: string, isState: boolean): number {
-    return level(this.events[type], isState ? this.stateDefault : this.eventsDefault)
+    const fallback = isState ? level(this.levels.state_default, 50) : level(this.levels.events_default, 0)
+    return level(mapOf(this.levels.events)[type], fallback)
+  }
+
+  to(action: 'invite' | 'kick' | 'ban' | 'redact'): number {
+    return level(this.levels[action], action === 'invite' ? 0 : 50)
   }
 }
 

@@ -96,11 +96,6 @@ export class Rooms {
     return loaded
   }
 
-  /** True when the user has joined the room; doesn't load it. */
-  isJoined(roomId: string, userId: string): boolean {
-    return this.sources.events.membershipIn(roomId, userId) === 'join'
-  }
-
   private keep(room: RoomState): void {
     this.cache.delete(room.roomId)
     this.cache.set(room.roomId, room)

@@ -77,23 +77,21 @@ export function allowsType(filter: EventFilter | undefined, type: string): boole
   return filter?.types === undefined || filter.types.some(pattern => typeMatches(pattern, type))
 }
 
-function allowsSender(filter: EventFilter | undefined, sender: string): boolean {
-  if (filter?.not_senders?.includes(sender)) return false
-  return filter?.senders === undefined || filter.senders.includes(sender)
-}
-
 export function allowsRoom(
   filter: { rooms?: string[] | undefined; not_rooms?: string[] | undefined } | undefined,
   roomId: string,
 ): boolean {
-  if (filter?.not_rooms?.includes(roomId)) return false
-  return filter?.rooms === undefined || filter.rooms.includes(roomId)
+  return allows(filter?.rooms, filter?.not_rooms, roomId)
+}
+
+function allows(wanted: string[] | undefined, unwanted: string[] | undefined, id: string): boolean {
+  return !unwanted?.includes(id) && (wanted === undefined || wanted.includes(id))
 }
 
 export function allowsEvent(filter: RoomEventFilter | undefined, row: EventRow): boolean {
   if (filter === undefined) return true
-  if (!allowsType(filter, row.type) || !allowsSender(filter, row.sender) || !allowsRoom(filter, row.room_id))
-    return false
+  if (!allowsType(filter, row.type) || !allowsRoom(filter, row.room_id)) return false
+  if (!allows(filter.senders, filter.not_senders, row.sender)) return false
   if (filter.contains_url === undefined) return true
   return filter.contains_url === (typeof parseStored(row.content).url === 'string')
 }

@@ -24,7 +24,7 @@ export async function* changedUsers(
 /** True when both have joined a common room; either may be in very many. */
 export async function shareRoom(core: Core, one: string, other: string, turn: TurnBudget): Promise<boolean> {
   for await (const page of joinedRoomPages(core, other, turn))
-    if (page.some(({ room_id: roomId }) => core.rooms.isJoined(roomId, one))) return true
+    if (page.some(({ room_id: roomId }) => core.events.membershipIn(roomId, one) === 'join')) return true
   return false
 }
 

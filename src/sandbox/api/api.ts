@@ -67,18 +67,19 @@ export function createRouter(api: ApiContext, events: EventStream, logger: Logge
     return found.handler({ request, url, params: found.params })
   }
 
+  function refusalOf(error: unknown, request: Request): ApiError {
+    if (error instanceof ApiError) return error
+    if (error instanceof MalformedPath)
+      return new ApiError('bad_request', 'path: expected a well-formed address')
+    if (isOutOfSpace(error)) return new ApiError('storage_full', 'there is no space left to store this')
+    if (request.signal.aborted) return new ApiError('bad_request', 'body: it was broken off')
+    logger.error({ err: error, url: request.url }, 'a sandbox request failed')
+    return new ApiError('internal_error', 'internal error')
+  }
+
   return {
     async fetch(request: Request): Promise<Response> {
-      const response = await answer(request).catch(error => {
-        if (error instanceof ApiError) return error.toResponse()
-        if (error instanceof MalformedPath)
-          return new ApiError('bad_request', 'path: expected a well-formed address').toResponse()
-        if (isOutOfSpace(error))
-          return new ApiError('storage_full', 'there is no space left to store this').toResponse()
-        if (request.signal.aborted) return new ApiError('bad_request', 'body: it was broken off').toResponse()
-        logger.error({ err: error, url: request.url }, 'a sandbox request failed')
-        return Response.json({ error: 'internal error', code: 'internal_error' }, { status: 500 })
-      })
+      const response = await answer(request).catch(error => refusalOf(error, request).toResponse())
       for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.headers.set(name, value)
       return response
     },

@@ -109,7 +109,7 @@ async function fieldText({ name, charset, body }: Part): Promise<string> {
 function saved({ mimeType, body }: Part, name: string, files: MediaFiles): Promise<Media> | null {
   return name === ''
     ? null
-    : files.save({ stream: () => body }, { name, mimeType, isTypeKnown: declaredType(mimeType) !== null })
+    : files.take({ stream: () => body }, { name, mimeType, isTypeKnown: declaredType(mimeType) !== null })
 }
 
 function refusalOf(cause: unknown): ApiError {

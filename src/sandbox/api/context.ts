@@ -55,22 +55,16 @@ export const phoneField = z.string(PHONE_RULE).transform((typed, check) => {
 /** @throws ApiError 404 when the number doesn't exist */
 export function phoneInPath(typed: string | undefined): string {
   const phone = parsePhone(typed ?? '')
-  if (phone === null || !existsOnNetwork(phone)) {
-    throw new ApiError(
-      'not_found',
-      `there is no phone ${typed}: expected 5 to 15 digits that don't begin with 999`,
-    )
-  }
-  return phone
+  if (phone !== null && existsOnNetwork(phone)) return phone
+  const expected = "expected 5 to 15 digits that don't begin with 999"
+  throw new ApiError('not_found', `there is no phone ${typed}: ${expected}`)
 }
 
 /** @throws ApiError 404 */
 export function mustExist(field: string, phone: string): string {
   if (existsOnNetwork(phone)) return phone
-  throw new ApiError(
-    'not_found',
-    `${field}: ${phone} is not on the network (no number that begins with 999 is)`,
-  )
+  const why = 'no number that begins with 999 is'
+  throw new ApiError('not_found', `${field}: ${phone} is not on the network (${why})`)
 }
 
 export function platformField({ platforms }: ApiContext) {

@@ -9,6 +9,7 @@ const STATUS = {
   method_not_allowed: 405,
   gone: 410,
   too_large: 413,
+  internal_error: 500,
   unavailable: 503,
   storage_full: 507,
 } as const

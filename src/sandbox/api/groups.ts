@@ -22,22 +22,16 @@ export function createGroupHandlers(api: ApiContext) {
       .default([]),
   })
   return {
-    list: () =>
-      Response.json(
-        store
-          .groups()
-          .filter(chat => api.platforms.includes(chat.platform))
-          .map(groupView),
-      ),
+    list() {
+      const shown = store.groups().filter(({ platform }) => api.platforms.includes(platform))
+      return Response.json(shown.map(groupView))
+    },
 
     async create({ request }: Asked) {
       const { name, platform, members } = check(groupSchema, await readJson(request))
       for (const member of members) mustExist('members', member)
-      const chat = await api.network.createGroup(
-        platform,
-        { name, inviteCode: randomBytes(11).toString('hex') },
-        members,
-      )
+      const group = { name, inviteCode: randomBytes(11).toString('hex') }
+      const chat = await api.network.createGroup(platform, group, members)
       return Response.json(groupView(chat), { status: 201 })
     },
   }

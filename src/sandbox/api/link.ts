@@ -1,7 +1,7 @@
 /** /sandbox/link/{code}: the page a phone sees after scanning a code, and its owner's consent. */
 import { z } from 'zod'
 import type { PendingLink } from '../bridge/link-codes.ts'
-import { ProvisioningError } from '../bridge/login-process.ts'
+import { ProvisioningError } from '../bridge/logins.ts'
 import { DEFAULT_PHONE, SERVICE_PHONE } from '../network/seed.ts'
 import { askPage, linkedPage, problemPage } from '../page/link-page.ts'
 import { parseJson, readJson, readText } from './body.ts'

@@ -22,15 +22,12 @@ const MAX_CONTACTS = 1_000
 
 export function createPhoneHandlers(api: ApiContext) {
   const { store } = api.network
-  const contactSchema = z.object({
-    phone: phoneField,
-    name: nameField,
-  })
+  const contactSchema = z.object({ phone: phoneField, name: nameField })
   const phoneSchema = z.object({
     phone: phoneField,
-    name: nameField.optional(),
-    echo: z.boolean('expected true or false').optional(),
-    platforms: z.array(platformField(api), 'expected a list of platforms').optional(),
+    name: nameField.exactOptional(),
+    echo: z.boolean('expected true or false').exactOptional(),
+    platforms: z.array(platformField(api), 'expected a list of platforms').exactOptional(),
     two_factor: z.string('expected a password or null').min(1).nullable().optional(),
     contacts: z
       .array(contactSchema, 'expected a list of {phone, name}')
@@ -57,19 +54,11 @@ export function createPhoneHandlers(api: ApiContext) {
 
     /** Creates a phone or changes the given fields. */
     async save({ request }: Asked) {
-      const given = check(phoneSchema, await readJson(request))
+      const { two_factor, contacts = [], ...given } = check(phoneSchema, await readJson(request))
       const phone = store.phone(mustExist('phone', given.phone))
       const isNew = !store.hasPhone(phone.phone)
-      await api.network.savePhone(
-        {
-          phone: phone.phone,
-          name: given.name ?? phone.name,
-          echo: given.echo ?? phone.echo,
-          platforms: given.platforms ?? phone.platforms,
-          twoFactor: given.two_factor === undefined ? phone.twoFactor : given.two_factor,
-        },
-        given.contacts ?? [],
-      )
+      const twoFactor = two_factor === undefined ? phone.twoFactor : two_factor
+      await api.network.savePhone({ ...phone, ...given, twoFactor }, contacts)
       const view = phoneDetailView(store, store.phone(phone.phone))
       return Response.json(view, { status: isNew ? 201 : 200 })
     },

@@ -14,34 +14,13 @@ import { createDirectory } from './directory.ts'
 import { createGhosts } from './ghosts.ts'
 import { createHomeserverClient, type HomeserverConnection } from './homeserver-client.ts'
 import type { LinkCodes } from './link-codes.ts'
-import { createLoginDesk } from './login-desk.ts'
+import { createLoginDesk } from './logins.ts'
 import { createManagementRooms } from './management-rooms.ts'
 import { createPortals } from './portals.ts'
 import { createProvisioning } from './provisioning.ts'
 import { createTransactions } from './transactions.ts'
 
-/** The bridge's registration at a homeserver, with in-process delivery. */
-interface SandboxRegistration {
-  id: string
-  url: null
-  asToken: string
-  hsToken: string
-  senderLocalpart: string
-  namespaces: { users: { regex: string; exclusive: boolean }[] }
-  receiveEphemeral: boolean
-  /** The application service API: transactions, ping, and queries for users and rooms. */
-  deliver(request: Request): Promise<Response>
-}
-
-export interface SandboxBridge {
-  platform: SandboxPlatform
-  /** Register it with the homeserver before `start`. */
-  registration: SandboxRegistration
-  /** The provisioning API: paths below /_matrix/provision/v3/, on any host. */
-  fetch(request: Request): Promise<Response>
-  /** `Authorization: Bearer <sharedSecret>` with `?user_id=` opens the provisioning API. */
-  sharedSecret: string
-}
+export type SandboxBridge = ReturnType<typeof createBridge>
 
 /**
  * Called when a login's state changes, as a real bridge calls its homeserver's status endpoint.
@@ -91,10 +70,11 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
   const rooms = createManagementRooms(context)
   const directory = createDirectory(context, portals, ghosts)
   const desk = createLoginDesk(context, codes, parts.baseUrl)
-  const commands = createCommands({ context, desk, directory, portals, rooms })
+  const services = { context, desk, directory, portals, rooms }
+  const commands = createCommands(services)
   const deliveries = createDeliveries(context, portals, ghosts)
   const transactions = createTransactions(context, portals, commands)
-  const provisioning = createProvisioning({ context, desk, directory, portals, rooms, sharedSecret })
+  const provisioning = createProvisioning(services, sharedSecret)
 
   const ready = Promise.withResolvers<void>()
   let starting: Promise<void> | null = null
@@ -174,10 +154,13 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
     return Response.json({ errcode: 'M_NOT_FOUND', error: 'not here' }, { status: 404 })
   }
 
-  const bridge: SandboxBridge = {
+  return {
     platform,
+    /** `Authorization: Bearer <sharedSecret>` with `?user_id=` opens the provisioning API. */
     sharedSecret,
+    /** The provisioning API: paths below /_matrix/provision/v3/, on any host. */
     fetch: provisioning.fetch,
+    /** The bridge's registration at a homeserver, with in-process delivery. */
     registration: {
       id: `sandbox-${platform}`,
       url: null,
@@ -191,11 +174,10 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
         ],
       },
       receiveEphemeral: true,
+      /** The application service API: transactions, ping, and queries for users and rooms. */
       deliver,
     },
-  }
-  return {
-    ...bridge,
+    /** Call it once the bridge is registered with the homeserver. */
     start() {
       starting ??= begin()
     },

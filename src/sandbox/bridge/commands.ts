@@ -3,8 +3,8 @@ import type { Chat, Login } from '../network/types.ts'
 import type { BridgeContext } from './context.ts'
 import type { Directory } from './directory.ts'
 import { fromMatrix, type MatrixEvent } from './from-matrix.ts'
-import type { LoginDesk } from './login-desk.ts'
-import { type LoginProcess, type LoginStep, ProvisioningError } from './login-process.ts'
+import type { LoginDesk } from './logins.ts'
+import { type LoginProcess, type LoginStep, ProvisioningError } from './logins.ts'
 import type { ManagementRooms } from './management-rooms.ts'
 import type { Portals } from './portals.ts'
 
@@ -18,7 +18,7 @@ interface Order {
 }
 
 /** The parts of a bridge that people use, by commands and by the provisioning API. */
-export interface CommandParts {
+export interface BridgeServices {
   context: BridgeContext
   desk: LoginDesk
   directory: Directory
@@ -32,7 +32,7 @@ interface Command {
   run(order: Order, login: Login | undefined): Promise<unknown>
 }
 
-export function createCommands({ context, desk, directory, portals, rooms }: CommandParts) {
+export function createCommands({ context, desk, directory, portals, rooms }: BridgeServices) {
   const { facts, faults, homeserver, logger, network } = context
   /** Login that waits for the user's next message. */
   const typing = new Map<string, LoginProcess>()

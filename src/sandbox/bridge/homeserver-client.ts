@@ -10,10 +10,7 @@ export interface HomeserverConnection {
 }
 
 const errorBody = z.object({ errcode: z.string().default('M_UNKNOWN'), error: z.string().default('') })
-const eventAnswer = z.object({ event_id: z.string() })
 const eventsAnswer = z.object({ event_ids: z.array(z.string()).min(1) })
-const roomAnswer = z.object({ room_id: z.string() })
-const uploadAnswer = z.object({ content_uri: z.string() })
 const joinedRoomsAnswer = z.object({ joined_rooms: z.array(z.string()) })
 const anything = z.looseObject({})
 
@@ -45,16 +42,16 @@ export type HomeserverClient = ReturnType<typeof createHomeserverClient>
 export function createHomeserverClient(homeserver: HomeserverConnection, asToken: string) {
   const authorization = `Bearer ${asToken}`
 
-  async function call<T>(
-    method: string,
-    path: string,
-    answer: z.ZodType<T>,
-    body: CallBody = {},
-  ): Promise<T> {
+  async function call(method: string, path: string, body: CallBody = {}): Promise<Record<string, unknown>> {
     const response = await homeserver.fetch(request(method, path, body))
     const text = await response.text()
     if (!response.ok) throw matrixError(response.status, text)
-    return answer.parse(JSON.parse(text))
+    return anything.parse(JSON.parse(text))
+  }
+
+  /** @returns the answer's field, which is a text */
+  async function textOf(field: string, ...asked: Parameters<typeof call>): Promise<string> {
+    return z.string().parse((await call(...asked))[field])
   }
 
   function request(method: string, path: string, { as, query, json, body }: CallBody): Request {
@@ -82,43 +79,31 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
     /** Registers one of the bridge's users; an existing one is fine. */
     async register(localpart: string): Promise<void> {
       const json = { type: 'm.login.application_service', username: localpart, inhibit_login: true }
-      try {
-        await call('POST', v3('register'), anything, { json })
-      } catch (error) {
+      await call('POST', v3('register'), { json }).catch(error => {
         if (!(error instanceof MatrixError) || error.errcode !== 'M_USER_IN_USE') throw error
-      }
+      })
     },
-    async setDisplayName(userId: string, displayname: string): Promise<void> {
-      await call('PUT', v3('profile', userId, 'displayname'), anything, { as: userId, json: { displayname } })
-    },
-    async createRoom(json: Record<string, unknown>): Promise<string> {
-      return (await call('POST', v3('createRoom'), roomAnswer, { json })).room_id
-    },
-    async join(roomId: string, as?: string): Promise<void> {
-      await call('POST', v3('rooms', roomId, 'join'), anything, { as, json: {} })
-    },
-    async invite(roomId: string, userId: string): Promise<void> {
-      await call('POST', v3('rooms', roomId, 'invite'), anything, { json: { user_id: userId } })
-    },
+    setDisplayName: (userId: string, displayname: string) =>
+      call('PUT', v3('profile', userId, 'displayname'), { as: userId, json: { displayname } }),
+    createRoom: (json: Record<string, unknown>) => textOf('room_id', 'POST', v3('createRoom'), { json }),
+    join: (roomId: string, as?: string) => call('POST', v3('rooms', roomId, 'join'), { as, json: {} }),
+    invite: (roomId: string, userId: string) =>
+      call('POST', v3('rooms', roomId, 'invite'), { json: { user_id: userId } }),
     async joinedRooms(): Promise<string[]> {
-      return (await call('GET', v3('joined_rooms'), joinedRoomsAnswer)).joined_rooms
+      return joinedRoomsAnswer.parse(await call('GET', v3('joined_rooms'))).joined_rooms
     },
     /** @returns the state event's content, or null when the room has none */
-    async state(roomId: string, type: string, key: string): Promise<Record<string, unknown> | null> {
-      try {
-        return await call('GET', v3('rooms', roomId, 'state', type, key), anything)
-      } catch (error) {
+    state: (roomId: string, type: string, key: string) =>
+      call('GET', v3('rooms', roomId, 'state', type, key)).catch(error => {
         if (error instanceof MatrixError && error.status === 404) return null
         throw error
-      }
-    },
-    async setState(roomId: string, type: string, key: string, json: Record<string, unknown>): Promise<void> {
-      await call('PUT', v3('rooms', roomId, 'state', type, key), anything, { json })
-    },
-    async send({ roomId, type, txnId, content, as, sentAt }: OutgoingEvent): Promise<string> {
+      }),
+    setState: (roomId: string, type: string, key: string, json: Record<string, unknown>) =>
+      call('PUT', v3('rooms', roomId, 'state', type, key), { json }),
+    send({ roomId, type, txnId, content, as, sentAt }: OutgoingEvent): Promise<string> {
       const query = sentAt === undefined ? undefined : { ts: String(sentAt) }
       const path = v3('rooms', roomId, 'send', type, txnId)
-      return (await call('PUT', path, eventAnswer, { as, query, json: content })).event_id
+      return textOf('event_id', 'PUT', path, { as, query, json: content })
     },
     notice(roomId: string, txnId: string, body: string): Promise<string> {
       return this.send({ roomId, type: 'm.room.message', txnId, content: { msgtype: 'm.notice', body } })
@@ -134,23 +119,18 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
     ): Promise<number> {
       const path = pathOf('/_matrix/client/unstable/org.meshgate', 'rooms', roomId, 'send', type)
       const json = { events: events.map(({ txnId, content }) => ({ txn_id: txnId, content })) }
-      return (await call('POST', path, eventsAnswer, { json })).event_ids.length
+      return eventsAnswer.parse(await call('POST', path, { json })).event_ids.length
     },
-    async redact(roomId: string, eventId: string, txnId: string, as?: string): Promise<string> {
-      const path = v3('rooms', roomId, 'redact', eventId, txnId)
-      return (await call('PUT', path, eventAnswer, { as, json: {} })).event_id
-    },
-    async markRead(roomId: string, eventId: string, as: string): Promise<void> {
-      await call('POST', v3('rooms', roomId, 'receipt', 'm.read', eventId), anything, { as, json: {} })
-    },
+    redact: (roomId: string, eventId: string, txnId: string, as?: string) =>
+      textOf('event_id', 'PUT', v3('rooms', roomId, 'redact', eventId, txnId), { as, json: {} }),
+    markRead: (roomId: string, eventId: string, as: string) =>
+      call('POST', v3('rooms', roomId, 'receipt', 'm.read', eventId), { as, json: {} }),
     /** @returns the file's mxc:// URI */
-    async upload(file: Bun.BunFile, type: string, name: string): Promise<string> {
-      const { content_uri } = await call('POST', '/_matrix/media/v3/upload', uploadAnswer, {
+    upload: (file: Bun.BunFile, type: string, name: string) =>
+      textOf('content_uri', 'POST', '/_matrix/media/v3/upload', {
         query: { filename: name },
         body: { stream: file.stream(), type, sizeBytes: file.size },
-      })
-      return content_uri
-    },
+      }),
     /** @returns the answer; its body is the file, not yet read */
     async download(mxc: string): Promise<Response> {
       const parts = /^mxc:\/\/([^/]+)\/([^/]+)$/.exec(mxc)

@@ -8,12 +8,8 @@ import { MatrixError } from '../../lib/matrix-error.ts'
 import { PathRouter } from '../../lib/path-router.ts'
 import { equalInConstantTime } from '../../lib/sealing.ts'
 import type { Login } from '../network/types.ts'
-import type { CommandParts } from './commands.ts'
-import { type LoginProcess, type LoginStep, ProvisioningError } from './login-process.ts'
-
-interface Parts extends CommandParts {
-  sharedSecret: string
-}
+import type { BridgeServices } from './commands.ts'
+import { type LoginProcess, type LoginStep, ProvisioningError } from './logins.ts'
 
 interface Asked {
   userId: string
@@ -31,7 +27,8 @@ const MAX_BODY_BYTES = 64 * 1024
 const inputSchema = z.record(z.string(), z.string())
 const searchSchema = z.object({ query: z.string() })
 
-export function createProvisioning({ context, desk, directory, portals, rooms, sharedSecret }: Parts) {
+export function createProvisioning(parts: BridgeServices, sharedSecret: string) {
+  const { context, desk, directory, portals, rooms } = parts
   const { botUserId, facts, faults, homeserver, network } = context
   const { store } = network
 
@@ -74,19 +71,16 @@ export function createProvisioning({ context, desk, directory, portals, rooms, s
     const { offline, since } = faults.of(facts.platform)
     const { name } = store.phone(login.phone)
     const timestamp = Math.floor(Math.max(since, login.linkedAt) / 1000)
-    const state = offline
-      ? {
-          state_event: 'TRANSIENT_DISCONNECT',
-          timestamp,
-          error: `${facts.networkId}-disconnected`,
-          reason: 'the sandbox is offline',
-          message: `Disconnected from ${facts.displayName}`,
-        }
-      : { state_event: 'CONNECTED', timestamp }
+    const state_event = offline ? 'TRANSIENT_DISCONNECT' : 'CONNECTED'
+    const problem = {
+      error: `${facts.networkId}-disconnected`,
+      reason: 'the sandbox is offline',
+      message: `Disconnected from ${facts.displayName}`,
+    }
     return {
-      state_event: state.state_event,
+      state_event,
       state_ts: timestamp,
-      state,
+      state: { state_event, timestamp, ...(offline ? problem : {}) },
       id: login.id,
       name: facts.platform === 'telegram' ? name : `+${login.phone}`,
       profile: { phone: `+${login.phone}`, name },

@@ -94,16 +94,6 @@ export function roomFeatures(platform: SandboxPlatform): RoomFeatures {
   return FEATURES[platform]
 }
 
-/** Room features' names for the network's message types. */
-const FILE_KEYS: Partial<Record<Incoming['type'], string>> = {
-  image: 'm.image',
-  video: 'm.video',
-  audio: 'm.audio',
-  voice: 'org.matrix.msc3245.voice',
-  sticker: 'm.sticker',
-  file: 'm.file',
-}
-
 /** @returns the part of a message the network accepts, or why it accepts nothing */
 export function taken(platform: SandboxPlatform, incoming: Incoming): Incoming | Refusal {
   const { file, max_text_length: maxTextLength } = FEATURES[platform]
@@ -113,7 +103,7 @@ export function taken(platform: SandboxPlatform, incoming: Incoming): Incoming |
       ? incoming
       : refused(`the text has ${text.length} characters, and ${maxTextLength} is the most`)
   }
-  const features = file[FILE_KEYS[type] ?? '']
+  const features = file[type === 'voice' ? 'org.matrix.msc3245.voice' : `m.${type}`]
   if (!features) return refused(`unsupported message type ${type}`)
   const level = media.mimeType === '' ? 2 : levelOf(media.mimeType, features.mime_types)
   if (level === -2) return refused(`unsupported media type (${media.mimeType} in ${type})`)

@@ -150,7 +150,7 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
       stream: () => response.body ?? new Blob([]).stream(),
     }
     const about = { name, mimeType: declared, isTypeKnown: mimeType !== '', durationMs }
-    return { ...(await files.save(source, about)), mxc }
+    return { ...(await files.take(source, about)), mxc }
   }
 
   /** Runs inside the transaction, perhaps twice: decides, and changes only the database. */

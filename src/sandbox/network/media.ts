@@ -27,51 +27,40 @@ interface FileSource {
   stream(): AsyncIterable<Uint8Array>
 }
 
-export type MediaFiles = ReturnType<typeof createMediaFiles>
+export class MediaFiles extends FileStore {
+  constructor(folder: string, maxBytes: number) {
+    super(folder, maxBytes, () => new FileTooLarge(maxBytes))
+  }
 
-export function createMediaFiles(folder: string, maxBytes: number) {
-  const files = new FileStore(folder, maxBytes, () => new FileTooLarge(maxBytes))
-  return {
-    /**
-     * @returns the file's description once it is on disk; only a message refers to it
-     * @throws FileTooLarge
-     */
-    async save({ copy = null, stream }: FileSource, about: FileFacts): Promise<Media> {
-      const id = randomUUID()
-      const path = files.pathOf(id)
-      const shared = copy === null ? null : await files.adopt(id, copy)
-      const sizeBytes = shared ?? (await files.save(id, stream()))
-      try {
-        const head = await Bun.file(path).slice(0, HEAD_BYTES).bytes()
-        const mimeType = about.isTypeKnown
-          ? about.mimeType
-          : await mediaTypeOf(head, about.name, about.mimeType)
-        const image = mimeType.startsWith('image/') ? await describeImage(path, sizeBytes) : null
-        return {
-          id,
-          name: about.name,
-          mimeType,
-          sizeBytes,
-          width: image?.width ?? null,
-          height: image?.height ?? null,
-          blurhash: image?.blurHash || null,
-          durationMs: about.durationMs ?? null,
-          mxc: null,
-        }
-      } catch (error) {
-        await files.discard(id)
-        throw error
-      }
-    },
-    open: (mediaId: string) => Bun.file(files.pathOf(mediaId)),
-    /** Shares the disk with the copy at `path`, where possible. */
-    async share(mediaId: string, path: string): Promise<void> {
-      await shareFile(path, files.pathOf(mediaId))
-    },
-    /** Removes a file that no message will have. */
-    discard: (mediaId: string) => files.discard(mediaId),
-    /** @param isKnown true when this file id has a row */
-    sweep: (isKnown: (mediaId: string) => boolean) => files.sweep(isKnown),
+  /**
+   * @returns the file's description once it is on disk; only a message refers to it
+   * @throws FileTooLarge
+   */
+  async take({ copy = null, stream }: FileSource, about: FileFacts): Promise<Media> {
+    const id = randomUUID()
+    const { name, mimeType: declared, isTypeKnown, durationMs = null } = about
+    const shared = copy === null ? null : await this.adopt(id, copy)
+    const sizeBytes = shared ?? (await this.save(id, stream()))
+    try {
+      const head = await this.open(id).slice(0, HEAD_BYTES).bytes()
+      const mimeType = isTypeKnown ? declared : await mediaTypeOf(head, name, declared)
+      const image = mimeType.startsWith('image/') ? await describeImage(this.pathOf(id), sizeBytes) : null
+      const { width = null, height = null } = image ?? {}
+      const blurhash = image?.blurHash || null
+      return { id, name, mimeType, sizeBytes, width, height, blurhash, durationMs, mxc: null }
+    } catch (error) {
+      await this.discard(id)
+      throw error
+    }
+  }
+
+  open(mediaId: string): Bun.BunFile {
+    return Bun.file(this.pathOf(mediaId))
+  }
+
+  /** Shares the disk with the copy at `path`, where possible. */
+  async share(mediaId: string, path: string): Promise<void> {
+    await shareFile(path, this.pathOf(mediaId))
   }
 }
 

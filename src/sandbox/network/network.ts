@@ -5,7 +5,7 @@
  * kill leaves all or nothing of them. Nothing here knows Matrix.
  */
 import type { Clock } from '../../lib/clock.ts'
-import type { Committer } from '../../lib/group-commit.ts'
+import type { Committer, Synchronous } from '../../lib/group-commit.ts'
 import { type PlatformFacts, platformFacts, type SandboxPlatform } from '../platforms.ts'
 import { answersEcho, echoOf, isEchoed, MESSAGES_LOOKED_AT } from './echo.ts'
 import type { NetworkStore } from './store.ts'
@@ -93,6 +93,13 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
     })
   }
 
+  /** Writes a change that lists of phones and groups show. */
+  async function changeDirectory<T>(work: () => Synchronous<T>): Promise<T> {
+    const value = await committer.write(work)
+    notify({ kind: 'directory' })
+    return value
+  }
+
   function announce(posted: readonly Posted[]): void {
     for (const one of posted) notify({ kind: 'posted', posted: one })
   }
@@ -145,13 +152,11 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
       return dropped
     },
 
-    async savePhone(phone: Phone, contacts: readonly Contact[]): Promise<void> {
-      await committer.write(() => {
+    savePhone: (phone: Phone, contacts: readonly Contact[]) =>
+      changeDirectory(() => {
         store.putPhone(phone, clock.now())
         for (const contact of contacts) store.putContact(phone.phone, contact.phone, contact.name)
-      })
-      notify({ kind: 'directory' })
-    },
+      }),
 
     async createGroup(
       platform: SandboxPlatform,
@@ -159,16 +164,11 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
       members: readonly string[],
     ): Promise<Chat> {
       const groupId = platformFacts(platform).groupId(`${group.name}:${group.inviteCode}`)
-      const chat = await committer.write(() =>
-        store.addGroup(platform, { groupId, ...group }, members, clock.now()),
-      )
-      notify({ kind: 'directory' })
-      return chat
+      return changeDirectory(() => store.addGroup(platform, { groupId, ...group }, members, clock.now()))
     },
 
     async joinGroup(chat: Chat, phone: string): Promise<Chat> {
-      await committer.write(() => store.addMember(chat.id, phone, clock.now()))
-      notify({ kind: 'directory' })
+      await changeDirectory(() => store.addMember(chat.id, phone, clock.now()))
       return store.chat(chat.id) ?? chat
     },
 

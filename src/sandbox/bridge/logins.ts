@@ -1,5 +1,5 @@
 /**
- * One running login: a state machine that stays on a step until something moves it on.
+ * A bridge's running logins. Each is a state machine that stays on a step until something moves it.
  *
  * Steps have versions because a refreshed QR code is a new step with the same id: a waiting caller
  * gets a step newer than the last one returned.
@@ -48,7 +48,7 @@ interface LoginOptions {
 }
 
 /** @throws ProvisioningError when the platform has no such flow */
-export function startLogin({ context, codes, linkBase, userId, flowId, replaces }: LoginOptions) {
+function startLogin({ context, codes, linkBase, userId, flowId, replaces }: LoginOptions) {
   const { clock, facts, network } = context
   const stepPrefix = `fi.mau.${facts.networkId}.login`
   if (!facts.flows.some(flow => flow.id === flowId)) {
@@ -61,7 +61,8 @@ export function startLogin({ context, codes, linkBase, userId, flowId, replaces 
   let failure: ProvisioningError | null = null
   let linking = false
   let takeInput: (typed: string) => Promise<unknown> = async () => {}
-  const waiters = new Set<() => void>()
+  /** Resolves when the step changes or the login ends. */
+  let moved = Promise.withResolvers<void>()
 
   function moveTo(step: Omit<LoginStep, 'txn_id'>): void {
     current = { ...step, txn_id: randomBytes(8).toString('hex') }
@@ -70,7 +71,8 @@ export function startLogin({ context, codes, linkBase, userId, flowId, replaces 
   }
 
   function wakeWaiters(): void {
-    for (const wake of waiters) wake()
+    moved.resolve()
+    moved = Promise.withResolvers()
   }
 
   function fail(error: ProvisioningError): void {
@@ -236,17 +238,9 @@ export function startLogin({ context, codes, linkBase, userId, flowId, replaces 
     step: () => current,
     /** @returns the next step not yet returned @throws ProvisioningError when the login fails */
     async wait(signal: AbortSignal): Promise<LoginStep> {
-      while (version === returned && !ending.signal.aborted && !signal.aborted) {
-        await new Promise<void>(resolve => {
-          const wake = () => {
-            waiters.delete(wake)
-            signal.removeEventListener('abort', wake)
-            resolve()
-          }
-          waiters.add(wake)
-          signal.addEventListener('abort', wake, { once: true })
-        })
-      }
+      const left = new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
+      while (version === returned && !ending.signal.aborted && !signal.aborted)
+        await Promise.race([moved.promise, left])
       if (failure) throw failure
       // A caller that left gets nothing: the step is still to be returned.
       return signal.aborted ? current : nextStep()
@@ -261,5 +255,45 @@ export function startLogin({ context, codes, linkBase, userId, flowId, replaces 
     },
     cancel: () => fail(new ProvisioningError(400, 'M_UNKNOWN', 'Login was cancelled')),
     ended: () => ending.signal.aborted,
+  }
+}
+
+export type LoginDesk = ReturnType<typeof createLoginDesk>
+
+/** Ended logins kept, so that waiting callers still learn the outcome. */
+const KEPT_ENDED = 200
+
+export function createLoginDesk(context: BridgeContext, codes: LinkCodes, linkBase: () => string) {
+  const processes = new Map<string, LoginProcess>()
+
+  function tidy(): void {
+    const ended = [...processes.values()].filter(process => process.ended())
+    for (const process of ended.slice(0, Math.max(0, ended.length - KEPT_ENDED))) processes.delete(process.id)
+  }
+
+  return {
+    /** @throws ProvisioningError when there is no such flow or the network is unreachable */
+    start(userId: string, flowId: string, replaces: string | null): LoginProcess {
+      if (context.faults.of(context.facts.platform).offline) {
+        throw new ProvisioningError(500, 'M_UNKNOWN', 'Internal error starting login')
+      }
+      const process = startLogin({ context, codes, linkBase, userId, flowId, replaces })
+      tidy()
+      processes.set(process.id, process)
+      return process
+    },
+    /** @throws ProvisioningError when the user has no such running login */
+    find(userId: string, processId: string): LoginProcess {
+      const process = processes.get(processId)
+      if (process?.userId !== userId) throw new ProvisioningError(404, 'M_NOT_FOUND', 'Login not found')
+      return process
+    },
+    cancel(process: LoginProcess): void {
+      process.cancel()
+      processes.delete(process.id)
+    },
+    stop(): void {
+      for (const process of processes.values()) process.cancel()
+    },
   }
 }
