@@ -40,6 +40,9 @@ const QR_SHOWN_FOR_MS = 20_000
 /** A login is given up after this; newer bridges do so themselves. */
 const LIFETIME_MS = 1_800_000
 
+/** One for all: each link is remembered, and without it would hold an error with a stack. */
+const OVER = new Error('the link has ended')
+
 interface Question {
   step: AskingStep
   /** When it is given up. */
@@ -258,7 +261,7 @@ export class Link {
       this.endedAt = this.options.clock.now()
       this.question = null
       this.known.clear()
-      this.over.abort()
+      this.over.abort(OVER)
     }
     for (const listener of this.listeners) listener(event)
   }
