@@ -1,7 +1,7 @@
 /** A file that takes its place once whole and on disk; until then it has another name there. */
 import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { codeOf } from '../lib/error-codes.ts'
+import { isOfAnother } from '../runtime/process-table.ts'
 
 export type PartialFile = ReturnType<typeof openPartialFile>
 
@@ -11,7 +11,7 @@ export function openPartialFile(file: string) {
   const folder = dirname(file)
   for (const name of readdirSync(folder)) {
     const owner = name.startsWith(mine) ? Number(name.slice(mine.length)) : Number.NaN
-    if (Number.isInteger(owner) && !isRunning(owner)) rmSync(join(folder, name), { force: true })
+    if (Number.isInteger(owner) && !isOfAnother(owner)) rmSync(join(folder, name), { force: true })
   }
   const path = join(folder, `${mine}${process.pid}`)
   const handle = openSync(path, 'wx', 0o600)
@@ -27,16 +27,5 @@ export function openPartialFile(file: string) {
       closeSync(handle)
       rmSync(path, { force: true })
     },
-  }
-}
-
-/** True if another process has this id. */
-function isRunning(pid: number): boolean {
-  if (pid === process.pid) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return codeOf(error) === 'EPERM'
   }
 }

@@ -5,6 +5,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
+import { codeOf } from '../lib/error-codes.ts'
 
 interface Entry {
   pid: number
@@ -24,6 +25,17 @@ const STATE = 0
 const SESSION = 3
 const START_TIME = 19
 const ZOMBIE = 'Z'
+
+/** True if another process has this id, whoever's it is. */
+export function isOfAnother(pid: number): boolean {
+  if (pid === process.pid) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return codeOf(error) === 'EPERM'
+  }
+}
 
 /**
  * When the process began, as a text that no other process with this id has; null when there is

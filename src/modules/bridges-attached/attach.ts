@@ -22,7 +22,7 @@ import { randomToken } from '../../lib/tokens.ts'
 import { RECORD_FILE } from '../../runtime/supervised-process.ts'
 import type { DeviceRepository } from '../devices/device-repository.ts'
 import { identityNamespace } from '../tenants/identities.ts'
-import type { BridgeSideAddresses } from './bridge-urls.ts'
+import { type BridgeSideAddresses, portOf } from './bridge-urls.ts'
 import type { AttachedBridge, AttachedBridges } from './bridges-attached.ts'
 import type { AttachedBridgeRepository } from './repository.ts'
 
@@ -126,8 +126,7 @@ function configFor(
   const { platform, url, addresses, serverName } = request
   const network = knownNetwork(platform)
   const id = network?.id ?? platform
-  const address = new URL(url)
-  const isLocal = isLoopback(address.hostname)
+  const isLocal = isLoopback(new URL(url).hostname)
   return bridgeConfigFile(request.base, {
     ...secrets,
     puppetToken: request.puppets.by === 'token' ? request.puppets.token : secrets.asToken,
@@ -138,7 +137,7 @@ function configFor(
     },
     address: url,
     // A bridge that is elsewhere, as in a container of its own, must be reachable from outside.
-    listen: { hostname: isLocal ? '127.0.0.1' : '0.0.0.0', port: portOf(address) },
+    listen: { hostname: isLocal ? '127.0.0.1' : '0.0.0.0', port: portOf(url) },
     database: databaseOf(request, isLocal),
     names: {
       id,
@@ -156,10 +155,6 @@ function namespacesOf({ serverName, puppets }: AttachRequest, file: BridgeConfig
   const own = bridgeNamespaces(serverName, botLocalpart, usernameTemplate, aliasTemplate)
   if (puppets.by !== 'registration') return own
   return { ...own, users: [...own.users, { regex: identityNamespace(serverName), exclusive: false }] }
-}
-
-function portOf({ port, protocol }: URL): number {
-  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
 }
 
 /** A bridge in a container sees `dir` under another path: its file is in its working directory. */

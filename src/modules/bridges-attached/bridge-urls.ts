@@ -74,7 +74,7 @@ export function addressTrouble(
   return `Set BRIDGE_HOST to an address that the bridge reaches (0.0.0.0 for all of this machine's): ${host} is this machine alone`
 }
 
-function portOf(url: string): number {
+export function portOf(url: string): number {
   const { port, protocol } = new URL(url)
   return Number(port || (protocol === 'https:' ? 443 : 80))
 }

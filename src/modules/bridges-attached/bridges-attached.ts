@@ -4,32 +4,23 @@
  */
 import { knownNetwork } from '../../bridges/setup/networks.ts'
 import type { Db } from '../../db/open.ts'
-import type { BridgeNamespaces, BridgeRow } from '../../db/schema/index.ts'
+import type { BridgeRow } from '../../db/schema/index.ts'
 import { StartError } from '../../domain/errors.ts'
 import type { Sealer } from '../../lib/sealing.ts'
 import { readProcessRecord, recordedProcesses } from '../../runtime/supervised-process.ts'
 import { createAttachedBridgeRepository } from './repository.ts'
 
-export interface AttachedBridge {
-  platform: string
-  url: string
-  registrationId: string
-  senderLocalpart: string
-  botLocalpart: string
+export interface AttachedBridge extends Omit<BridgeRow, 'asTokenSealed' | 'hsTokenSealed' | 'secretSealed'> {
   asToken: string
   hsToken: string
   /** The provisioning API's; null for a bridge without it. */
   secret: string | null
-  namespaces: BridgeNamespaces
-  /** The gateway runs it; null when somebody else runs the bridge. */
-  command: string[] | null
-  dir: string
-  createdAt: number
-  updatedAt: number
 }
 
+type Secret = 'as_token' | 'hs_token' | 'secret'
+
 /** Binds a bridge's sealed secret to its use. */
-export function bridgeSecretContext(platform: string, what: 'as_token' | 'hs_token' | 'secret'): string {
+export function bridgeSecretContext(platform: string, what: Secret): string {
   return `bridge:${platform}:${what}`
 }
 
@@ -38,7 +29,7 @@ export type AttachedBridges = ReturnType<typeof createAttachedBridges>
 export function createAttachedBridges(db: Pick<Db, 'read' | 'write'>, sealer: Sealer) {
   const repository = createAttachedBridgeRepository(db)
   function seal({ asToken, hsToken, secret, ...bridge }: AttachedBridge): BridgeRow {
-    const sealed = (text: string, what: Parameters<typeof bridgeSecretContext>[1]) =>
+    const sealed = (text: string, what: Secret) =>
       sealer.seal(text, bridgeSecretContext(bridge.platform, what))
     return {
       ...bridge,
@@ -49,7 +40,7 @@ export function createAttachedBridges(db: Pick<Db, 'read' | 'write'>, sealer: Se
   }
 
   function open({ asTokenSealed, hsTokenSealed, secretSealed, ...row }: BridgeRow): AttachedBridge {
-    const opened = (text: string, what: Parameters<typeof bridgeSecretContext>[1]) => {
+    const opened = (text: string, what: Secret) => {
       try {
         return sealer.open(text, bridgeSecretContext(row.platform, what))
       } catch {

@@ -93,15 +93,10 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>) {
           device => device.platform === platform && device.loginId === login.loginId,
         )
         if (known && isAsReported(known, login)) return known
-        const { reason, ...columns } = login
-        const change = { ...columns, stateReason: reason, updatedAt: now }
-        const isNewState = !known || known.state !== login.state
-        const since = isNewState ? { stateSince: now } : {}
-        const device = known
-          ? await update(tx, known.id, { ...change, ...since, ...(await relinked(tx, known, login, now)) })
-          : await insert(tx, { id: newId, identityId, platform, ...change, stateSince: now }, now)
-        if (isNewState) await writeStateEvent(tx, device, now)
-        return device
+        const { reason: stateReason, ...columns } = login
+        return known
+          ? update(tx, known, { ...columns, stateReason, ...(await relinked(tx, known, login, now)) }, now)
+          : insert(tx, { id: newId, identityId, platform, ...columns, stateReason }, now)
       }),
 
     /** `stateSince` stays where the state does; a removed device stays as it is. */
@@ -109,7 +104,9 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>) {
       db.write(async tx => {
         for (const id of ids) {
           const known = await tx.get(byId, { id })
-          if (known && known.removedAt === null) await changeState(tx, known, state, reason, now)
+          const isKnownSo = known?.state === state && known.stateReason === reason
+          if (known && known.removedAt === null && !isKnownSo)
+            await update(tx, known, { state, stateReason: reason }, now)
         }
       }),
 
@@ -127,8 +124,9 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>) {
       db.write(async tx => {
         const known = await tx.get(byId, { id })
         if (!known || known.removedAt !== null) return
-        if (known.state !== 'logged_out') await changeState(tx, known, 'logged_out', reason, now)
-        await update(tx, id, { removedAt: now, updatedAt: now })
+        const lost =
+          known.state === 'logged_out' ? {} : ({ state: 'logged_out', stateReason: reason } as const)
+        await update(tx, known, { ...lost, removedAt: now }, now)
         tx.emit('queues-discarded')
       }),
 
@@ -161,19 +159,28 @@ async function writeStateEvent(tx: Tx, device: Device, now: number): Promise<voi
   if (event) await writeEvent(tx, event, now)
 }
 
-async function update(tx: Tx, id: string, change: Partial<Device>): Promise<Device> {
-  const ofId = eq(devices.id, id)
-  return (await tx.get(orm => orm.update(devices).set(change).where(ofId).returning())) as Device
+/** A new state counts from now on, and is an event. */
+async function update(tx: Tx, known: Device, change: Partial<Device>, now: number): Promise<Device> {
+  const isNewState = change.state !== undefined && change.state !== known.state
+  const values = { ...change, updatedAt: now, ...(isNewState ? { stateSince: now } : {}) }
+  const isIt = eq(devices.id, known.id)
+  const device = (await tx.get(orm => orm.update(devices).set(values).where(isIt).returning())) as Device
+  if (isNewState) await writeStateEvent(tx, device, now)
+  return device
 }
+
+type FirstSeen = 'stateSince' | 'linkedAt' | 'receivesFrom' | 'createdAt' | 'updatedAt'
 
 async function insert(
   tx: Tx,
-  device: Omit<typeof devices.$inferInsert, 'linkedAt' | 'receivesFrom' | 'createdAt'>,
+  login: Omit<typeof devices.$inferInsert, FirstSeen>,
   now: number,
 ): Promise<Device> {
-  const receivesFrom = receivesAfterLink(await awaitedSince(tx, device), null, now)
-  const row = { ...device, linkedAt: now, receivesFrom, createdAt: now }
-  return (await tx.get(orm => orm.insert(devices).values(row).returning())) as Device
+  const receivesFrom = receivesAfterLink(await awaitedSince(tx, login), null, now)
+  const row = { ...login, receivesFrom, stateSince: now, linkedAt: now, createdAt: now, updatedAt: now }
+  const device = (await tx.get(orm => orm.insert(devices).values(row).returning())) as Device
+  await writeStateEvent(tx, device, now)
+  return device
 }
 
 /** @returns what is new about a login beside what its bridge reports */
@@ -197,20 +204,6 @@ async function awaitedSince(
 
 async function newestSeq(tx: Tx): Promise<number | null> {
   return (await tx.get(newestMessage))?.seq ?? null
-}
-
-async function changeState(
-  tx: Tx,
-  known: Device,
-  state: DeviceState,
-  reason: string | null,
-  now: number,
-): Promise<void> {
-  if (known.state === state && known.stateReason === reason) return
-  const isNew = known.state !== state
-  const changed = { state, stateReason: reason, updatedAt: now, ...(isNew ? { stateSince: now } : {}) }
-  const device = await update(tx, known.id, changed)
-  if (isNew) await writeStateEvent(tx, device, now)
 }
 
 /** True when the row of a login says all that its bridge reports. */

@@ -5,8 +5,7 @@ import type { BridgeLogin } from '../../domain/ports.ts'
 import type { DeviceEventName, DeviceState } from '../../domain/states.ts'
 import type { DeviceView } from '../../domain/views/device.ts'
 import { rfc3339 } from '../../lib/clock.ts'
-import { timeOrderedId } from '../../lib/tokens.ts'
-import type { NewEvent } from '../events/event-repository.ts'
+import { type NewEvent, ownEvent } from '../events/event-repository.ts'
 
 /** The device's state by bridgev2's state_event (status.BridgeState). */
 const STATES: Record<string, DeviceState> = {
@@ -59,16 +58,8 @@ export function deviceEvent(device: Device, now: number): NewEvent | null {
   const event = EVENT_OF[device.state]
   if (event === null) return null
   const payload: DeviceEvent = { event, timestamp: rfc3339(now), ...deviceView(device) }
-  return {
-    identityId: device.identityId,
-    eventId: timeOrderedId('evt_'),
-    lane: `device/${device.id}`,
-    roomId: '',
-    deviceRowId: device.id,
-    senderUserId: '',
-    mediaId: null,
-    payload,
-  }
+  const { identityId, id: deviceRowId } = device
+  return ownEvent({ identityId, lane: `device/${deviceRowId}`, deviceRowId, payload })
 }
 
 export function deviceView(device: Device): DeviceView {

@@ -5,6 +5,7 @@
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import type { SettingsRepository } from '../tenants/settings-repository.ts'
 
 /** An id is one block and nothing is chained, so ECB is enough. */
 const CIPHER = 'aes-128-ecb'
@@ -46,12 +47,7 @@ function tagOf(identityId: string): Buffer {
   return createHash('sha256').update(identityId).digest().subarray(0, TAG_BYTES)
 }
 
-/** Settings of the database. */
-export interface KeyStore {
-  find(name: string): Promise<string | null>
-  /** Keeps an existing value. */
-  insert(name: string, value: string): Promise<void>
-}
+type KeyStore = Pick<SettingsRepository, 'find' | 'insert'>
 
 /**
  * Reads the key, or makes it at the first start. It stays for the life of the database, as a

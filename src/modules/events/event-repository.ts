@@ -28,6 +28,26 @@ export interface NewEvent {
   payload: StoredEvent
 }
 
+/** An event that we make ourselves: there is no Matrix event, no chat and no sender. */
+export function ownEvent({
+  deviceRowId = '',
+  ...event
+}: Pick<NewEvent, 'identityId' | 'lane' | 'payload'> & { deviceRowId?: string }): NewEvent {
+  const absent = { roomId: '', senderUserId: '', mediaId: null }
+  return { ...event, ...absent, deviceRowId, eventId: timeOrderedId('evt_') }
+}
+
+/** Columns of an event as it is passed on, its payload still JSON text. */
+export const passedOn = {
+  identityId: events.identityId,
+  eventId: events.eventId,
+  name: events.name,
+  deviceRowId: events.deviceRowId,
+  senderUserId: events.senderUserId,
+  mediaId: events.mediaId,
+  payload: sql<string>`${events.payload}`,
+}
+
 /** A delivery of an event to a webhook, in a lane that orders it. */
 export interface NewDelivery {
   identityId: string

@@ -8,6 +8,7 @@ import { type EventRow, events, identities } from '../../db/schema/index.ts'
 import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Reader } from '../../db/transaction.ts'
+import { passedOn } from './event-repository.ts'
 import type { StoredEventRow } from './events.ts'
 
 type Found = Pick<EventRow, 'seq' | 'name'>
@@ -57,16 +58,7 @@ const nextOfAll = next()
 const nextOfName = next(eq(events.name, textParam('name')))
 const bySeqs = statement(orm =>
   orm
-    .select({
-      seq: events.seq,
-      name: events.name,
-      identityId: events.identityId,
-      eventId: events.eventId,
-      deviceRowId: events.deviceRowId,
-      senderUserId: events.senderUserId,
-      mediaId: events.mediaId,
-      payload: sql<string>`${events.payload}`,
-    })
+    .select({ seq: events.seq, ...passedOn })
     .from(events)
     .where(sql`${events.seq} in (select value from json_each(${param('seqs')}))`),
 )

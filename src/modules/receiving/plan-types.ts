@@ -10,21 +10,7 @@ import type { HeldFact } from './held-events.ts'
 import type { Reaction } from './reactions.ts'
 
 /** A plan's view of a chat. */
-export type ChatState = Pick<
-  Chat,
-  | 'identityId'
-  | 'roomId'
-  | 'membership'
-  | 'kind'
-  | 'platform'
-  | 'bridgeBot'
-  | 'channelId'
-  | 'receiver'
-  | 'name'
-  | 'encrypted'
-  | 'peer'
-  | 'features'
->
+export type ChatState = Omit<Chat, 'createdAt' | 'updatedAt'>
 
 /** Facts known before the batch. */
 export interface Knowledge extends ChatKnowledge {

@@ -3,23 +3,19 @@
  * waits moves with a clock that is set (clock-watch.ts, which begins before everything else).
  */
 import type { Db } from '../../db/open.ts'
+import type { Hears } from '../../domain/signals.ts'
 import { every, type Worker } from '../../runtime/worker.ts'
 import { REMEMBERED_MS } from '../idempotency/idempotency.ts'
 import { createIdempotencyRepository } from '../idempotency/repository.ts'
-import { createDeletedDevices, type DeletedDevicesOptions } from './deleted-devices.ts'
-import {
-  createExpiry,
-  createStatusTimeout,
-  type ExpiryOptions,
-  type StatusTimeoutOptions,
-} from './message-deadlines.ts'
+import type { MessageEndings } from '../sending/ending-repository.ts'
+import { createDeletedDevices, createExpiry, createStatusTimeout } from './message-endings.ts'
 import { createRetention, type RetentionOptions } from './retention.ts'
 import { createRetentionRepository } from './retention-repository.ts'
 
 export interface UpkeepParts extends Omit<RetentionOptions, 'repository' | 'forgetKeys' | 'keysMs'> {
   db: Db
-  endings: ExpiryOptions['endings'] & StatusTimeoutOptions['endings'] & DeletedDevicesOptions['endings']
-  signals: DeletedDevicesOptions['signals']
+  endings: MessageEndings
+  signals: Hears<'queues-discarded'>
   statusTimeoutMs: number
   /** Forgets transactions and unmatched statuses from before an instant. */
   forgetReceived(before: number): Promise<void>

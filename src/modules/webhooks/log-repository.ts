@@ -7,7 +7,7 @@ import type { Db } from '../../db/open.ts'
 import { equal } from '../../db/row-statements.ts'
 import { type Delivery, deliveries, deliveryLanes, events, type Webhook } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
-import { statement } from '../../db/statement.ts'
+import { type Orm, statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
 import type { DeliveryStatus, StoredEventName } from '../../domain/states.ts'
 import { endpointKey, type NewEvent, openDeliveryLane } from '../events/event-repository.ts'
@@ -51,23 +51,16 @@ const shown = {
   dueAt: sql<number | null>`(select due_at from delivery_lanes
       where delivery_lanes.lane = deliveries.lane and lease_id is null and deliveries.status = 'pending')`,
 }
+const withEvent = (orm: Orm) =>
+  orm.select(shown).from(deliveries).innerJoin(events, eq(events.seq, deliveries.eventSeq))
 const byId = statement(orm =>
-  orm
-    .select(shown)
-    .from(deliveries)
-    .innerJoin(events, eq(events.seq, deliveries.eventSeq))
-    .where(and(eq(deliveries.id, textParam('id')), eq(deliveries.identityId, textParam('identityId')))),
+  withEvent(orm).where(
+    and(eq(deliveries.id, textParam('id')), eq(deliveries.identityId, textParam('identityId'))),
+  ),
 )
-
 const deliveriesWhere = (condition: SQL) =>
   statement(orm =>
-    orm
-      .select(shown)
-      .from(deliveries)
-      .innerJoin(events, eq(events.seq, deliveries.eventSeq))
-      .where(condition)
-      .orderBy(desc(deliveries.eventSeq))
-      .limit(limitParam('limit')),
+    withEvent(orm).where(condition).orderBy(desc(deliveries.eventSeq)).limit(limitParam('limit')),
   )
 
 /** Reads an index in the order of events, as far as `condition` allows. */

@@ -10,8 +10,7 @@ import { type Delivery, deliveries, deliveryAttempts, type Webhook, webhooks } f
 import { statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
 import { rfc3339 } from '../../lib/clock.ts'
-import { timeOrderedId } from '../../lib/tokens.ts'
-import { type NewEvent, writeEvent } from '../events/event-repository.ts'
+import { type NewEvent, ownEvent, writeEvent } from '../events/event-repository.ts'
 
 /** A try at delivering. */
 export interface Attempt {
@@ -204,14 +203,5 @@ export function testEvent(webhook: Webhook, now: number): NewEvent {
 }
 
 function eventAbout({ identityId, id }: Webhook, payload: NewEvent['payload']): NewEvent {
-  return {
-    identityId,
-    eventId: timeOrderedId('evt_'),
-    lane: `webhook/${id}`,
-    roomId: '',
-    deviceRowId: '',
-    senderUserId: '',
-    mediaId: null,
-    payload,
-  }
+  return ownEvent({ identityId, lane: `webhook/${id}`, payload })
 }

@@ -16,6 +16,7 @@ import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
 import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { LaneClaim } from '../../runtime/lane-worker.ts'
+import { passedOn } from '../events/event-repository.ts'
 import type { StoredEventRow } from '../events/events.ts'
 import { usableTokenOf } from '../tenants/usable-token-repository.ts'
 import { type DeliverySettlement, type HealthNote, recordAttempt, writeHealth } from './outcome-repository.ts'
@@ -120,13 +121,7 @@ const waiting = statement(orm =>
       id: deliveries.id,
       attempts: deliveries.attempts,
       uncountedAttempts: deliveries.uncountedAttempts,
-      identityId: deliveries.identityId,
-      eventId: events.eventId,
-      name: events.name,
-      deviceRowId: events.deviceRowId,
-      senderUserId: events.senderUserId,
-      mediaId: events.mediaId,
-      payload: sql<string>`${events.payload}`,
+      ...passedOn,
       receivedAt: events.receivedAt,
       wasTooLarge,
     })

@@ -7,7 +7,7 @@ import { silentLogger } from '../../../src/lib/logger.ts'
 import { type Backlog, createBacklog } from '../../../src/modules/sending/limits.ts'
 import type { Messages, SendRequest } from '../../../src/modules/sending/sending.ts'
 import { createStatusWriter } from '../../../src/modules/sending/status-repository.ts'
-import { createExpiry } from '../../../src/modules/upkeep/message-deadlines.ts'
+import { createExpiry } from '../../../src/modules/upkeep/message-endings.ts'
 import { Supervisor } from '../../../src/runtime/supervisor.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import {

@@ -20,7 +20,7 @@ import type { ReadReceipt, RoomEventSink } from '../../../src/matrix/room-event.
 import { translated } from '../../../src/matrix/translate/facts.ts'
 import { createReceiving } from '../../../src/modules/receiving/receiving.ts'
 import { createReceivingRepository } from '../../../src/modules/receiving/receiving-repository.ts'
-import { createStatusTimeout } from '../../../src/modules/upkeep/message-deadlines.ts'
+import { createStatusTimeout } from '../../../src/modules/upkeep/message-endings.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { type MessageStore, messageStore, messagesOn } from '../../support/messages.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'

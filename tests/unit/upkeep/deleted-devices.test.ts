@@ -14,7 +14,7 @@ import {
 import { type Backlog, createBacklog } from '../../../src/modules/sending/limits.ts'
 import { createOutbox } from '../../../src/modules/sending/outbox.ts'
 import type { Messages, SendRequest } from '../../../src/modules/sending/sending.ts'
-import { createDeletedDevices } from '../../../src/modules/upkeep/deleted-devices.ts'
+import { createDeletedDevices } from '../../../src/modules/upkeep/message-endings.ts'
 import { Supervisor } from '../../../src/runtime/supervisor.ts'
 import type { Worker } from '../../../src/runtime/worker.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'

@@ -19,9 +19,11 @@ import type { Writable } from 'node:stream'
 import { openDb } from '../../../db/open.ts'
 import { isDatabase, putTogether, snapshotInto } from '../../../db/snapshot.ts'
 import { GatewayError } from '../../../domain/errors.ts'
+import { codeOf } from '../../../lib/error-codes.ts'
+import { isOfAnother } from '../../../runtime/process-table.ts'
 import { RECORD_FILE } from '../../../runtime/supervised-process.ts'
 import { type About, type ArchivedFile, writeArchive } from './archive.ts'
-import { BRIDGES_FOLDER, DATABASE, MEDIA_FOLDERS, withFolder } from './manifest.ts'
+import { BRIDGES_FOLDER, DATABASE, MEDIA_FOLDERS } from './manifest.ts'
 import { createBackupRepository } from './repository.ts'
 
 export interface BackupRequest {
@@ -64,7 +66,9 @@ export async function makeBackup({
     throw new GatewayError('not_found', `DATA_DIR: there is no ${DATABASE} in ${dataDir}`)
   removeAbandoned(dataDir)
   refuseFullDisk(dataDir, source)
-  return await withFolder(dataDir, `${STAGING}${process.pid}`, async staging => {
+  // Within DATA_DIR, so on the same disk: files have a second name there, and no second copy.
+  const staging = join(dataDir, `${STAGING}${process.pid}`)
+  try {
     mkdirSync(staging, { mode: 0o700 })
     const state = await holdState(dataDir, staging)
     const missing = [...state.missing, ...state.elsewhere, ...stageBridges(dataDir, staging)]
@@ -72,7 +76,9 @@ export async function makeBackup({
     await writeArchive(files, { ...about, created_at: new Date(now).toISOString() }, secretKey, sink)
     const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     return { files: files.length, bytes, waiting: state.waiting, missing }
-  })
+  } finally {
+    rmSync(staging, { recursive: true, force: true })
+  }
 }
 
 const STAGING = '.backup-'
@@ -81,17 +87,8 @@ const STAGING = '.backup-'
 function removeAbandoned(dataDir: string): void {
   for (const name of readdirSync(dataDir)) {
     const pid = Number(name.startsWith(STAGING) ? name.slice(STAGING.length) : Number.NaN)
-    if (Number.isInteger(pid) && !isAlive(pid)) rmSync(join(dataDir, name), { recursive: true, force: true })
-  }
-}
-
-function isAlive(pid: number): boolean {
-  if (pid === process.pid) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    if (Number.isInteger(pid) && !isOfAnother(pid))
+      rmSync(join(dataDir, name), { recursive: true, force: true })
   }
 }
 
@@ -164,9 +161,8 @@ function hold(path: string, held: string): void {
   try {
     linkSync(path, held)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
     // It was deleted since the folder was read.
-    if (code === 'ENOENT') return
+    if (codeOf(error) === 'ENOENT') return
     // Not every filesystem has hard links.
     copyFileSync(path, held)
   }
@@ -184,7 +180,7 @@ function stageBridges(dataDir: string, staging: string): string[] {
       if (isDatabase(path)) snapshotInto(path, target)
       else copyFileSync(path, target)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      if (codeOf(error) !== 'ENOENT') throw error
     }
   }
   return missing

@@ -4,8 +4,6 @@
  * the gateway runs parts of a backup after a restore (the commands of bridges), so somebody who can
  * write to where backups are kept must not be able to change one.
  */
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { z } from 'zod'
 import { createHmacHasher, deriveKey, equalInConstantTime } from '../../../lib/sealing.ts'
 
@@ -42,20 +40,6 @@ export const manifestSchema = z.object({
   files: z.array(z.object({ name: z.string(), size: z.number(), sha256: z.string() })),
 })
 export type Manifest = z.infer<typeof manifestSchema>
-
-/** A folder within DATA_DIR, so on the same disk: files move into it and out of it uncopied. */
-export async function withFolder<T>(
-  dataDir: string,
-  name: string,
-  use: (path: string) => Promise<T>,
-): Promise<T> {
-  const path = join(dataDir, name)
-  try {
-    return await use(path)
-  } finally {
-    await rm(path, { recursive: true, force: true })
-  }
-}
 
 /**
  * `key`: another SECRET_KEY made it. `missing`: an earlier version made it, or somebody took the

@@ -4,16 +4,7 @@
  * folder within it first; the database comes to its place last, so no gateway starts on an
  * interrupted restore.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { RESTORING } from '../../../db/data-dir.ts'
@@ -22,6 +13,7 @@ import { migrateUp } from '../../../db/migrate.ts'
 import { openDb } from '../../../db/open.ts'
 import { damageOf, isDatabase, putTogether } from '../../../db/snapshot.ts'
 import { GatewayError } from '../../../domain/errors.ts'
+import { syncFolder } from '../../../lib/durable-file.ts'
 import { readArchive } from './archive.ts'
 import { type Authenticity, BRIDGES_FOLDER, DATABASE, type Manifest, MEDIA_FOLDERS } from './manifest.ts'
 import { createBackupRepository } from './repository.ts'
@@ -69,7 +61,7 @@ export async function restoreBackup(request: RestoreRequest): Promise<RestoreRep
       const { manifest, authenticity } = await readArchive(source, folder, request.secretKeys)
       if (!request.unverified) refuseUnproven(authenticity)
       const checked = await check(folder, manifest, request)
-      moveIntoPlace(folder, dataDir)
+      await moveIntoPlace(folder, dataDir)
       return { manifest, ...checked }
     } catch (error) {
       clearInterrupted(dataDir)
@@ -153,24 +145,12 @@ async function check(
   }
 }
 
-function moveIntoPlace(folder: string, dataDir: string): void {
+async function moveIntoPlace(folder: string, dataDir: string): Promise<void> {
   const all = readdirSync(folder).filter(name => name !== DATABASE)
   for (const name of all) renameSync(join(folder, name), join(dataDir, name))
-  syncFolder(dataDir)
+  await syncFolder(dataDir)
   renameSync(join(folder, DATABASE), join(dataDir, DATABASE))
-  syncFolder(dataDir)
+  await syncFolder(dataDir)
   rmSync(folder, { recursive: true, force: true })
-  syncFolder(dataDir)
-}
-
-/** Renames survive a power cut only after this. */
-function syncFolder(folder: string): void {
-  // Windows can't open a folder, and doesn't need to.
-  if (process.platform === 'win32') return
-  const handle = openSync(folder, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
-  }
+  await syncFolder(dataDir)
 }

@@ -1,26 +1,16 @@
 /** The doctor's reads of the database. */
-import { max } from 'drizzle-orm'
 import type { Db } from '../../../db/open.ts'
-import { credentials, devices, tokens } from '../../../db/schema/index.ts'
-import { sqlStatement, statement } from '../../../db/statement.ts'
+import { sqlStatement } from '../../../db/statement.ts'
 
-const NEWEST = [
-  statement(orm => orm.select({ at: max(credentials.updatedAt) }).from(credentials)),
-  statement(orm => orm.select({ at: max(tokens.updatedAt) }).from(tokens)),
-  statement(orm => orm.select({ at: max(tokens.lastUsedAt) }).from(tokens)),
-  statement(orm => orm.select({ at: max(devices.updatedAt) }).from(devices)),
-]
+const newest = sqlStatement<{ at: number | null }>(
+  `SELECT max(at) AS at FROM (
+     SELECT max(updated_at) AS at FROM credentials UNION ALL SELECT max(updated_at) FROM devices
+     UNION ALL SELECT max(updated_at) FROM tokens UNION ALL SELECT max(last_used_at) FROM tokens)`,
+)
 
 /** @returns the newest instant of the tables that are small; null when they are empty */
-export function newestInstant(db: Pick<Db, 'read'>): Promise<number | null> {
-  return db.read(async reader => {
-    let newest: number | null = null
-    for (const query of NEWEST) {
-      const at = (await reader.get(query))?.at ?? null
-      if (at !== null) newest = Math.max(newest ?? at, at)
-    }
-    return newest
-  })
+export async function newestInstant(db: Pick<Db, 'read'>): Promise<number | null> {
+  return (await db.read(reader => reader.get(newest)))?.at ?? null
 }
 
 const tableNamed = sqlStatement('SELECT 1 FROM sqlite_master WHERE name = $name')

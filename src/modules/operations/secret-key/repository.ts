@@ -5,7 +5,7 @@ import type { Db } from '../../../db/open.ts'
 import { sqlStatement } from '../../../db/statement.ts'
 import { bridgeSecretContext } from '../../bridges-attached/bridges-attached.ts'
 import { accessTokenContext } from '../../tenants/matrix-access-tokens.ts'
-import { replaceSetting, settingOf } from '../../tenants/settings-repository.ts'
+import { createSettingsRepository, replaceSetting } from '../../tenants/settings-repository.ts'
 import { headersContext, signingSecretContext } from '../../webhooks/delivery-try.ts'
 
 export interface SealedColumn {
@@ -56,6 +56,8 @@ export type SecretKeyRepository = ReturnType<typeof createSecretKeyRepository>
 
 export function createSecretKeyRepository(db: Pick<Db, 'read' | 'write'>) {
   return {
+    settings: createSettingsRepository(db),
+
     /** @returns any sealed value, null when there is none */
     sample: () =>
       db.read(async (reader): Promise<{ sealed: string; context: string } | null> => {
@@ -65,10 +67,6 @@ export function createSecretKeyRepository(db: Pick<Db, 'read' | 'write'>) {
         }
         return null
       }),
-
-    setting: (name: string) => db.read(reader => settingOf(reader, name)),
-
-    set: (name: string, value: string) => db.write(tx => replaceSetting(tx, name, value)),
 
     /**
      * Seals all values anew and writes settings in one transaction: every value is under the new

@@ -53,10 +53,10 @@ export async function settleSecretKey(
   if ((await keyInUse(repository, keys)) === 'previous') {
     await replaceKey(repository, keys, clock.now())
     logger.info('SECRET_KEY was changed: all stored secrets are sealed anew')
-  } else if ((await repository.setting(CHECK)) === null) {
-    await repository.set(CHECK, checkOf(keys.secretKey))
+  } else if ((await repository.settings.find(CHECK)) === null) {
+    await repository.settings.replace(CHECK, checkOf(keys.secretKey))
   }
-  const changedAt = await repository.setting(CHANGED_AT)
+  const changedAt = await repository.settings.find(CHANGED_AT)
   if (keys.previousSecretKey === undefined || changedAt === null) return
   const tokens = await repository.countUnusedTokens(Number(changedAt))
   logger.info(
@@ -76,7 +76,7 @@ export async function openKeyring(db: Db, keys: SecretKeys): Promise<Keyring> {
   await keyInUse(repository, keys)
   const { secretKey: current, previousSecretKey: previous } = keys
   const sealer = createSealer(current, previous)
-  const sealedKey = await repository.setting(PASSWORD_KEY)
+  const sealedKey = await repository.settings.find(PASSWORD_KEY)
   const passwordKey = sealedKey === null ? null : Buffer.from(sealer.open(sealedKey, PASSWORDS), 'base64')
   return {
     sealer,
@@ -101,7 +101,7 @@ async function keyInUse(
 }
 
 async function keyTest(repository: SecretKeyRepository): Promise<(key: string) => boolean> {
-  const check = await repository.setting(CHECK)
+  const check = await repository.settings.find(CHECK)
   if (check !== null) return key => equalInConstantTime(check, checkOf(key))
   // From before there was a check value, or new: what is sealed tells, if anything is.
   const sample = await repository.sample()
@@ -123,7 +123,7 @@ async function replaceKey(
   now: number,
 ): Promise<void> {
   const [sealer, before] = [createSealer(current), createSealer(previous)]
-  const passwordKey = await repository.setting(PASSWORD_KEY)
+  const passwordKey = await repository.settings.find(PASSWORD_KEY)
   const passwords =
     passwordKey === null
       ? deriveKey(previous, PASSWORDS).toString('base64')
