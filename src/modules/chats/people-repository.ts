@@ -17,12 +17,6 @@ export interface Contact {
   phone: string | null
 }
 
-/** `phone` is null where the bridge was asked at `askedAt` and knew none. */
-export interface KnownPhone {
-  phone: string | null
-  askedAt: number
-}
-
 /** Rows read or written in one go: a millisecond or two. */
 const STEP = 200
 
@@ -110,9 +104,12 @@ export function createPeopleRepository(db: Pick<Db, 'read' | 'write'>) {
       await inSteps(gone, (tx, matrixUserId) => tx.run(removeContact, { deviceRowId, matrixUserId }))
     },
 
-    /** @returns the number in the address book, else the bridge's answer; null: neither is known */
+    /**
+     * @returns the number in the address book, else the bridge's answer, whose `phone` is null
+     * where it knew none; null: neither is known
+     */
     findPhone: (deviceRowId: string, matrixUserId: string) =>
-      db.read(async (reader): Promise<KnownPhone | null> => {
+      db.read(async reader => {
         const ids = { deviceRowId, matrixUserId }
         return (await reader.get(phoneInBook, ids)) ?? (await reader.get(phoneOfGhost, ids)) ?? null
       }),

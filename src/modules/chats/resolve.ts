@@ -7,12 +7,6 @@ import { isGroupLink, isMatrixUserId } from '../../domain/written-recipients.ts'
 import { normaliseContact, numberUriProblem, phoneDigits, trimmed } from '../../lib/phone-numbers.ts'
 import { ghostNamingOf } from '../devices/ghosts.ts'
 
-export interface ResolvedContact {
-  contact: BridgeContact
-  /** The way of writing by which the bridge knows them. */
-  identifier: string
-}
-
 /** Another way of writing the same address may do where these were the answer. */
 const TRY_ANOTHER = ['not_found', 'bad_request', 'bridge_error']
 
@@ -25,13 +19,16 @@ export function contactProblem(written: string): string | null {
   return numberUriProblem(written)
 }
 
-/** @throws GatewayError not_found (nobody has it), bad_request (no address), and as bridges do */
+/**
+ * @returns the contact, and the way of writing by which the bridge knows them
+ * @throws GatewayError not_found (nobody has it), bad_request (no address), and as bridges do
+ */
 export async function resolveContact(
   bridge: Bridge,
   device: Device,
   userId: string,
   written: string,
-): Promise<ResolvedContact> {
+): Promise<{ contact: BridgeContact; identifier: string }> {
   const problem = contactProblem(written)
   if (problem !== null) throw new GatewayError('bad_request', problem)
   let first: unknown

@@ -66,13 +66,3 @@ export interface FeedReader {
   /** Ends a wait, too. */
   close(): void
 }
-
-export interface Feed {
-  /**
-   * @throws GatewayError bad_request (`after` or an event's name), gone (older than what is kept;
-   * `details.oldest` is where to go on), too_many_requests (too many readers at a time)
-   */
-  open(identityId: string, request: FeedRequest): Promise<FeedReader>
-  /** Aborted when the gateway stops: streams must end. */
-  readonly stopping: AbortSignal
-}

@@ -9,7 +9,7 @@ import { ConnectionPlaces } from '../../lib/connection-places.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Cursors } from './cursor.ts'
-import type { Feed, FeedEvent, FeedPage, FeedReader, FeedRequest, Payloads, Senders } from './events.ts'
+import type { FeedEvent, FeedPage, FeedReader, FeedRequest, Payloads, Senders } from './events.ts'
 import type { FeedBounds, FeedRepository, FeedRow } from './feed-repository.ts'
 
 export interface FeedOptions {
@@ -32,7 +32,9 @@ const LOOK_MS = 5_000
 /** Precision of the time at which the feed was last read. */
 const READ_NOTED_MS = 3_600_000
 
-export function createFeed(options: FeedOptions): Feed & { stop(): void } {
+export type Feed = ReturnType<typeof createFeed>
+
+export function createFeed(options: FeedOptions) {
   const { repository, arrivals, payloads, cursors, clock } = options
   const stopping = new AbortController()
   /** Each holds a connection. */
@@ -170,13 +172,19 @@ export function createFeed(options: FeedOptions): Feed & { stop(): void } {
   }
 
   return {
+    /** Aborted when the gateway stops: streams must end. */
     stopping: stopping.signal,
-    stop() {
+
+    stop(): void {
       stopping.abort()
       for (const reader of readers) reader.wake()
     },
 
-    async open(identityId: string, { after, events }: FeedRequest) {
+    /**
+     * @throws GatewayError bad_request (`after` or an event's name), gone (older than what is kept;
+     * `details.oldest` is where to go on), too_many_requests (too many readers at a time)
+     */
+    async open(identityId: string, { after, events }: FeedRequest): Promise<FeedReader> {
       const wanted = events === undefined ? null : new Set(checkedNames(events))
       const bounds = await repository.bounds(identityId)
       const seq = await startOf(identityId, after, bounds)

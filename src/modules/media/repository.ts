@@ -8,9 +8,6 @@ import { statement } from '../../db/statement.ts'
 import type { Reader } from '../../db/transaction.ts'
 import { usableTokenOf } from '../tenants/usable-token-repository.ts'
 
-/** Facts that are certain only when the file is on our disk. */
-export type StoredFacts = Pick<Media, 'sizeBytes' | 'width' | 'height' | 'blurHash'>
-
 const byId = rowsBy(media, 'id')
 const served = statement(orm =>
   orm
@@ -66,7 +63,7 @@ export function createMediaRepository(db: Pick<Db, 'read' | 'write'>) {
     setMxcUri: (id: string, mxcUri: string, now: number) => update(id, { mxcUri, updatedAt: now }),
 
     /** Notes that an incoming file is on disk, and the facts found in it. */
-    setStored: (id: string, found: StoredFacts, now: number) =>
+    setStored: (id: string, found: Partial<Media>, now: number) =>
       update(id, { ...found, stored: true, updatedAt: now }),
   }
 }

@@ -20,14 +20,11 @@ const MAX_WAITING = 64
 const REMEMBERED_MS = 60_000
 const MAX_REMEMBERED = 1_000
 
-export interface SecretHashing {
-  hash(secret: string): Promise<string>
-  /** @throws GatewayError too_many_requests when too many checks wait already */
-  verify(secret: string, secretHash: string): Promise<boolean>
-}
-
-/** @param fingerprint a keyed one-way function: what is remembered must not be the secret itself */
-export function createSecretHashing(fingerprint: (text: string) => string, clock: Clock): SecretHashing {
+/**
+ * Both calls throw GatewayError too_many_requests when too many checks wait already.
+ * @param fingerprint a keyed one-way function: what is remembered must not be the secret itself
+ */
+export function createSecretHashing(fingerprint: (text: string) => string, clock: Clock) {
   const running = pLimit(MAX_RUNNING)
   const limit = async <T>(work: () => Promise<T>): Promise<T> => {
     if (running.pendingCount < MAX_WAITING) return running(work)
@@ -35,8 +32,8 @@ export function createSecretHashing(fingerprint: (text: string) => string, clock
   }
   const remembered = new LRUCache<string, number>({ max: MAX_REMEMBERED })
   return {
-    hash: secret => limit(() => Bun.password.hash(secret, ARGON2ID)),
-    async verify(secret, secretHash) {
+    hash: (secret: string) => limit(() => Bun.password.hash(secret, ARGON2ID)),
+    async verify(secret: string, secretHash: string): Promise<boolean> {
       // The hash is part of the key, so a secret that was replaced is forgotten by itself.
       const key = fingerprint(`${secretHash}\n${secret}`)
       if ((remembered.get(key) ?? 0) > clock.steady()) return true

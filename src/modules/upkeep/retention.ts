@@ -5,7 +5,7 @@
 import type { ForgottenRows } from '../../lib/aged-rows.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { every, type Worker } from '../../runtime/worker.ts'
+import { every } from '../../runtime/worker.ts'
 import type { RetentionRepository, Step } from './retention-repository.ts'
 
 export interface RetentionOptions {
@@ -45,12 +45,7 @@ const KEYS_AT_A_TIME = 100
 /** How often copies are looked through: that reads all rooms' state. */
 const COPIES_INTERVAL_MS = 24 * 3_600_000
 
-export interface Retention extends Worker {
-  /** Everything once. */
-  tick(signal: AbortSignal): Promise<void>
-}
-
-export function createRetention(options: RetentionOptions): Retention {
+export function createRetention(options: RetentionOptions) {
   const {
     repository,
     rowsMs,
@@ -117,6 +112,7 @@ export function createRetention(options: RetentionOptions): Retention {
     return removed
   }
 
+  /** Does everything once. */
   async function tick(signal: AbortSignal): Promise<void> {
     const rows =
       rowsMs === null

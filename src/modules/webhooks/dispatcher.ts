@@ -104,7 +104,7 @@ export function createDispatcher(options: DispatcherOptions): Worker {
 
   /** Delivers a lane's events. */
   function begin(claimed: ClaimedDeliveries) {
-    shares.take(claimed)
+    shares.count(claimed, 1)
     return async (next: ClaimedDelivery): Promise<ItemEnd> => {
       const startedAt = performance.now()
       const tried = await attempt(claimed, next)
@@ -195,7 +195,7 @@ export function createDispatcher(options: DispatcherOptions): Worker {
       }),
     itemsOf: claimed => claimed.deliveries,
     begin,
-    ended: claimed => shares.giveBack(claimed),
+    ended: claimed => shares.count(claimed, -1),
     listen: wake => signals.onAny(['deliveries', 'credential-changed', 'clock-moved'], wake),
     // Not the lane: its name may contain a recipient.
     describe: ({ endpoint }) => ({ webhook: endpoint }),
@@ -216,10 +216,6 @@ class LaneShares {
   /** @param most lanes in flight at a time */
   constructor(private readonly most: number) {}
 
-  free(): number {
-    return this.most - this.ofIdentity.total
-  }
-
   inFlightTo(endpoint: string): number {
     return this.ofEndpoint.of(endpoint)
   }
@@ -229,21 +225,14 @@ class LaneShares {
    * @param claimed lanes about to be taken, `claimedForIt` of them by the identity
    */
   freeOf(identityId: string, claimed: number, claimedForIt: number): number {
-    const lead = this.free() - claimed - this.ofIdentity.of(identityId) - claimedForIt
+    const free = this.most - this.ofIdentity.total
+    const lead = free - claimed - this.ofIdentity.of(identityId) - claimedForIt
     // Each lane taken is one more in flight and one less that is free.
     return Math.max(0, Math.ceil(lead / 2))
   }
 
-  take({ endpoint, webhook }: ClaimedDeliveries): void {
-    this.count(endpoint, webhook.identityId, 1)
-  }
-
-  giveBack({ endpoint, webhook }: ClaimedDeliveries): void {
-    this.count(endpoint, webhook.identityId, -1)
-  }
-
-  private count(endpoint: string, identityId: string, change: 1 | -1): void {
+  count({ endpoint, webhook }: ClaimedDeliveries, change: 1 | -1): void {
     this.ofEndpoint.add(endpoint, change)
-    this.ofIdentity.add(identityId, change)
+    this.ofIdentity.add(webhook.identityId, change)
   }
 }

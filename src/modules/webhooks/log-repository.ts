@@ -31,13 +31,6 @@ export interface LogQuery {
   event?: string | undefined
 }
 
-export interface LogPage {
-  /** Newest event first. */
-  deliveries: LoggedDelivery[]
-  /** Id of a delivery from which to go on; null at the end. */
-  next: string | null
-}
-
 type WebhookKey = Pick<Webhook, 'identityId' | 'id'>
 
 /** Rows read for one page where no index serves the filter: a few milliseconds. */
@@ -179,11 +172,7 @@ export function createDeliveryLogRepository(
   }
 }
 
-async function readPage(
-  reader: Reader,
-  webhook: WebhookKey,
-  { limit, before, status, event }: LogQuery,
-): Promise<LogPage | null> {
+async function readPage(reader: Reader, webhook: WebhookKey, { limit, before, status, event }: LogQuery) {
   const start = await startOf(reader, webhook, before)
   if (start === null) return null
   const { identityId, id: webhookId } = webhook
@@ -210,13 +199,11 @@ async function startOf(
   return row?.delivery.webhookId === id ? row.delivery.eventSeq : null
 }
 
-/** @param end id of the last row that was read; null when there are no more */
-async function pageOf(
-  reader: Reader,
-  rows: readonly Row[],
-  limit: number,
-  end: string | null,
-): Promise<LogPage> {
+/**
+ * @param end id of the last row that was read; null when there are no more
+ * @returns newest event first; `next` is the delivery from which to go on, null at the end
+ */
+async function pageOf(reader: Reader, rows: readonly Row[], limit: number, end: string | null) {
   const found: LoggedDelivery[] = []
   for (const row of rows) found.push(await withAttempts(reader, row))
   const isFull = found.length === limit

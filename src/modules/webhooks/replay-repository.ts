@@ -12,14 +12,6 @@ import { requeue } from './log-repository.ts'
 
 export type NewReplay = Omit<Replay, 'doneSeq' | 'createdAt'>
 
-/** A stretch of an identity's events, seen by a replay. */
-export interface Stretch {
-  /** Number of its events that are to be delivered. */
-  matches: number
-  /** Its last event; null when there are no more. */
-  lastSeq: number | null
-}
-
 /** Events read in one go, to count them and to make them deliveries. */
 const COUNT_STEP = 5_000
 const BATCH = 200
@@ -88,8 +80,11 @@ export function createReplayRepository(db: Pick<Db, 'read' | 'write'>) {
       return (await db.read(reader => reader.get(newest, { identityId })))?.seq ?? 0
     },
 
-    /** Looks at a bounded number of events after `afterSeq`. */
-    async count(replay: NewReplay, webhook: Webhook, afterSeq: number): Promise<Stretch> {
+    /**
+     * Looks at a bounded number of events after `afterSeq`.
+     * @returns how many are to be delivered, and the last of them all; null when there are no more
+     */
+    async count(replay: NewReplay, webhook: Webhook, afterSeq: number) {
       const counted = await db.read(reader =>
         reader.get(orm => {
           const events = stretch(orm, replay, afterSeq, COUNT_STEP)

@@ -117,7 +117,7 @@ export function createWebhookRepository(
      * @throws GatewayError conflict when the identity has the URL already, in any spelling, or has
      * as many webhooks as it may have
      */
-    create: (identityId: string, webhook: NewWebhook, now: number, onStored?: Recorder<Webhook>) =>
+    create: (identityId: string, webhook: NewWebhook, now: number, onStored: Recorder<Webhook>) =>
       db.write(async tx => {
         const known = await tx.all(ofIdentity, { identityId })
         if (known.length >= maxPerIdentity)
@@ -130,7 +130,7 @@ export function createWebhookRepository(
         if (!counter) throw new GatewayError('not_found', 'the identity is gone')
         const row = { identityId, id: counter.next - 1, ...webhook, createdAt: now, updatedAt: now }
         const made = (await tx.get(orm => orm.insert(webhooks).values(row).returning())) as Webhook
-        await onStored?.(tx, made)
+        await onStored(tx, made)
         return made
       }),
 
@@ -181,7 +181,7 @@ export function createWebhookRepository(
       secretSealed: string,
       oldUntil: number | null,
       now: number,
-      onStored?: Recorder<Webhook>,
+      onStored: Recorder<Webhook>,
     ) =>
       db.write(async tx => {
         if (oldUntil !== null) await refuseOverlap(tx, identityId, id, now)
@@ -190,7 +190,7 @@ export function createWebhookRepository(
         const changed = await tx.get(orm =>
           orm.update(webhooks).set(values).where(own(identityId, id)).returning(),
         )
-        if (changed) await onStored?.(tx, changed)
+        if (changed) await onStored(tx, changed)
         return changed ?? null
       }),
 

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Webhook } from '../../db/schema/index.ts'
+import type { Tx } from '../../db/transaction.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { EVENT_NAMES, type EventName, MESSAGE_EVENT_NAMES } from '../../domain/states.ts'
 import type { WebhookView, WebhookWithSecret } from '../../domain/views/webhook.ts'
@@ -110,6 +111,12 @@ export function createWebhooks(options: WebhooksOptions) {
     }
   }
 
+  /** The answer with a new secret, and what keeps it in the transaction that stores the secret. */
+  function showing(secret: string, record: Recorder<WebhookWithSecret> | undefined) {
+    const shown = (webhook: Webhook) => ({ ...view(webhook), secret })
+    return { shown, onStored: async (tx: Tx, webhook: Webhook) => record?.(tx, shown(webhook)) }
+  }
+
   return {
     /**
      * @param record keeps the answer, with its secret
@@ -130,8 +137,7 @@ export function createWebhooks(options: WebhooksOptions) {
         secretSealed: sealSecret(identityId, secret),
         headersSealed: sealHeaders(identityId, headers),
       }
-      const shown = (made: Webhook) => ({ ...view(made), secret })
-      const onStored: Recorder<Webhook> | undefined = record && ((tx, made) => record(tx, shown(made)))
+      const { shown, onStored } = showing(secret, record)
       return shown(await repository.create(identityId, webhook, clock.now(), onStored))
     },
 
@@ -174,8 +180,7 @@ export function createWebhooks(options: WebhooksOptions) {
       const now = clock.now()
       const oldUntil = overlapS === 0 ? null : now + overlapS * 1_000
       const sealed = sealSecret(identityId, secret)
-      const shown = (changed: Webhook) => ({ ...view(changed), secret })
-      const onStored: Recorder<Webhook> | undefined = record && ((tx, changed) => record(tx, shown(changed)))
+      const { shown, onStored } = showing(secret, record)
       const webhook = await repository.rotateSecret(identityId, id, sealed, oldUntil, now, onStored)
       if (!webhook) throw unknownWebhook(id)
       return shown(webhook)

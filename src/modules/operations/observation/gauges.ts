@@ -29,14 +29,6 @@ export interface GaugesOptions {
   clock: Clock
 }
 
-export interface Gauges {
-  /**
-   * Reads everything off into the registry, unless the last reading still serves.
-   * @returns the text of what isn't in the registry
-   */
-  refresh(): Promise<string>
-}
-
 /** Series of single devices and webhooks. */
 const SERIES = {
   webhookPending: ['meshgate_webhook_pending', 'gauge', 'Events that wait for one webhook'],
@@ -65,7 +57,11 @@ const COST_FACTOR = 50
 
 type Labels = Record<string, string | number>
 
-export function createGauges(registry: Registry, options: GaugesOptions): Gauges {
+/**
+ * @returns reads everything off into the registry, unless the last reading still serves, and gives
+ * the text of what isn't in the registry
+ */
+export function createGauges(registry: Registry, options: GaugesOptions): () => Promise<string> {
   const { repository, tallies, maxDevices, clock } = options
   const { gauge, counter } = instrumentsOf(registry)
 
@@ -203,11 +199,9 @@ export function createGauges(registry: Registry, options: GaugesOptions): Gauges
     servesUntil = clock.steady() + Math.max(MIN_AGE_MS, tookMs * COST_FACTOR)
   }
 
-  return {
-    async refresh() {
-      await reading.run('all', read)
-      return series
-    },
+  return async () => {
+    await reading.run('all', read)
+    return series
   }
 }
 

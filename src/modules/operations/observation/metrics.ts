@@ -17,33 +17,26 @@ const COMMIT_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 const COMMIT_SIZES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
 const LAG_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-export interface Metrics {
-  observer: Observer
-  /** A timer of the process fired so late. */
-  loopLagged(ms: number): void
-  /** @returns a function that gives every metric in Prometheus's text format */
-  expose(parts: Omit<GaugesOptions, 'tallies'>): () => Promise<string>
-}
+export type Metrics = ReturnType<typeof createMetrics>
 
-export function createMetrics(): Metrics {
+export function createMetrics() {
   const registry = new Registry()
   const tallies = new DeviceTallies()
   return {
     ...countInto(registry, tallies),
-    expose(parts) {
-      const gauges = createGauges(registry, { ...parts, tallies })
+
+    /** @returns a function that gives every metric in Prometheus's text format */
+    expose(parts: Omit<GaugesOptions, 'tallies'>): () => Promise<string> {
+      const refresh = createGauges(registry, { ...parts, tallies })
       return async () => {
-        const series = await gauges.refresh()
+        const series = await refresh()
         return `${await registry.metrics()}${series}`
       }
     },
   }
 }
 
-function countInto(
-  registry: Registry,
-  tallies: DeviceTallies,
-): { observer: Observer; loopLagged(ms: number): void } {
+function countInto(registry: Registry, tallies: DeviceTallies) {
   const { counter, gauge, histogram } = instrumentsOf(registry)
   const requestSeconds = histogram(
     'meshgate_http_request_seconds{method,route,status}',
@@ -178,7 +171,9 @@ function countInto(
       commitSeconds.observe(tookMs / 1000)
     },
   }
-  return { observer, loopLagged: ms => loopLag.observe(ms / 1000) }
+  /** A timer of the process fired so late. */
+  const loopLagged = (ms: number) => loopLag.observe(ms / 1000)
+  return { observer, loopLagged }
 }
 
 /** `2xx` … `5xx`; `none` when there was no answer. */

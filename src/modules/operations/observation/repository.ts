@@ -7,7 +7,6 @@ import type { Db } from '../../../db/open.ts'
 import { devices, webhooks } from '../../../db/schema/index.ts'
 import { limitParam } from '../../../db/stable-params.ts'
 import { type Statement, sqlStatement, statement } from '../../../db/statement.ts'
-import type { DeviceState } from '../../../domain/states.ts'
 import { yieldToEventLoop } from '../../../lib/turn-budget.ts'
 import { endpointKey } from '../../events/event-repository.ts'
 
@@ -16,12 +15,6 @@ export interface Waiting {
   count: number
   /** When the oldest of it came, in milliseconds since the Unix epoch. */
   since: number
-}
-
-export interface ObservedDevice {
-  id: string
-  platform: string
-  state: DeviceState
 }
 
 /** A step's count in one lane. */
@@ -141,8 +134,7 @@ export function createObservationRepository(db: Pick<Db, 'read'>) {
 
   return {
     /** Listed devices, oldest first. */
-    devices: (limit: number): Promise<ObservedDevice[]> =>
-      db.read(reader => reader.all(listedDevices, { limit })),
+    devices: (limit: number) => db.read(reader => reader.all(listedDevices, { limit })),
     deviceCounts: () => db.read(reader => reader.all(devicesByState)),
     /** Messages not yet handed to the homeserver, by the device's row id. */
     outbox: () => totals(OUTBOX, () => true),
