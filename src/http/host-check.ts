@@ -5,7 +5,7 @@
  */
 import { isIP } from 'node:net'
 import type { Config } from '../config/index.ts'
-import { HttpError } from './errors.ts'
+import { HttpError } from './error-answers.ts'
 
 /** RFC 9110 section 7.2: a host, and perhaps a port. */
 const HOST = /^(\[[^\]]*\]|[^\s:/?#@,\\]+)(:\d*)?$/

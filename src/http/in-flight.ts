@@ -11,7 +11,7 @@ import { GatewayError } from '../domain/errors.ts'
 import type { RefusalReason } from '../domain/observation.ts'
 import { Tally } from '../lib/tally.ts'
 import { createTimeLimit, type TimeLimit } from '../lib/time-limit.ts'
-import { httpErrorOf } from './errors.ts'
+import { httpErrorOf } from './error-answers.ts'
 import { noteRequest } from './request-notes.ts'
 
 export interface InFlight {

@@ -10,7 +10,7 @@ import { bearerToken } from '../lib/bearer-token.ts'
 import { isLoopback } from '../lib/hosts.ts'
 import { createHmacHasher, equalInConstantTime } from '../lib/sealing.ts'
 import type { AuthAttempt, AuthAttempts } from './auth-attempts.ts'
-import { challenge } from './errors.ts'
+import { challenge } from './error-answers.ts'
 
 export interface OperatorAccess {
   mayLook(request: Request): boolean

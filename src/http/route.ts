@@ -8,7 +8,7 @@ import type { Scope } from '../domain/scopes.ts'
 import type { Recorder } from '../modules/idempotency/types.ts'
 import type { Principal } from '../modules/tenants/credentials.ts'
 import type { TokenHolder } from '../modules/tenants/tokens.ts'
-import type { ErrorStatus } from './errors.ts'
+import type { ErrorStatus } from './error-answers.ts'
 import type { Tag } from './openapi/tags.ts'
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'

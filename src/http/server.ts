@@ -2,7 +2,7 @@
 import type { Server, ServerWebSocket } from 'bun'
 import type { Config } from '../config/index.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
-import { errorResponse, HttpError } from './errors.ts'
+import { errorResponse, HttpError } from './error-answers.ts'
 import { createPipeliningGuard, MAX_PIPELINED } from './pipelining.ts'
 import { everyRawPath } from './raw-path.ts'
 import { newRequestId } from './request-id.ts'

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import Ajv from 'ajv'
 import addFormats from 'ajv-formats'
-import { STATUS_OF } from '../../src/http/errors.ts'
+import { STATUS_OF } from '../../src/http/error-answers.ts'
 import { type OpenApiDocument, openApiDocument } from '../../src/http/openapi/document.ts'
 import { printedDocument } from '../../src/http/openapi/print.ts'
 import { testHttp } from '../support/test-http.ts'

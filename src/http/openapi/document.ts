@@ -8,7 +8,7 @@ import { systemClock } from '../../lib/clock.ts'
 import { silentLogger } from '../../lib/logger.ts'
 import { apiRoutes } from '../routes/index.ts'
 import type { HttpServices } from '../services.ts'
-import { errorResponses } from './errors.ts'
+import { errorResponses } from './described-errors.ts'
 import { operation, plain } from './operation.ts'
 import { TAGS } from './tags.ts'
 

@@ -2,11 +2,11 @@
  * Writes a route's entry in the OpenAPI document: what it takes and answers, and with which errors.
  */
 import type { DocumentDecoration, TSchema } from 'elysia'
-import type { ErrorStatus } from '../errors.ts'
+import type { ErrorStatus } from '../error-answers.ts'
 import { MAX_KEY_LENGTH } from '../plugins/idempotency.ts'
 import type { Answer, Route } from '../route.ts'
 import { AS_INTEGER, AS_TEXTS, KNOWN_ONLY } from '../schemas.ts'
-import { errorReference } from './errors.ts'
+import { errorReference } from './described-errors.ts'
 
 /** @returns what Elysia takes as `detail` */
 export function operation(route: Route): DocumentDecoration {

@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { STATUS_OF } from '../../../src/http/errors.ts'
+import { STATUS_OF } from '../../../src/http/error-answers.ts'
 
 const ROOT = join(import.meta.dir, '..', '..', '..')
 const textOf = (...path: string[]) => readFileSync(join(ROOT, ...path), 'utf8')

@@ -2,7 +2,7 @@
 import { GatewayError } from '../../../domain/errors.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { ConnectionPlaces } from '../../../lib/connection-places.ts'
-import { HttpError } from '../../errors.ts'
+import { HttpError } from '../../error-answers.ts'
 import { publicUrlOf, webSocketUrlOf } from '../../public-url.ts'
 import { answer, bearerRoute } from '../../route.ts'
 import type { HttpServices } from '../../services.ts'

@@ -5,7 +5,7 @@
 import { Elysia, NotFoundError, ParseError, ValidationError } from 'elysia'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Logger } from '../../lib/logger.ts'
-import { errorResponse, HttpError, httpErrorOf } from '../errors.ts'
+import { errorResponse, HttpError, httpErrorOf } from '../error-answers.ts'
 import { REQUEST_ID_HEADER } from '../request-id.ts'
 import { shownPath } from '../shown-path.ts'
 import { explain } from '../validation.ts'

@@ -2,7 +2,7 @@
 import { Type } from '@sinclair/typebox'
 import { t } from 'elysia'
 import { model, NAME, oneOf } from '../../domain/views/schema.ts'
-import { type AnsweredCode, type ErrorStatus, STATUS_OF } from '../errors.ts'
+import { type AnsweredCode, type ErrorStatus, STATUS_OF } from '../error-answers.ts'
 
 interface CodeText {
   means: string
