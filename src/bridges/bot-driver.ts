@@ -3,7 +3,7 @@
  * address book, no steps with several fields) and is slower: each call is a message with an answer.
  */
 import { GatewayError } from '../domain/errors.ts'
-import type { LoginFlow, LoginStep } from '../domain/login-steps.ts'
+import type { AskingStep, LoginFlow, LoginStep } from '../domain/login-steps.ts'
 import type { Bridge, BridgeLogin, MatrixSessions } from '../domain/ports.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type BotCommand, type CommandLine, commandLine } from './bot-commands.ts'
@@ -46,7 +46,7 @@ export function createBotDriver(options: {
 }): BotDriver {
   const { platform, bot, sessions, command, clock } = options
   const remembered = new Map<string, { at: number; logins: Promise<BridgeLogin[]> }>()
-  const running = new Map<string, BotLogin>()
+  const running = new RunningLogins(platform, userId => remembered.delete(userId))
   let learned: Learned | null = null
 
   const leftUntil =
@@ -70,23 +70,6 @@ export function createBotDriver(options: {
     const byCommand = help.commands.size === 0 ? [ONLY_FLOW] : loginCommandsIn(help.text)
     learned = { help, flows: listed.length > 0 ? listed : byCommand, areCommands: listed.length === 0 }
     return learned
-  }
-
-  function loginAt(processId: string): BotLogin {
-    const login = running.get(processId)
-    if (login) return login
-    throw new GatewayError('not_found', `the ${platform} bridge no longer knows this login`)
-  }
-
-  /** Forgets a login that is over, and the list of logins that a new one has changed. */
-  async function led(userId: string, login: BotLogin, next: Promise<LoginStep>): Promise<LoginStep> {
-    try {
-      const step = await next
-      if (step.kind === 'complete') remembered.delete(userId)
-      return step
-    } finally {
-      if (login.isOver) running.delete(login.id)
-    }
   }
 
   return {
@@ -144,32 +127,20 @@ export function createBotDriver(options: {
         },
         leftMs,
       )
-      running.set(login.id, login)
-      const endOthers = () => {
-        for (const [id, other] of running) if (other.isOf(userId) && other !== login) running.delete(id)
-      }
-      return led(userId, login, login.begin(line, leftMs, endOthers))
+      return running.begin(userId, login, endOthers => login.begin(line, leftMs, endOthers))
     },
 
-    async waitForLogin(userId, step, signal) {
-      const login = loginAt(step.processId)
-      return led(userId, login, login.wait(step.display, signal))
-    },
+    waitForLogin: (userId, step, signal) =>
+      running.lead(userId, step.processId, login => login.wait(step.display, signal)),
 
     async submitLogin(userId, step, fields) {
       if (step.kind === 'input') refuseCommands(platform, (await options.help.read(userId)).commands, fields)
-      const login = loginAt(step.processId)
       const [value = ''] = Object.values(fields)
-      return led(userId, login, login.submit(step, value))
+      return running.lead(userId, step.processId, login => login.submit(step, value))
     },
 
-    isLoginAt: async (_userId, step) => running.get(step.processId)?.isAt(step) ?? false,
-
-    async cancelLogin(_userId, processId) {
-      const login = running.get(processId)
-      running.delete(processId)
-      await login?.cancel()
-    },
+    isLoginAt: async (_userId, step) => running.isAt(step),
+    cancelLogin: (_userId, processId) => running.cancel(processId),
 
     async logout(userId, loginId) {
       const answer = await command(userId, commandLine('logout', loginId))
@@ -178,6 +149,59 @@ export function createBotDriver(options: {
       if (saysNobody(answer) || /not logged in/i.test(answer)) throw new GatewayError('not_found', answer)
       throw new GatewayError('bridge_error', `the ${platform} bridge's bot: ${answer}`)
     },
+  }
+}
+
+/** The logins under way, by their process ids. */
+class RunningLogins {
+  private readonly logins = new Map<string, BotLogin>()
+
+  constructor(
+    private readonly platform: string,
+    /** Called when a login is complete, which changes the user's list of logins. */
+    private readonly completed: (userId: string) => void,
+  ) {}
+
+  /** @param begin is given what ends the user's other logins */
+  begin(
+    userId: string,
+    login: BotLogin,
+    begin: (endOthers: () => void) => Promise<LoginStep>,
+  ): Promise<LoginStep> {
+    this.logins.set(login.id, login)
+    return this.lead(userId, login.id, () =>
+      begin(() => {
+        for (const [id, other] of this.logins)
+          if (other.isOf(userId) && other !== login) this.logins.delete(id)
+      }),
+    )
+  }
+
+  /** Takes a login to its next step, and forgets it once it is over. */
+  async lead(
+    userId: string,
+    processId: string,
+    next: (login: BotLogin) => Promise<LoginStep>,
+  ): Promise<LoginStep> {
+    const login = this.logins.get(processId)
+    if (!login) throw new GatewayError('not_found', `the ${this.platform} bridge no longer knows this login`)
+    try {
+      const step = await next(login)
+      if (step.kind === 'complete') this.completed(userId)
+      return step
+    } finally {
+      if (login.isOver) this.logins.delete(processId)
+    }
+  }
+
+  isAt(step: AskingStep): boolean {
+    return this.logins.get(step.processId)?.isAt(step) ?? false
+  }
+
+  async cancel(processId: string): Promise<void> {
+    const login = this.logins.get(processId)
+    this.logins.delete(processId)
+    await login?.cancel()
   }
 }
 
