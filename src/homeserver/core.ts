@@ -15,7 +15,6 @@ import { appserviceStore } from './store/appservices.ts'
 import { eventStore } from './store/events.ts'
 import { keyStore } from './store/keys.ts'
 import { mediaStore } from './store/media.ts'
-import { receiptStore } from './store/receipts.ts'
 import { userStore } from './store/users.ts'
 import { Stream } from './stream.ts'
 import { Tx } from './tx.ts'
@@ -36,16 +35,6 @@ export interface Session {
   deviceId: string
 }
 
-/** Pushes events to one appservice. */
-export interface PushesEvents {
-  start(): void
-  /** There may be something to push. */
-  nudge(): void
-  /** The appservice has shown that it is reachable. */
-  resume(): void
-  stop(): Promise<void>
-}
-
 const CACHED_SESSIONS = 10_000
 const CACHED_USERS = 50_000
 /** Positions of the stream between two wake-ups of all appservices. */
@@ -59,7 +48,6 @@ export class Core {
   readonly logger: Logger
   readonly events
   readonly users
-  readonly receipts
   readonly media
   readonly keys
   readonly appserviceRows
@@ -75,7 +63,7 @@ export class Core {
   /** Aborts when the server stops. */
   readonly stopping = new AbortController()
   /** Those who push to appservices, by the appservice's number. */
-  readonly pushers = new Map<number, PushesEvents>()
+  pushers: ReadonlyMap<number, { nudge(): void; resume(): void }> = new Map()
 
   private readonly knownUsers = new LRUCache<string, true>({ max: CACHED_USERS })
   private readonly lastInRoom = new LRUCache<number, number>({ max: CACHED_USERS })
@@ -83,9 +71,8 @@ export class Core {
   private allWokenAt = 0
 
   constructor(options: CoreOptions) {
-    const { database } = options
+    const { database, maxUploadBytes } = options
     this.serverName = options.serverName
-    const { maxUploadBytes } = options
     this.files = new FileStore(options.mediaDir, maxUploadBytes, () =>
       tooLarge(`Uploads are limited to ${maxUploadBytes} bytes`),
     )
@@ -94,7 +81,6 @@ export class Core {
     this.committer = options.committer
     this.events = eventStore(database)
     this.users = userStore(database)
-    this.receipts = receiptStore(database)
     this.media = mediaStore(database)
     this.keys = keyStore(database)
     this.appserviceRows = appserviceStore(database)

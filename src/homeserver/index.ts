@@ -17,7 +17,7 @@
  */
 
 import { isOutOfSpace } from '../lib/error-codes.ts'
-import { type Pieces, streamed } from '../lib/json-answer.ts'
+import { streamed } from '../lib/json-answer.ts'
 import { MalformedPath } from '../lib/path-router.ts'
 import type { AppserviceRegistration } from './appservices/appservices.ts'
 import { assertMaySpeak } from './appservices/puppets.ts'
@@ -38,7 +38,8 @@ export type Homeserver = ReturnType<typeof createHomeserver>
 export function createHomeserver(options: CoreOptions) {
   const core = new Core(options)
   const router = createRouter()
-  const { pushers } = core
+  const pushers = new Map<number, Pusher>()
+  core.pushers = pushers
   let started = false
 
   function answer(request: Request): Answer | Promise<Answer> {
@@ -80,7 +81,7 @@ export function createHomeserver(options: CoreOptions) {
       try {
         const given = (await answer(request)) ?? {}
         if (given instanceof Response) return given
-        return isPieces(given) ? await streamed(given) : Response.json(given)
+        return Symbol.asyncIterator in given ? await streamed(given) : Response.json(given)
       } catch (error) {
         return refusalOf(error, request).toResponse()
       }
@@ -114,7 +115,7 @@ export function createHomeserver(options: CoreOptions) {
         known.resume()
         return
       }
-      const pusher = new Pusher(core, row.num, row)
+      const pusher = new Pusher(core, row)
       pushers.set(row.num, pusher)
       if (started) pusher.start()
     },
@@ -168,10 +169,6 @@ export function createHomeserver(options: CoreOptions) {
       await Promise.all([core.profiles.stop(), stopPushing()])
     },
   }
-}
-
-function isPieces(answer: object): answer is Pieces {
-  return Symbol.asyncIterator in answer
 }
 
 /** Legacy downloads needed no account; here they find nothing without one. */

@@ -10,7 +10,7 @@
  */
 import { backoffMs } from '../../lib/backoff.ts'
 import { type Refusal, refusalOf } from '../../lib/refusal.ts'
-import type { Core, PushesEvents } from '../core.ts'
+import type { Core } from '../core.ts'
 import type { AppserviceRow } from '../store/appservices.ts'
 import { askAppservice, isReachable } from './appservices.ts'
 import { type Batch, buildTransaction } from './transactions.ts'
@@ -30,7 +30,7 @@ const ACK_DELAY_MS = 50
 /** After skipping this many events, an idle cursor is stored to shorten the next start's scan. */
 const IDLE_DRIFT = 2_000
 
-export class Pusher implements PushesEvents {
+export class Pusher {
   private readonly stopping = new AbortController()
   private pending = true
   private wakeUp: (() => void) | undefined
@@ -49,7 +49,6 @@ export class Pusher implements PushesEvents {
 
   constructor(
     private readonly core: Core,
-    private readonly num: number,
     private readonly row: AppserviceRow,
   ) {
     this.position = row.position
@@ -76,12 +75,13 @@ export class Pusher implements PushesEvents {
     }
   }
 
+  /** Call it when there may be something to push. */
   nudge(): void {
     this.pending = true
     if (this.attempts === 0) this.wakeUp?.()
   }
 
-  /** Skips the wait before the next try. */
+  /** The appservice is reachable again: skips the wait before the next try. */
   resume(): void {
     this.attempts = 0
     this.nudge()
@@ -107,7 +107,8 @@ export class Pusher implements PushesEvents {
         if (!this.pending && this.isUnstored) await this.store()
         continue
       }
-      await this.claim(batch)
+      // The transaction's extent is stored before it is sent, with earlier acknowledgements.
+      if (this.inFlightTo !== batch.to) await this.store(this.txnCounter + 1, batch.to)
       const outcome = await this.deliver(batch)
       if (outcome === 'stopped') return
       if (outcome === 'refused' && batch.events > 1) {
@@ -130,7 +131,7 @@ export class Pusher implements PushesEvents {
 
   private async nextBatch(): Promise<Batch | undefined> {
     while (!this.stopping.signal.aborted) {
-      const appservice = this.core.appservices.get(this.num)
+      const appservice = this.core.appservices.get(this.row.num)
       if (!appservice || !isReachable(appservice.delivery)) return undefined
       const end = this.inFlightTo ?? this.core.stream.position
       if (this.position >= end && this.core.typing.position <= this.typingSeen) {
@@ -149,12 +150,6 @@ export class Pusher implements PushesEvents {
     return undefined
   }
 
-  /** Stores the transaction's extent before it is sent, with earlier acknowledgements. */
-  private async claim(batch: Batch): Promise<void> {
-    if (this.inFlightTo !== null && this.inFlightTo === batch.to) return
-    await this.store(this.txnCounter + 1, batch.to)
-  }
-
   /** True when the database should record that everything up to `position` is done. */
   private get isUnstored(): boolean {
     if (this.inFlightTo !== null) return false
@@ -162,8 +157,10 @@ export class Pusher implements PushesEvents {
   }
 
   private async store(txnCounter = this.txnCounter, inFlightTo: number | null = null): Promise<void> {
-    const { num, position } = this
-    await this.core.commit(() => this.core.appserviceRows.setProgress(position, txnCounter, inFlightTo, num))
+    const { row, position } = this
+    await this.core.commit(() =>
+      this.core.appserviceRows.setProgress(position, txnCounter, inFlightTo, row.num),
+    )
     this.txnCounter = txnCounter
     this.inFlightTo = inFlightTo
     this.stored = position
@@ -177,7 +174,7 @@ export class Pusher implements PushesEvents {
     this.attempts = 0
     let refusals = 0
     while (!signal.aborted) {
-      await this.core.appservices.get(this.num)?.delivery?.untilReady?.(signal)
+      await this.core.appservices.get(this.row.num)?.delivery?.untilReady?.(signal)
       const outcome = signal.aborted ? 'passing' : await this.attempt(path, batch.body)
       refusals = outcome === 'final' ? refusals + 1 : 0
       if (outcome === 'acknowledged' || refusals === REFUSALS) {
@@ -191,7 +188,7 @@ export class Pusher implements PushesEvents {
   }
 
   private async attempt(path: string, body: string): Promise<'acknowledged' | Refusal> {
-    const delivery = this.core.appservices.get(this.num)?.delivery
+    const delivery = this.core.appservices.get(this.row.num)?.delivery
     if (!isReachable(delivery)) return 'passing'
     const controller = new AbortController()
     const timer = delivery.deliver ? undefined : setTimeout(() => controller.abort(), REQUEST_TIMEOUT_MS)

@@ -4,7 +4,7 @@ import type { Core } from '../core.ts'
 import type { JsonObject } from '../json.ts'
 import { clientEventText, type EventRow } from '../rooms/events.ts'
 import { receiptContent, stateFields } from '../rooms/shown-events.ts'
-import type { ReceiptRow } from '../store/receipts.ts'
+import type { ReceiptRow } from '../store/users.ts'
 import type { Appservice } from './appservices.ts'
 
 const MAX_EVENTS = 250
@@ -39,7 +39,7 @@ export async function buildTransaction(core: Core, appservice: Appservice, range
   let { to } = found
   const ephemeral: JsonObject[] = []
   if (appservice.receiveEphemeral) {
-    const rows = core.receipts.stream(range.from, to, MAX_RECEIPTS)
+    const rows = core.users.receipts(range.from, to, MAX_RECEIPTS)
     // If there are more receipts than fit, the transaction ends at the last of these.
     if (rows.length === MAX_RECEIPTS) to = rows.at(-1)?.stream_id ?? to
     ephemeral.push(...(await receipts(core, appservice, rows, turn)))

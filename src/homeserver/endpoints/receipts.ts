@@ -39,8 +39,8 @@ function putMark({ core, userId }: Call, tx: Tx, room: RoomState, mark: Mark): v
     tx.putAccountData(userId, room.num, FULLY_READ, { event_id: eventId })
     return
   }
-  if (isOlder(core, core.receipts.current(room.num, userId, type, threadId), eventId)) return
-  core.receipts.put({
+  if (isOlder(core, core.users.receipt(room.num, userId, type, threadId), eventId)) return
+  core.users.putReceipt({
     room: room.num,
     user_id: userId,
     receipt_type: type,

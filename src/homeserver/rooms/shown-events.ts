@@ -1,8 +1,8 @@
 /** Shows events and receipts. Events become JSON text without parsing stored content. */
 import type { Pieces } from '../../lib/json-answer.ts'
 import type { Core } from '../core.ts'
-import { isObject, type JsonObject, parseStored } from '../json.ts'
-import type { ReceiptRow } from '../store/receipts.ts'
+import { type JsonObject, parseStored } from '../json.ts'
+import type { ReceiptRow } from '../store/users.ts'
 import { clientEventText, type EventRow } from './events.ts'
 import { invitePreview, type RoomView } from './room-history.ts'
 
@@ -54,20 +54,12 @@ export const UNTHREADED = ''
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#mreceipt */
 export function receiptContent(rows: ReceiptRow[]): JsonObject {
-  const content: JsonObject = {}
-  for (const row of rows) {
-    const ofEvent = child(content, row.event_id)
-    const ofType = child(ofEvent, row.receipt_type)
-    ofType[row.user_id] =
-      row.thread_id === UNTHREADED ? { ts: row.ts } : { ts: row.ts, thread_id: row.thread_id }
+  // Without a prototype: clients choose the ids of events.
+  const content: Record<string, Record<string, JsonObject>> = Object.create(null)
+  for (const { event_id: event, receipt_type: type, user_id: user, thread_id, ts } of rows) {
+    content[event] ??= {}
+    content[event][type] ??= {}
+    content[event][type][user] = thread_id === UNTHREADED ? { ts } : { ts, thread_id }
   }
   return content
-}
-
-function child(parent: JsonObject, key: string): JsonObject {
-  const existing = parent[key]
-  if (isObject(existing)) return existing
-  const made: JsonObject = {}
-  parent[key] = made
-  return made
 }

@@ -9,18 +9,13 @@ export interface ToDeviceRow {
   content: string
 }
 
-export interface DeviceKeysRow {
+interface DeviceKeysRow {
   device_id: string
   keys: string
   display_name: string | null
 }
 
-export interface KeyChangeRow {
-  user_id: string
-  stream_id: number
-}
-
-export interface OneTimeKeyRow {
+interface OneTimeKeyRow {
   algorithm: string
   key_id: string
   key: string
@@ -92,7 +87,7 @@ export function keyStore(db: Database) {
       'INSERT INTO hs_key_changes (user_id, stream_id) VALUES (?, ?) ON CONFLICT DO UPDATE SET stream_id = excluded.stream_id',
     ),
     /** Users whose keys changed, in order of the changes. */
-    changes: all<KeyChangeRow, [from: number, to: number, limit: number]>(
+    changes: all<{ user_id: string; stream_id: number }, [from: number, to: number, limit: number]>(
       'SELECT user_id, stream_id FROM hs_key_changes WHERE stream_id > ? AND stream_id <= ? ORDER BY stream_id LIMIT ?',
     ),
     sendToDevice: run<[streamId: number, ...Device, sender: string, type: string, content: string]>(

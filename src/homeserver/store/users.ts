@@ -1,4 +1,4 @@
-/** hs_users, hs_devices, hs_account_data and hs_filters: a user's data. */
+/** hs_users, hs_devices, hs_account_data, hs_filters and hs_receipts: a user's data. */
 import type { Database } from 'bun:sqlite'
 import { statementsOf } from '../../lib/statements.ts'
 
@@ -21,6 +21,20 @@ export interface AccountDataKey {
   type: string
   stream_id: number
 }
+
+export interface ReceiptRow {
+  room: number
+  room_id: string
+  user_id: string
+  receipt_type: string
+  thread_id: string
+  event_id: string
+  ts: number
+  stream_id: number
+}
+
+const RECEIPTS = `SELECT c.room, r.room_id, c.user_id, c.receipt_type, c.thread_id, c.event_id, c.ts, c.stream_id
+  FROM hs_receipts c JOIN hs_rooms r ON r.room = c.room`
 
 export type UserStore = ReturnType<typeof userStore>
 
@@ -109,6 +123,25 @@ export function userStore(db: Database) {
     ),
     filter: value<string, [filterId: number, userId: string]>(
       'SELECT filter FROM hs_filters WHERE filter_id = ? AND user_id = ?',
+    ),
+    putReceipt: run<[Omit<ReceiptRow, 'room_id'>]>(
+      `INSERT INTO hs_receipts (room, user_id, receipt_type, thread_id, event_id, ts, stream_id)
+       VALUES ($room, $user_id, $receipt_type, $thread_id, $event_id, $ts, $stream_id)
+       ON CONFLICT DO UPDATE SET event_id = excluded.event_id, ts = excluded.ts, stream_id = excluded.stream_id`,
+    ),
+    /** The event that the user's receipt names. */
+    receipt: value<string, [room: number, userId: string, type: string, threadId: string]>(
+      'SELECT event_id FROM hs_receipts WHERE room = ? AND user_id = ? AND receipt_type = ? AND thread_id = ?',
+    ),
+    /** A room's receipts, newest first. */
+    receiptsOf: all<ReceiptRow, [room: number, since: number, limit: number]>(
+      `${RECEIPTS} WHERE c.room = ? AND c.stream_id > ? ORDER BY c.stream_id DESC LIMIT ?`,
+    ),
+    lastReceiptOf: value<number | null, [room: number]>(
+      'SELECT max(stream_id) FROM hs_receipts WHERE room = ?',
+    ),
+    receipts: all<ReceiptRow, [from: number, to: number, limit: number]>(
+      `${RECEIPTS} WHERE c.stream_id > ? AND c.stream_id <= ? ORDER BY c.stream_id LIMIT ?`,
     ),
   }
 }

@@ -16,7 +16,7 @@ const eventFilter = z.object({
   not_senders: ids.optional(),
 })
 
-const roomEventFilter = eventFilter.extend({
+export const roomEventFilterSchema = eventFilter.extend({
   rooms: ids.optional(),
   not_rooms: ids.optional(),
   lazy_load_members: z.boolean().optional(),
@@ -30,10 +30,10 @@ export const filterSchema = z.object({
       rooms: ids.optional(),
       not_rooms: ids.optional(),
       include_leave: z.boolean().optional(),
-      timeline: roomEventFilter.optional(),
-      state: roomEventFilter.optional(),
-      ephemeral: roomEventFilter.optional(),
-      account_data: roomEventFilter.optional(),
+      timeline: roomEventFilterSchema.optional(),
+      state: roomEventFilterSchema.optional(),
+      ephemeral: roomEventFilterSchema.optional(),
+      account_data: roomEventFilterSchema.optional(),
     })
     .optional(),
   account_data: eventFilter.optional(),
@@ -42,10 +42,9 @@ export const filterSchema = z.object({
   event_format: z.enum(['client', 'federation']).optional(),
 })
 
-export const roomEventFilterSchema = roomEventFilter
 export type Filter = z.infer<typeof filterSchema>
 export type EventFilter = z.infer<typeof eventFilter>
-export type RoomEventFilter = z.infer<typeof roomEventFilter>
+export type RoomEventFilter = z.infer<typeof roomEventFilterSchema>
 
 /**
  * Matches `*` in a filter's type with anything, in at most the product of both lengths. A regular

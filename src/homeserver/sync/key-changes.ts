@@ -4,7 +4,6 @@ import { pagesOf } from '../../lib/pages.ts'
 import type { TurnBudget } from '../../lib/turn-budget.ts'
 import type { Requester } from '../call.ts'
 import type { Core } from '../core.ts'
-import type { KeyChangeRow } from '../store/keys.ts'
 
 const PAGE = 200
 
@@ -15,8 +14,7 @@ export async function* changedUsers(
   turn: TurnBudget,
 ): Pieces {
   const read = (after: number, limit: number) => core.keys.changes(after, to, limit)
-  const changes = { read, placeOf: (row: KeyChangeRow) => row.stream_id, start: from, size: PAGE }
-  for await (const page of pagesOf(changes, turn))
+  for await (const page of pagesOf({ read, placeOf: row => row.stream_id, start: from, size: PAGE }, turn))
     for (const { user_id: other } of page)
       if (other === userId || (await shareRoom(core, userId, other, turn))) yield JSON.stringify(other)
 }

@@ -69,7 +69,7 @@ export async function* joinedRoom(
   const ownData = changed.map(({ type }) => type).filter(type => allowsType(filter?.account_data, type))
   const typingChanged =
     request.since !== undefined && core.typing.changedAt(row.room_id) > request.since.typing
-  const hasReceipts = (core.receipts.lastOfRoom(row.room) ?? 0) > since
+  const hasReceipts = (core.users.lastReceiptOf(row.room) ?? 0) > since
   if (!hasEvents && ownData.length === 0 && !typingChanged && !hasReceipts && !request.fullState) return
 
   const view = await viewOf(context, row.room_id)
@@ -159,7 +159,9 @@ async function* stateFor(
   const filter = request.filter.room?.state
   const start = (timeline.rows[0]?.stream_id ?? timeline.start + 1) - 1
   const isLazy = filter?.lazy_load_members || request.filter.room?.timeline?.lazy_load_members
-  const needed = isLazy ? neededMembers(context, view, timeline) : undefined
+  // Lazy loading only includes the senders in the timeline, and the user itself.
+  const needed = isLazy ? new Set(timeline.rows.map(row => row.sender)) : undefined
+  if (!request.since) needed?.add(view.userId)
   if (since === undefined || timeline.limited) {
     const position = since === undefined && timeline.rows.length === 0 ? context.position : start
     const wants = (key: { type: string; state_key: string }) =>
@@ -175,21 +177,14 @@ async function* stateFor(
   }
 }
 
-/** Lazy loading only includes the senders in the timeline, and the user itself. */
-function neededMembers({ request }: SyncContext, view: RoomView, timeline: Timeline): Set<string> {
-  const needed = new Set(timeline.rows.map(row => row.sender))
-  if (!request.since) needed.add(view.userId)
-  return needed
-}
-
 function ephemeralOf({ core, requester, request }: SyncContext, view: RoomView, isFresh: boolean): string[] {
   const { roomId, num } = view.room
   const filter = request.filter.room?.ephemeral
   const since = isFresh ? 0 : (request.since?.position ?? 0)
   const events: string[] = []
   const receipts = allowsType(filter, 'm.receipt')
-    ? core.receipts
-        .ofRoom(num, since, MAX_RECEIPTS)
+    ? core.users
+        .receiptsOf(num, since, MAX_RECEIPTS)
         .filter(row => row.receipt_type !== 'm.read.private' || row.user_id === requester.userId)
     : []
   if (receipts.length > 0)

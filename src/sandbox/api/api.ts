@@ -10,7 +10,7 @@ import type { EventStream } from './events.ts'
 import { createFaultHandlers } from './faults.ts'
 import { createGroupHandlers } from './groups.ts'
 import { createLinkHandlers } from './link.ts'
-import { createMediaHandlers } from './media.ts'
+import { createMediaHandler } from './media.ts'
 import { createMessageHandlers } from './messages.ts'
 import { createPhoneHandlers } from './phones.ts'
 
@@ -28,7 +28,6 @@ export function createRouter(api: ApiContext, events: EventStream, logger: Logge
   const messages = createMessageHandlers(api)
   const groups = createGroupHandlers(api)
   const faults = createFaultHandlers(api)
-  const media = createMediaHandlers(api)
   const link = createLinkHandlers(api)
 
   const routes: [method: string, path: string, handler: Handler][] = [
@@ -48,7 +47,7 @@ export function createRouter(api: ApiContext, events: EventStream, logger: Logge
     ['GET', '/api/faults', faults.get],
     ['POST', '/api/faults', faults.set],
     ['DELETE', '/api/faults', faults.clear],
-    ['GET', '/api/media/:mediaId', media.get],
+    ['GET', '/api/media/:mediaId', createMediaHandler(api)],
     ['GET', '/api/events', ({ request }) => events.open(request)],
   ]
   const router = new PathRouter<Handler>()

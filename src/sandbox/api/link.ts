@@ -38,15 +38,6 @@ export function createLinkHandlers(api: ApiContext) {
     return phone
   }
 
-  async function accepted(link: PendingLink, phone: string) {
-    try {
-      return await link.accept(phone)
-    } catch (error) {
-      if (error instanceof ProvisioningError) throw PROBLEMS.used
-      throw error
-    }
-  }
-
   return {
     show: withProblemPage(async ({ params, request }) => {
       const link = pending(params.code)
@@ -63,8 +54,10 @@ export function createLinkHandlers(api: ApiContext) {
     accept: withProblemPage(async ({ params, request }) => {
       const link = pending(params.code)
       const phone = await readPhone(request, link)
-      const { loginId, name } = await accepted(link, phone)
-      if (wantsPage(request)) return linkedPage({ link, phone, name })
+      const { loginId, name } = await link.accept(phone).catch(error => {
+        throw error instanceof ProvisioningError ? PROBLEMS.used : error
+      })
+      if (wantsPage(request)) return linkedPage(link, phone, name)
       return Response.json({ linked: true, phone, name, platform: link.platform, device_id: loginId })
     }),
   }

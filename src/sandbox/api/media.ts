@@ -1,26 +1,24 @@
 /** /sandbox/api/media/{id}: files of messages. */
-import type { ApiContext, Asked } from './context.ts'
+import type { ApiContext, Handler } from './context.ts'
 import { ApiError } from './errors.ts'
 
 /** Types shown in the page; others are downloads, since a file could be a page with scripts. */
 const SHOWN_INLINE = /^(?:image\/(?:png|jpeg|gif|webp|avif|bmp)|video\/|audio\/)/
 
-export function createMediaHandlers({ files, network }: ApiContext) {
-  return {
-    async get({ params, request }: Asked) {
-      const media = network.store.media(params.mediaId ?? '')
-      const file = media && files.open(media.id)
-      if (!media || !file || !(await file.exists())) throw new ApiError('not_found', 'there is no such file')
-      const headers: Record<string, string> = {
-        'content-type': media.mimeType,
-        'content-disposition': `${SHOWN_INLINE.test(media.mimeType) ? 'inline' : 'attachment'}; filename*=UTF-8''${encodeURIComponent(media.name)}`,
-        'accept-ranges': 'bytes',
-        'cache-control': 'private, max-age=86400',
-      }
-      const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get('range') ?? '')
-      if (!range || file.size === 0) return new Response(file, { headers })
-      return partOf(file, Number(range[1]), range[2] ? Number(range[2]) : file.size - 1, headers)
-    },
+export function createMediaHandler({ files, network }: ApiContext): Handler {
+  return async ({ params, request }) => {
+    const media = network.store.media(params.mediaId ?? '')
+    const file = media && files.open(media.id)
+    if (!media || !file || !(await file.exists())) throw new ApiError('not_found', 'there is no such file')
+    const headers: Record<string, string> = {
+      'content-type': media.mimeType,
+      'content-disposition': `${SHOWN_INLINE.test(media.mimeType) ? 'inline' : 'attachment'}; filename*=UTF-8''${encodeURIComponent(media.name)}`,
+      'accept-ranges': 'bytes',
+      'cache-control': 'private, max-age=86400',
+    }
+    const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get('range') ?? '')
+    if (!range || file.size === 0) return new Response(file, { headers })
+    return partOf(file, Number(range[1]), range[2] ? Number(range[2]) : file.size - 1, headers)
   }
 }
 

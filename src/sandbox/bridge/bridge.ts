@@ -69,7 +69,7 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
   const portals = createPortals(context, ghosts)
   const rooms = createManagementRooms(context)
   const directory = createDirectory(context, portals, ghosts)
-  const desk = createLoginDesk(context, codes, parts.baseUrl)
+  const desk = createLoginDesk({ context, codes, baseUrl: parts.baseUrl })
   const services = { context, desk, directory, portals, rooms }
   const commands = createCommands(services)
   const deliveries = createDeliveries(context, portals, ghosts)

@@ -81,13 +81,8 @@ export function createCommands({ context, desk, directory, portals, rooms }: Bri
     let shown: string | null = null
     let step = process.step()
     for (let turn = 0; step.type === 'display_and_wait'; turn++) {
-      const content = codeContent(step, shown)
-      const sent = await homeserver.send({
-        roomId,
-        type: 'm.room.message',
-        txnId: `${event_id}-code-${turn}`,
-        content,
-      })
+      const event = { roomId, type: 'm.room.message', txnId: `${event_id}-code-${turn}` }
+      const sent = await homeserver.send({ ...event, content: codeContent(step, shown) })
       shown ??= sent
       try {
         step = await process.wait(abort.signal)

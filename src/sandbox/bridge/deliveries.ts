@@ -95,11 +95,9 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     if (!portal) return
     portals.doubt(portal)
     if (refusals % TRIES_IN_A_ROOM !== 0) return
-    try {
-      await portals.forget(portal)
-    } catch (error) {
+    await portals.forget(portal).catch(error => {
       logger.warn({ err: error, room_id: portal.roomId }, 'a room could not be replaced yet')
-    }
+    })
   }
 
   /** Reports it in the chat, as a bridge does, and continues with the next message. */
@@ -115,16 +113,8 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   /** @returns the notice, or null when the room refuses it too */
   async function notifyGivenUp(portal: Portal, message: Message, error: unknown): Promise<string | null> {
     const body = `A message could not be delivered here: ${error instanceof Error ? error.message : error}`
-    try {
-      const content = { msgtype: 'm.notice', body }
-      return await send(
-        portal,
-        { ...message, id: `${message.id}-given-up` },
-        { type: 'm.room.message', content },
-      )
-    } catch {
-      return null
-    }
+    const notice = { type: 'm.room.message', content: { msgtype: 'm.notice', body } }
+    return send(portal, { ...message, id: `${message.id}-given-up` }, notice).catch(() => null)
   }
 
   async function deliver(delivery: Delivery): Promise<void> {
@@ -234,15 +224,16 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   async function redact({ roomId }: Portal, message: Message, eventId: string): Promise<string | null> {
     const txnId = `${message.id}-redact`
     const as = await speakerOf(message)
-    try {
-      return await homeserver.redact(roomId, eventId, txnId, as).catch(error => {
-        if (!hasStatus(error, 403)) throw error
-        return homeserver.redact(roomId, eventId, txnId)
+    return homeserver
+      .redact(roomId, eventId, txnId, as)
+      .catch(error => {
+        if (hasStatus(error, 403)) return homeserver.redact(roomId, eventId, txnId)
+        throw error
       })
-    } catch (error) {
-      if (!hasStatus(error, 404)) throw error
-      return null
-    }
+      .catch(error => {
+        if (hasStatus(error, 404)) return null
+        throw error
+      })
   }
 
   async function mxcOf(media: Media): Promise<string> {

@@ -36,19 +36,19 @@ export interface LoginStep {
 
 export type LoginProcess = ReturnType<typeof startLogin>
 
-interface LoginOptions {
+interface LoginParts {
   context: BridgeContext
   codes: LinkCodes
   /** Start of the URL in a QR code. */
-  linkBase: () => string
-  userId: string
-  flowId: string
-  /** Login being renewed; another account may take its place. */
-  replaces: string | null
+  baseUrl: () => string
 }
 
-/** @throws ProvisioningError when the platform has no such flow */
-function startLogin({ context, codes, linkBase, userId, flowId, replaces }: LoginOptions) {
+/**
+ * @param replaces login being renewed; another account may take its place
+ * @throws ProvisioningError when the platform has no such flow
+ */
+function startLogin(parts: LoginParts, userId: string, flowId: string, replaces: string | null) {
+  const { context, codes, baseUrl } = parts
   const { clock, facts, network } = context
   const stepPrefix = `fi.mau.${facts.networkId}.login`
   if (!facts.flows.some(flow => flow.id === flowId)) {
@@ -116,7 +116,7 @@ function startLogin({ context, codes, linkBase, userId, flowId, replaces }: Logi
         type: 'display_and_wait',
         step_id: `${stepPrefix}.qr`,
         instructions: `Scan the QR code with the ${facts.displayName} mobile app to log in`,
-        display_and_wait: { type: 'qr', data: `${linkBase()}/sandbox/link/${code}` },
+        display_and_wait: { type: 'qr', data: `${baseUrl()}/sandbox/link/${code}` },
       })
       await clock.sleep(QR_REFRESH_MS, ending.signal)
     }
@@ -263,7 +263,8 @@ export type LoginDesk = ReturnType<typeof createLoginDesk>
 /** Ended logins kept, so that waiting callers still learn the outcome. */
 const KEPT_ENDED = 200
 
-export function createLoginDesk(context: BridgeContext, codes: LinkCodes, linkBase: () => string) {
+export function createLoginDesk(parts: LoginParts) {
+  const { facts, faults } = parts.context
   const processes = new Map<string, LoginProcess>()
 
   function tidy(): void {
@@ -274,10 +275,10 @@ export function createLoginDesk(context: BridgeContext, codes: LinkCodes, linkBa
   return {
     /** @throws ProvisioningError when there is no such flow or the network is unreachable */
     start(userId: string, flowId: string, replaces: string | null): LoginProcess {
-      if (context.faults.of(context.facts.platform).offline) {
+      if (faults.of(facts.platform).offline) {
         throw new ProvisioningError(500, 'M_UNKNOWN', 'Internal error starting login')
       }
-      const process = startLogin({ context, codes, linkBase, userId, flowId, replaces })
+      const process = startLogin(parts, userId, flowId, replaces)
       tidy()
       processes.set(process.id, process)
       return process

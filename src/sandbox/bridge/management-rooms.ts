@@ -19,11 +19,9 @@ export function createManagementRooms({ committer, database, facts, homeserver, 
     async notify(userId: string, key: string, text: string): Promise<void> {
       const room = roomOf(facts.platform, userId)
       if (room === undefined) return
-      try {
-        await homeserver.notice(room, key, text)
-      } catch (error) {
+      await homeserver.notice(room, key, text).catch(error => {
         logger.warn({ err: error, user_id: userId }, 'a notice did not reach the management room')
-      }
+      })
     },
   }
 }

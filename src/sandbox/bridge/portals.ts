@@ -21,9 +21,7 @@ export interface Portal {
 }
 
 /** A portal whose room may not exist yet. */
-interface PortalRow extends Omit<Portal, 'roomId'> {
-  roomId: string | null
-}
+type PortalRow = Omit<Portal, 'roomId'> & { roomId: string | null }
 
 export type Portals = ReturnType<typeof createPortals>
 

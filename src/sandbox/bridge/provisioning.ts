@@ -141,7 +141,6 @@ export function createProvisioning(parts: BridgeServices, sharedSecret: string) 
 
   function cancelLogin({ userId, params }: Asked) {
     desk.cancel(desk.find(userId, params.process ?? ''))
-    return {}
   }
 
   async function logout({ userId, params }: Asked) {
@@ -150,7 +149,6 @@ export function createProvisioning(parts: BridgeServices, sharedSecret: string) 
     if (logins.length === 0 && wanted !== 'all')
       throw new ProvisioningError(404, 'M_NOT_FOUND', 'Login not found')
     for (const login of logins) await network.unlink(facts.platform, login.id, 'user')
-    return {}
   }
 
   async function searchUsers(asked: Asked) {

@@ -28,11 +28,6 @@ interface PlatformFaults {
   since: number
 }
 
-interface Failure {
-  reason: FailReason
-  retriable: boolean
-}
-
 export type Faults = ReturnType<typeof createFaults>
 
 export function createFaults(now: () => number) {
@@ -57,7 +52,7 @@ export function createFaults(now: () => number) {
       for (const platform of SANDBOX_PLATFORMS) faults[platform] = none()
     },
     /** @returns why the next send fails, or null; uses up a counted failure */
-    takeFailure(platform: SandboxPlatform): Failure | null {
+    takeFailure(platform: SandboxPlatform): { reason: FailReason; retriable: boolean } | null {
       const { offline, fail_next: left, fail_reason: reason, retriable } = faults[platform]
       if (offline) return { reason: 'm.bridge_unavailable', retriable: true }
       if (left === 0) return null

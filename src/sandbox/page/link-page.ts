@@ -32,15 +32,7 @@ export function askPage({ code, link, accounts, chosen }: AskOptions): Response 
   )
 }
 
-export function linkedPage({
-  link,
-  phone,
-  name,
-}: {
-  link: PendingLink
-  phone: string
-  name: string
-}): Response {
+export function linkedPage(link: PendingLink, phone: string, name: string): Response {
   return phonePage(
     200,
     'Device linked',
