@@ -496,7 +496,8 @@ CREATE INDEX messages_media ON messages (media_id) WHERE media_id is not null;
 
 CREATE INDEX messages_silent ON messages (updated_at) WHERE status = 'submitted';
 
-CREATE INDEX messages_unread ON messages (room_id,seq) WHERE status in ('submitted', 'sent', 'delivered');
+CREATE INDEX messages_unread ON messages (room_id,seq)
+  WHERE room_id is not null and status in ('submitted', 'sent', 'delivered');
 
 CREATE INDEX messages_waiting ON messages (lane,seq) WHERE status in ('queued', 'sending');
 

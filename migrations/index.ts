@@ -63,6 +63,8 @@ import uncountedAttemptsDown from './0031_uncounted_attempts.down.sql' with { ty
 import uncountedAttemptsUp from './0031_uncounted_attempts.up.sql' with { type: 'text' }
 import eventsDown from './0032_events.down.sql' with { type: 'text' }
 import eventsUp from './0032_events.up.sql' with { type: 'text' }
+import unreadInRoomsDown from './0033_unread_in_rooms.down.sql' with { type: 'text' }
+import unreadInRoomsUp from './0033_unread_in_rooms.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -105,4 +107,5 @@ export const migrations: readonly Migration[] = [
   { version: 30, name: 'device_pace', up: devicePaceUp, down: devicePaceDown },
   { version: 31, name: 'uncounted_attempts', up: uncountedAttemptsUp, down: uncountedAttemptsDown },
   { version: 32, name: 'events', up: eventsUp, down: eventsDown },
+  { version: 33, name: 'unread_in_rooms', up: unreadInRoomsUp, down: unreadInRoomsDown },
 ]

@@ -35,8 +35,16 @@ export class Readers {
     })
   }
 
-  async read<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
-    if (!this.committer.isWriting) return work(this.main)
+  read<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+    return this.committer.isWriting ? this.readBeside(work) : work(this.main)
+  }
+
+  close(): void {
+    this.second?.database.close()
+  }
+
+  /** While a write is open, whose rows must not be seen. */
+  private async readBeside<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
     if (this.committer.isInsideWork)
       throw new Error('a read inside a write sees none of its rows: use the transaction')
     const { database, reader } = this.openSecond()
@@ -46,10 +54,6 @@ export class Readers {
     } finally {
       if (--this.sharing === 0) database.run('COMMIT')
     }
-  }
-
-  close(): void {
-    this.second?.database.close()
   }
 
   private openSecond(): { database: Database; reader: Reader } {

@@ -39,7 +39,8 @@ export class Works {
   readonly effects: (() => void)[] = []
   readonly begunAt = performance.now()
   private timer: ReturnType<typeof setTimeout> | undefined
-  private stalled: Promise<never> | undefined
+  /** Rejects the work that runs. */
+  private abandon: (error: Error) => void = () => undefined
 
   constructor(private readonly current: AsyncLocalStorage<TransactionScope>) {}
 
@@ -52,13 +53,15 @@ export class Works {
     }
   }
 
+  /** A timer for each work, or a race with one, would cost as much as an insert. */
   async run(work: Work): Promise<unknown> {
     const scope = new TransactionScope(this.effects)
-    this.stalled ??= new Promise((_, reject) => {
-      this.timer = setTimeout(() => reject(new Error(STALLED)), STALLED_MS)
-    })
+    this.timer ??= setTimeout(() => this.abandon(new Error(STALLED)), STALLED_MS)
     try {
-      return await Promise.race([this.current.run(scope, work, scope), this.stalled])
+      return await new Promise((resolve, reject) => {
+        this.abandon = reject
+        this.current.run(scope, () => resolve(work(scope)))
+      })
     } finally {
       scope.isOpen = false
     }

@@ -42,10 +42,10 @@ export const messages = sqliteTable(
     uniqueIndex('messages_id').on(table.id),
     // Excludes waiting messages: fewer indexes make an accepted send's commit cheaper.
     index('messages_event').on(table.eventId).where(sql`event_id is not null`),
-    // Messages a read receipt may still change.
+    // Messages a read receipt may still change. The room comes first, as accepted ones have none.
     index('messages_unread')
       .on(table.roomId, table.seq)
-      .where(sql`status in ('submitted', 'sent', 'delivered')`),
+      .where(sql`room_id is not null and status in ('submitted', 'sent', 'delivered')`),
     // Messages without a status from the bridge, by handover time.
     index('messages_silent').on(table.updatedAt).where(sql`status = 'submitted'`),
     index('messages_identity').on(table.identityId, table.seq),

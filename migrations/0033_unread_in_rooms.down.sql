@@ -1,0 +1,2 @@
+DROP INDEX messages_unread;
+CREATE INDEX messages_unread ON messages (room_id,seq) WHERE status in ('submitted', 'sent', 'delivered');
