@@ -130,13 +130,16 @@ export function undecodable(what: string, { message, isKnown }: UndecodableText)
  * too_many_requests (too much memory is taken)
  */
 export async function readBytes(request: Request): Promise<Uint8Array> {
-  const { bodyLimit, hold } = budgetOf(request)
-  const reading = { holding: hold, limit: bodyLimit }
-  const bytes = await readBytesAtMost(request, MAX_JSON_BYTES, reading).catch(error => {
+  const budget = budgetOf(request)
+  const limit = budget.bodyLimit
+  let bytes: Uint8Array | null
+  try {
+    bytes = await readBytesAtMost(request, MAX_JSON_BYTES, { holding: held => budget.hold(held), limit })
+  } catch (error) {
     if (error instanceof GatewayError) throw error
-    if (error instanceof BodyTooSlow) throw tooSlow(bodyLimit.ms)
+    if (error instanceof BodyTooSlow) throw tooSlow(limit.ms)
     throw new GatewayError('bad_request', 'The body could not be read')
-  })
+  }
   if (bytes !== null) return bytes
   throw new GatewayError('payload_too_large', `The body is larger than ${MAX_JSON_BYTES} bytes`)
 }

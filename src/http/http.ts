@@ -19,7 +19,7 @@ import { errorResponse, HttpError, httpErrorOf } from './error-answers.ts'
 import { createHostCheck } from './host-check.ts'
 import { createInFlight } from './in-flight.ts'
 import { countAnswer, LargeAnswers } from './large-answers.ts'
-import { createMountGuard } from './mount-guard.ts'
+import { createMountAnswers } from './mount-answers.ts'
 import { createMountTable, type Mount } from './mounts.ts'
 import { createOperatorAccess, type OperatorAccess } from './operator-access.ts'
 import { createOriginCheck } from './origin-check.ts'
@@ -29,7 +29,7 @@ import { pathProblem } from './raw-path.ts'
 import { newRequestId, REQUEST_ID_HEADER } from './request-id.ts'
 import { noteRequest, notesOf } from './request-notes.ts'
 import { pathStart } from './request-path.ts'
-import { readRest, wantsClose } from './rest-of-body.ts'
+import { BODILESS, readRest, wantsClose } from './rest-of-body.ts'
 import { createMethodTable } from './route-tables.ts'
 import { docsRoutes } from './routes/docs/routes.ts'
 import { apiRoutes } from './routes/index.ts'
@@ -92,8 +92,6 @@ export function createHttp(options: HttpOptions): Http {
   const { publicUrl, tls, corsOrigins } = config.http
   const cors = corsOrigins.length > 0 ? createCors(corsOrigins) : undefined
   const headers = securityHeaders(tls !== undefined || publicUrl?.startsWith('https:') === true)
-  // A mount knows how long its own answers may be kept.
-  const { 'Cache-Control': _ownMatter, ...mountHeaders } = headers
   const attempts = createAuthAttempts({
     limits: config.authFailures,
     addressOf,
@@ -101,10 +99,8 @@ export function createHttp(options: HttpOptions): Http {
     clock,
     logger,
   })
-  const guarded = createMountGuard(attempts)
+  const answerMount = createMountAnswers({ publicUrl, attempts, headers, logger })
   const hostProblem = createHostCheck(config)
-  // CORS_ORIGINS names who may call the API with tokens. Calls without one are for our own pages.
-  const isOwnPage = createOriginCheck(publicUrl, undefined)
   const inFlight = createInFlight({ maxBytes: options.maxBytesInFlight, bodyMs: options.bodyMs })
   const largeAnswers = new LargeAnswers()
   const elysia = createElysia(options, {
@@ -198,29 +194,6 @@ export function createHttp(options: HttpOptions): Http {
     return addMissing(response, headers)
   }
 
-  async function answerMount(mount: Mount, request: Request): Promise<Response> {
-    return addMissing(await askMount(mount, request), mountHeaders)
-  }
-
-  async function askMount(mount: Mount, request: Request): Promise<Response> {
-    // The mounts take the URL apart. Without a usable Host header it is a mere path.
-    if (request.url.startsWith('/')) {
-      const missing = new GatewayError('bad_request', 'Host: expected the name of the host')
-      return errorResponse(httpErrorOf(missing), newRequestId(request))
-    }
-    if (mount.onlyOwnPages && !BODILESS.has(request.method) && !isOwnPage(request)) {
-      const foreign = new GatewayError('forbidden', 'Origin: this is not open to pages of other origins')
-      return errorResponse(httpErrorOf(foreign), newRequestId(request))
-    }
-    try {
-      return await guarded(mount, request)
-    } catch (error) {
-      const requestId = newRequestId(request)
-      logger.error({ err: error, request_id: requestId, mount: mount.prefix }, 'request failed')
-      return errorResponse(new HttpError('internal_error', 'Internal error'), requestId)
-    }
-  }
-
   return {
     handle,
     listen() {
@@ -251,9 +224,6 @@ function pathError(problem: string): HttpError {
 
 const SWITCHING_PROTOCOLS = 101
 const TOO_MANY_REQUESTS = 429
-
-/** Methods of requests whose bodies are never read. */
-const BODILESS = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** Anybody can make up others, and each would be a series of its own in the metrics. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])

@@ -24,10 +24,10 @@ export interface MemoryBudget {
   /** How long a body that is read as a whole may take to come in. */
   readonly bodyLimit: TimeLimit
   /**
-   * Counts it for its holder from now on.
+   * Counts it for who made it from now on.
    * @throws GatewayError too_many_requests
    */
-  chargeTo(holder: string): void
+  chargeTo(payer: string): void
   /**
    * Takes memory for the part of the body that has come in, in bytes.
    * @throws GatewayError too_many_requests
@@ -42,7 +42,7 @@ export interface InFlightOptions {
 }
 
 const MAX_BYTES_IN_FLIGHT = 128 * 1024 * 1024
-/** One holder has this part of it at most, so that it takes several to keep others out. */
+/** One payer has this part of it at most, so that it takes several to keep others out. */
 const SHARES = 8
 /** A request takes as much beside its body. */
 const BASE_BYTES = 8 * 1024
@@ -69,57 +69,10 @@ export function createInFlight({
   maxBytes = MAX_BYTES_IN_FLIGHT,
   bodyMs = BODY_MS,
 }: InFlightOptions): InFlight {
-  const bodyLimit = createTimeLimit(bodyMs)
-  const maxShare = maxBytes / SHARES
-  const shares = new Tally()
-  let bytes = 0
-
-  function open(request: Request) {
-    let holder: string | undefined
-    let taken = 0
-    let isClosed = false
-
-    function take(more: number): void {
-      if (isClosed) throw new Error('the request was answered before its body was read')
-      if (bytes + more > maxBytes) throw refused('memory', TOO_MANY)
-      if (holder !== undefined) charge(holder, more)
-      bytes += more
-      taken += more
-    }
-
-    function charge(name: string, more: number): void {
-      if (shares.of(name) + more > maxShare) throw refused('share_of_memory', TOO_MANY_OF_ONE)
-      shares.add(name, more)
-    }
-
-    function refused(refusal: RefusalReason, what: string): GatewayError {
-      noteRequest(request, { refusal })
-      return tooMany(what)
-    }
-
-    return {
-      bodyLimit,
-      take,
-      hold(bodyBytes: number) {
-        const more = BASE_BYTES + bodyBytes - taken
-        if (more > 0) take(more)
-      },
-      chargeTo(name: string) {
-        if (holder !== undefined) return
-        charge(name, taken)
-        holder = name
-      },
-      close() {
-        isClosed = true
-        bytes -= taken
-        if (holder !== undefined) shares.add(holder, -taken)
-      },
-    }
-  }
-
+  const pool: Pool = { maxBytes, bytes: 0, shares: new Tally(), bodyLimit: createTimeLimit(bodyMs) }
   return {
     async within(request, answer) {
-      const budget = open(request)
+      const budget = new RequestBudget(pool, request)
       try {
         budget.take(BASE_BYTES)
       } catch (error) {
@@ -132,6 +85,66 @@ export function createInFlight({
         budget.close()
       }
     },
+  }
+}
+
+/** The memory of all requests under way. */
+interface Pool {
+  readonly maxBytes: number
+  bytes: number
+  readonly shares: Tally
+  readonly bodyLimit: TimeLimit
+}
+
+class RequestBudget implements MemoryBudget {
+  private payer: string | undefined
+  private taken = 0
+  private isClosed = false
+
+  constructor(
+    private readonly pool: Pool,
+    private readonly request: Request,
+  ) {}
+
+  get bodyLimit(): TimeLimit {
+    return this.pool.bodyLimit
+  }
+
+  /** @throws GatewayError too_many_requests */
+  take(more: number): void {
+    if (this.isClosed) throw new Error('the request was answered before its body was read')
+    if (this.pool.bytes + more > this.pool.maxBytes) throw this.refused('memory', TOO_MANY)
+    if (this.payer !== undefined) this.charge(this.payer, more)
+    this.pool.bytes += more
+    this.taken += more
+  }
+
+  hold(bodyBytes: number): void {
+    const more = BASE_BYTES + bodyBytes - this.taken
+    if (more > 0) this.take(more)
+  }
+
+  chargeTo(payer: string): void {
+    if (this.payer !== undefined) return
+    this.charge(payer, this.taken)
+    this.payer = payer
+  }
+
+  close(): void {
+    this.isClosed = true
+    this.pool.bytes -= this.taken
+    if (this.payer !== undefined) this.pool.shares.add(this.payer, -this.taken)
+  }
+
+  private charge(payer: string, more: number): void {
+    const { shares, maxBytes } = this.pool
+    if (shares.of(payer) + more > maxBytes / SHARES) throw this.refused('share_of_memory', TOO_MANY_OF_ONE)
+    shares.add(payer, more)
+  }
+
+  private refused(refusal: RefusalReason, what: string): GatewayError {
+    noteRequest(this.request, { refusal })
+    return tooMany(what)
   }
 }
 

@@ -6,6 +6,9 @@
 import { type BodyReader, readerOf } from '../lib/body-reader.ts'
 import { type Clock, within } from '../lib/clock.ts'
 
+/** Methods of requests whose bodies are never read. */
+export const BODILESS = new Set(['GET', 'HEAD', 'OPTIONS'])
+
 /** A client that is still writing sends something within this. */
 const PAUSE_MS = 2_000
 /** How long a client may go on. */
