@@ -3,12 +3,12 @@ import { isUtf8 } from 'node:buffer'
 import { GatewayError } from '../domain/errors.ts'
 import { allows, effectiveScopes, type Scope } from '../domain/scopes.ts'
 import { bearerToken } from '../lib/bearer-token.ts'
-import { credentialHolder, identityHolder, tokenHolder } from '../modules/idempotency/holders.ts'
+import { keysOfCredential, keysOfIdentity, keysOfToken } from '../modules/idempotency/holders.ts'
 import type { Principal } from '../modules/tenants/credentials.ts'
 import type { TokenHolder } from '../modules/tenants/tokens.ts'
 import { challenge } from './error-answers.ts'
 import { budgetOf } from './in-flight.ts'
-import { noteHolder } from './plugins/idempotency.ts'
+import { noteKeys } from './plugins/idempotency.ts'
 import type { BasicCaller, BearerCaller, Route } from './route.ts'
 
 export interface Authenticators {
@@ -38,16 +38,16 @@ export async function enter(
 ): Promise<void> {
   if (access.by === 'basicAuth') {
     const credential = await admit(request, access.scope, credentials)
-    const holder = credentialHolder(credential.clientId)
     callers.set(request, { credential })
-    charge(request, holder, holder)
+    const keys = keysOfCredential(credential.clientId)
+    charge(request, keys, keys)
   } else if (access.by === 'bearerAuth') {
     const token = presentedToken(request, shown, access.inQuery === true)
     const holder = await tokens.authenticate(token, request)
     const identityId = holder.identity.id
     callers.set(request, { holder, identityId, token })
-    const identity = identityHolder(identityId)
-    charge(request, identity, reads ? identity : tokenHolder(holder.tokenId))
+    const ofIdentity = keysOfIdentity(identityId)
+    charge(request, ofIdentity, reads ? ofIdentity : keysOfToken(holder.tokenId))
   }
 }
 
@@ -56,10 +56,13 @@ export function callerOf(request: Request): BasicCaller | BearerCaller | undefin
   return callers.get(request)
 }
 
-/** @param keyHolder whose Idempotency-Keys are meant */
-function charge(request: Request, holder: string, keyHolder: string): void {
-  budgetOf(request).chargeTo(holder)
-  noteHolder(request, keyHolder)
+/**
+ * @param payer whose share of the memory the request takes
+ * @param keys whose Idempotency-Keys are meant
+ */
+function charge(request: Request, payer: string, keys: string): void {
+  budgetOf(request).chargeTo(payer)
+  noteKeys(request, keys)
 }
 
 async function admit(

@@ -38,6 +38,8 @@ interface DeviceLookup {
    * @returns null when there is none
    */
   find(identityId: string, deviceId: string, platform: string | null): Promise<object | null>
+  /** Devices of the identity that are linked. */
+  linked(identityId: string): Promise<readonly unknown[]>
 }
 
 /** A file to be served from the disk. */

@@ -108,6 +108,7 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
   > = {
     devices: {
       list: async () => [DEVICE],
+      linked: async () => [DEVICE],
       find: async (_identityId, deviceId) => (deviceId.replace('+', '') === DEVICE.device_id ? DEVICE : null),
       remove: async (_identityId, deviceId, platform) => {
         if (deviceId !== DEVICE.device_id || platform !== DEVICE.platform) {

@@ -53,7 +53,7 @@ async function answerKeyed(...[keys, request, answer]: Parameters<typeof answerO
  * Notes whose request it is.
  * @throws GatewayError bad_request when the key is malformed, before anything of the body is read
  */
-export function noteHolder(request: Request, holder: string): void {
+export function noteKeys(request: Request, holder: string): void {
   const attempt = attempts.get(request)
   if (!attempt) return
   attempt.key = parseKey(request.headers.get(IDEMPOTENCY_KEY) ?? '')

@@ -109,6 +109,7 @@ export function createMessages(options: MessagesOptions) {
 
   async function accept(request: SendRequest) {
     const { identityId, file, record } = request
+    refuseIncomplete(request, file !== undefined)
     const { kind, recipients } = recipientsOf(request)
     checkContent(request)
     const device = await devices.find(identityId, request.deviceId, request.platform)
@@ -201,19 +202,25 @@ export function createMessages(options: MessagesOptions) {
   }
 }
 
+/** @throws GatewayError bad_request, in the words of the usage guide's API */
+export function refuseIncomplete(
+  { platform, contact, groupUrl, text }: Pick<SendRequest, 'platform' | 'contact' | 'groupUrl' | 'text'>,
+  hasFile: boolean,
+): void {
+  if (!platform) throw missing('platform')
+  if (!contact && !groupUrl) throw missing('contact or group_url')
+  if (isBlank(text) && !hasFile) throw refusal('Either text or file must be provided')
+}
+
 /**
  * group_url wins over contact.
  * @throws GatewayError bad_request
  */
-function recipientsOf({ platform, contact, groupUrl }: SendRequest): {
-  kind: RecipientKind
-  recipients: string[]
-} {
-  if (!platform) throw refusal('Missing required field: platform')
+function recipientsOf({ contact, groupUrl }: SendRequest): { kind: RecipientKind; recipients: string[] } {
   const groups = recipientsIn(groupUrl, 'group_url')
   const kind = groups.length > 0 ? 'group' : 'contact'
   const recipients = kind === 'group' ? groups : recipientsIn(contact, 'contact')
-  if (recipients.length === 0) throw refusal('Missing required field: contact or group_url')
+  if (recipients.length === 0) throw missing('contact or group_url')
   for (const recipient of recipients) {
     const problem = kind === 'group' ? groupProblem(recipient) : contactProblem(recipient)
     const field = kind === 'group' ? 'group_url' : 'contact'
@@ -237,8 +244,7 @@ function groupProblem(group: string): string | null {
 }
 
 /** @throws GatewayError bad_request */
-function checkContent({ text, file, replyId }: SendRequest): void {
-  if (isBlank(text) && !file) throw refusal('Either text or file must be provided')
+function checkContent({ text, replyId }: SendRequest): void {
   // A UTF-16 unit is at most six bytes (an escape), so most texts needn't be encoded to know.
   if (text && text.length * 6 > MAX_TEXT_BYTES && jsonBytes(text) > MAX_TEXT_BYTES)
     throw refusal(`text: expected at most ${MAX_TEXT_BYTES} bytes as JSON`)
@@ -261,6 +267,10 @@ function refuseTooLong(
     refused ??= here
   }
   if (refused !== null) throw refusal(refused)
+}
+
+function missing(field: string): GatewayError {
+  return refusal(`Missing required field: ${field}`)
 }
 
 function refusal(message: string): GatewayError {

@@ -5,7 +5,7 @@ import { rowsBy } from '../../db/row-statements.ts'
 import { type Credential, credentials, idempotencyKeys, tokens } from '../../db/schema/index.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
-import { credentialHolder } from '../idempotency/holders.ts'
+import { keysOfCredential } from '../idempotency/holders.ts'
 import { replaceSetting, settingOf } from './settings-repository.ts'
 
 const byId = rowsBy(credentials, 'clientId')
@@ -65,7 +65,7 @@ export function createCredentialRepository(db: Pick<Db, 'read' | 'write'>) {
     /** Deletes the credential with its tokens, and what it might ask for again. */
     remove: (clientId: string) =>
       db.write(async tx => {
-        const holder = credentialHolder(clientId)
+        const holder = keysOfCredential(clientId)
         await tx.run(orm => orm.delete(idempotencyKeys).where(eq(idempotencyKeys.holder, holder)))
         await tx.run(orm => orm.delete(tokens).where(eq(tokens.credentialId, clientId)))
         await tx.run(orm => orm.delete(credentials).where(eq(credentials.clientId, clientId)))

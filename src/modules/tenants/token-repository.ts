@@ -10,7 +10,7 @@ import { credentials, idempotencyKeys, identities, type Token, tokens } from '..
 import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
 import { type Orm, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
-import { tokenHolder } from '../idempotency/holders.ts'
+import { keysOfToken } from '../idempotency/holders.ts'
 import type { NewIdentity } from './identity-repository.ts'
 
 export type NewToken = Pick<Token, 'tokenHash' | 'credentialId' | 'expiresAt' | 'createdAt' | 'updatedAt'>
@@ -109,7 +109,7 @@ export function createTokenRepository(
     for (;;) {
       const id = randomId()
       const isTaken =
-        (await tx.get(withId, { id })) ?? (await tx.get(keyOfHolder, { holder: tokenHolder(id) }))
+        (await tx.get(withId, { id })) ?? (await tx.get(keyOfHolder, { holder: keysOfToken(id) }))
       if (!isTaken) return id
     }
   }

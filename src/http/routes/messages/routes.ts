@@ -1,8 +1,8 @@
 /** Sending through a device, and what became of it. */
 
-import { GatewayError } from '../../../domain/errors.ts'
 import type { AcceptedMessage } from '../../../domain/views/message.ts'
 import { Message } from '../../../domain/views/message.ts'
+import { noSuchDevice } from '../../../modules/devices/refusals.ts'
 import { budgetOf, MAX_UPLOAD_BYTES_HELD } from '../../in-flight.ts'
 import { noteRequest } from '../../request-notes.ts'
 import { answer, bearerRoute } from '../../route.ts'
@@ -29,8 +29,8 @@ export interface MessageRoutesOptions {
 export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
   const { devices, messages, media } = services
   const refuseUnknownDevice = async (identityId: string, deviceId: string) => {
-    if (await devices.find(identityId, deviceId, null)) return
-    throw new GatewayError('not_found', `There is no device ${deviceId}`)
+    if (!(await devices.find(identityId, deviceId, null)))
+      throw await noSuchDevice(devices, identityId, deviceId, null)
   }
 
   return [

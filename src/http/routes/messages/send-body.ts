@@ -3,8 +3,8 @@
 import type { Static } from 'elysia'
 import { TypeCompiler } from 'elysia/type-system'
 import { GatewayError } from '../../../domain/errors.ts'
-import { isBlank } from '../../../lib/blank-text.ts'
 import type { StagedFile } from '../../../modules/media/media.ts'
+import { refuseIncomplete } from '../../../modules/sending/sending.ts'
 import { isEmpty, isJson, parseJson, withoutNulls, wrongType } from '../../body.ts'
 import { readForm } from '../../form-fields.ts'
 import { refuseUnknown } from '../../unknown-fields.ts'
@@ -95,7 +95,7 @@ function checkWithoutFile(body: unknown): SendBody['fields'] {
   return check(body, false)
 }
 
-/** @throws GatewayError bad_request, in the words of the usage guide's API */
+/** @throws GatewayError bad_request */
 function check(body: unknown, hasFile: boolean): SendBody['fields'] {
   // Before anything is said to be missing: a misnamed field is, and its name says more.
   if (isObject(body)) refuseUnknown('field', Object.keys(body), SendMessageForm)
@@ -104,10 +104,8 @@ function check(body: unknown, hasFile: boolean): SendBody['fields'] {
     throw new GatewayError('bad_request', issue ? explainIssue(issue) : 'The body is not as expected')
   }
   refuseHalfCharacters(body)
-  if (!body.platform) throw missing('platform')
-  if (!body.contact && !body.group_url) throw missing('contact or group_url')
-  if (isBlank(body.text) && !hasFile)
-    throw new GatewayError('bad_request', 'Either text or file must be provided')
+  const { platform, contact, group_url: groupUrl, text } = body
+  refuseIncomplete({ platform, contact, groupUrl, text }, hasFile)
   return body
 }
 
@@ -121,8 +119,4 @@ function refuseHalfCharacters(body: object): void {
       continue
     throw new GatewayError('bad_request', `${name}: expected whole characters, not half of a surrogate pair`)
   }
-}
-
-function missing(field: string): GatewayError {
-  return new GatewayError('bad_request', `Missing required field: ${field}`)
 }
