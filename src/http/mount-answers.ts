@@ -2,7 +2,7 @@
 import { GatewayError } from '../domain/errors.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { AuthAttempts } from './auth-attempts.ts'
-import { errorResponse, HttpError, httpErrorOf } from './errors.ts'
+import { errorResponse, HttpError, httpErrorOf } from './error-answers.ts'
 import { createMountGuard } from './mount-guard.ts'
 import type { Mount } from './mounts.ts'
 import { createOriginCheck } from './origin-check.ts'
