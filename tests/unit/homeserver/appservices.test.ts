@@ -238,6 +238,14 @@ describe('transactions', () => {
 })
 
 describe('ephemeral events', () => {
+  test('name any event, also one called like what every object has', async () => {
+    const { server, gw, roomId } = await setUp()
+    const options = { as: 'wa_1', token: 'as_wa' }
+    await server.call('POST', `/rooms/${roomId}/receipt/m.read/__proto__`, {}, options)
+    await until(() => gw.ephemeral.some(event => event.type === 'm.receipt'), 'a receipt')
+    expect('m.read' in {}).toBe(false)
+  })
+
   test('reach those that want them', async () => {
     const { server, gw, wa, roomId } = await setUp()
     const eventId = (await server.send(roomId, 'gw_alice', 'hi')).text('event_id')
