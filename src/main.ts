@@ -20,6 +20,7 @@ void import('./cli/run.ts')
     runCommandLine(args, {
       directory: process.cwd(),
       environment,
+      isInteractive: process.stdin.isTTY === true && process.stdout.isTTY === true,
       print: line => process.stdout.write(`${line}\n`),
       complain: line => process.stderr.write(`${line}\n`),
     }),

@@ -30,6 +30,8 @@ function createProgram(terminal: Terminal): Command {
     .description('One REST API for WhatsApp, Signal, Telegram and other bridged networks')
     .version(manifest.version)
     .showSuggestionAfterError()
+    // `--version` behind a command is the command's.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: text => terminal.print(text.trimEnd()),

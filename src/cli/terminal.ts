@@ -13,6 +13,8 @@ export interface Terminal {
   /** Working directory: holds `.env`, and a relative DATA_DIR starts here. */
   directory: string
   environment: EnvSource
+  /** True when a person reads along: both ends are terminals. */
+  isInteractive?: boolean
   /** Prints a line of the answer. */
   print(line: string): void
   /** Prints a line about a failure. */

@@ -46,6 +46,8 @@ export interface BridgeSettings {
   secret: string
   /** Names to use without an example; `force`: also instead of the example's. */
   names: BridgeNames & { force: boolean }
+  /** Values of keys that not every version of the program has. */
+  preset: Readonly<Record<string, string>>
   /** Further keys, such as `network.api_id`, with YAML values. They override everything else. */
   extra: Readonly<Record<string, string>>
 }
@@ -208,11 +210,14 @@ function homeserverFacts({ homeserver, serverName }: BridgeSettings): Fact[] {
 }
 
 /** Settings nothing depends on, which the operator may change: only set at first. */
-function tasteOf(layout: Layout, doc: Document, { asToken }: BridgeSettings): Fact[] {
+function tasteOf(layout: Layout, doc: Document, { asToken, preset }: BridgeSettings): Fact[] {
   // A bridge takes a message with the prefix as a command and never sends it: no text may
   // begin with it by chance or by guessing.
   const prefix = `!${createHash('sha256').update(`prefix:${asToken}`).digest('hex').slice(0, 16)}`
-  const shared: Fact[] = [{ path: ['bridge', 'command_prefix'], value: prefix }]
+  const shared: Fact[] = [
+    { path: ['bridge', 'command_prefix'], value: prefix },
+    ...Object.entries(preset).map(([key, value]) => ({ path: key.split('.'), value })),
+  ]
   if (layout === 'legacy-python')
     return [...shared, ...pythonLevels(doc), { path: ['logging', 'root', 'handlers'], value: ['console'] }]
   const logging = { min_level: 'info', writers: [{ type: 'stdout', format: 'pretty' }] }

@@ -11,30 +11,46 @@ export interface KnownNetwork {
   id: string
   /** Port in the bridge's example. */
   port: number
-  /** Additional settings for running the program on this platform. */
+  /** Where its program is released, on GitHub; none for those that are installed otherwise. */
+  release?: {
+    repository: string
+    /** The tag that this version of Meshgate was tried with; null: none, the newest is taken. */
+    tried: string | null
+  }
+  /** True when the names in the program's example are another network's. */
+  hasOwnNames?: true
+  /** Settings that select the network, in versions of the program that have them. */
   settings?: Readonly<Record<string, string>>
   /** Settings only the operator knows, their section in each layout, and their source. */
   needs?: { section: Readonly<Record<Layout, string>>; names: readonly string[]; from: string }
 }
 
-const whatsapp: KnownNetwork = { program: 'mautrix-whatsapp', id: 'whatsapp', port: 29318 }
-const gmessages: KnownNetwork = { program: 'mautrix-gmessages', id: 'gmessages', port: 29336 }
-/** One program for several networks: each has its mode and name, so that both can be attached. */
-const meta = (id: string): KnownNetwork => ({
-  program: 'mautrix-meta',
+/** The licence of all mautrix bridges, which are programs of their own. */
+export const BRIDGE_LICENCE = 'AGPL-3.0'
+
+/** A mautrix bridge whose program, repository and id have the network's name. */
+function mautrix(id: string, port: number, tried: string | null = null): KnownNetwork {
+  return { program: `mautrix-${id}`, id, port, release: { repository: `mautrix/${id}`, tried } }
+}
+
+const whatsapp = mautrix('whatsapp', 29318, 'v0.2607.0')
+const gmessages = mautrix('gmessages', 29336, 'v0.2605.0')
+/** Messenger and Instagram share a repository; each has names of its own, so both can be attached. */
+const meta = (id: string, program: string): KnownNetwork => ({
+  ...mautrix('meta', 29319, 'v0.2607.0'),
+  program,
   id,
-  port: 29319,
-  settings: { 'network.mode': id },
+  hasOwnNames: true,
 })
+/** The program served Instagram as well, up to v26.07. */
+const facebook = { ...meta('facebook', 'mautrix-meta'), settings: { 'network.mode': 'facebook' } }
 
 const KNOWN: Readonly<Record<string, KnownNetwork>> = {
   wa: whatsapp,
   whatsapp,
-  signal: { program: 'mautrix-signal', id: 'signal', port: 29328 },
+  signal: mautrix('signal', 29328),
   telegram: {
-    program: 'mautrix-telegram',
-    id: 'telegram',
-    port: 29317,
+    ...mautrix('telegram', 29317),
     // The Python bridge, from before 2026, keeps them elsewhere.
     needs: {
       section: { bridgev2: 'network', 'legacy-go': 'network', 'legacy-python': 'telegram' },
@@ -42,19 +58,21 @@ const KNOWN: Readonly<Record<string, KnownNetwork>> = {
       from: 'https://my.telegram.org/apps',
     },
   },
-  meta: { program: 'mautrix-meta', id: 'meta', port: 29319 },
-  facebook: meta('facebook'),
-  instagram: meta('instagram'),
+  meta: mautrix('meta', 29319, 'v0.2607.0'),
+  facebook,
+  messenger: facebook,
+  instagram: meta('instagram', 'mautrix-instagram'),
   gmessages,
   sms: gmessages,
-  discord: { program: 'mautrix-discord', id: 'discord', port: 29334 },
-  slack: { program: 'mautrix-slack', id: 'slack', port: 29335 },
-  twitter: { program: 'mautrix-twitter', id: 'twitter', port: 29327 },
-  bluesky: { program: 'mautrix-bluesky', id: 'bluesky', port: 29340 },
-  gvoice: { program: 'mautrix-gvoice', id: 'gvoice', port: 29338 },
+  discord: mautrix('discord', 29334),
+  slack: mautrix('slack', 29335, 'v0.2607.0'),
+  twitter: mautrix('twitter', 29327),
+  bluesky: mautrix('bluesky', 29340),
+  gvoice: mautrix('gvoice', 29338),
+  // Written in Python: there is no program to fetch.
   googlechat: { program: 'mautrix-googlechat', id: 'googlechat', port: 29320 },
-  linkedin: { program: 'mautrix-linkedin', id: 'linkedin', port: 29341 },
-  zulip: { program: 'mautrix-zulip', id: 'zulip', port: 29342 },
+  linkedin: mautrix('linkedin', 29341, 'v0.2604.0'),
+  zulip: mautrix('zulip', 29342),
 }
 
 export function knownNetwork(platform: string): KnownNetwork | undefined {

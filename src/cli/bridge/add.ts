@@ -1,5 +1,5 @@
 /** `meshgate bridge add`: attaches a bridge and says what to do next. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Base } from '../../bridges/setup/config-file.ts'
 import { portIn } from '../../bridges/setup/example.ts'
@@ -9,13 +9,23 @@ import { type Config, childEnvironment, type Secrets } from '../../config/index.
 import { messageOf } from '../../domain/errors.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { commandWords } from '../../lib/command-words.ts'
-import { type Attached, type AttachRequest, attachBridge } from '../../modules/bridges-attached/attach.ts'
+import {
+  type Attached,
+  type AttachRequest,
+  attachBridge,
+  refuseAttached,
+} from '../../modules/bridges-attached/attach.ts'
 import { addressesForBridge, addressTrouble } from '../../modules/bridges-attached/bridge-urls.ts'
-import { startCommandOf } from '../../modules/bridges-attached/bridges-attached.ts'
+import {
+  type AttachedBridge,
+  type AttachedBridges,
+  startCommandOf,
+} from '../../modules/bridges-attached/bridges-attached.ts'
 import { withBridges } from '../database.ts'
 import { baseUrl, CommandError, type Terminal } from '../terminal.ts'
+import { type FetchOptions, fetchedProgram } from './fetched-program.ts'
 
-export interface AddOptions {
+export interface AddOptions extends FetchOptions {
   url?: string
   command?: string
   example?: string
@@ -28,40 +38,81 @@ export interface AddOptions {
 }
 
 export async function add(terminal: Terminal, platform: string, options: AddOptions): Promise<void> {
-  const network = knownNetwork(platform)
-  await withBridges(terminal, async (bridges, { config, secrets }) => {
+  await withBridges(terminal, async (bridges, { config, secrets, db }) => {
+    await refuseAttached(platform, bridges, options.force)
     const before = options.force ? await bridges.find(platform) : null
-    const givenUrl = optionalUrl('--url', options.url)
-    const command =
-      options.command === undefined ? (before?.command ?? null) : commandOf(options.command, terminal)
     const ownDir = before?.dir ?? join(config.data.dir, 'bridges', platform)
     const dir = options.dir === undefined ? ownDir : resolve(terminal.directory, options.dir)
-    const inUse = before && options.example === undefined ? configInUse(dir) : null
-    const example = await exampleOf(terminal, options, command, network, inUse)
-    const url = givenUrl ?? before?.url ?? urlOf(network, command && example.base)
-    const given = {
-      homeserverUrl: optionalUrl('--homeserver-url', options.homeserverUrl),
-      gatewayUrl: optionalUrl('--gateway-url', options.gatewayUrl),
+    const network = knownNetwork(platform)
+    if (!isToBeFetched(options, network, before)) {
+      const command =
+        options.command === undefined ? (before?.command ?? null) : commandOf(options.command, terminal)
+      return await attach(terminal, platform, options, { bridges, config, secrets, before, dir, command })
     }
-    const isUnsaid = given.homeserverUrl === undefined && given.gatewayUrl === undefined
-    const attached = await attachBridge(
-      {
-        platform,
-        url,
-        base: example.base,
-        command,
-        addresses: inUse && isUnsaid ? null : addressesForBridge(config, url, given),
-        serverName: config.matrix.serverName,
-        puppets: puppetsOf(secrets),
-        database: options.database,
-        dir,
-        extra: Object.fromEntries(options.set.map(keyAndValue)),
-        force: options.force,
-      },
-      { bridges, clock: systemClock },
-    )
-    tell(terminal, attached, config, example.program, addressTrouble(config, url, given))
+    const { file } = await fetchedProgram(terminal, platform, network, options, { dir, db })
+    try {
+      await attach(terminal, platform, options, { bridges, config, secrets, before, dir, command: [file] })
+    } catch (error) {
+      if (before?.command?.[0] !== file) rmSync(file, { force: true })
+      throw error
+    }
   })
+}
+
+async function attach(
+  terminal: Terminal,
+  platform: string,
+  options: AddOptions,
+  known: {
+    bridges: AttachedBridges
+    config: Config
+    secrets: Secrets
+    before: AttachedBridge | null
+    dir: string
+    command: string[] | null
+  },
+): Promise<void> {
+  const { bridges, config, secrets, before, dir, command } = known
+  const network = knownNetwork(platform)
+  const givenUrl = optionalUrl('--url', options.url)
+  const inUse = before && options.example === undefined ? configInUse(dir) : null
+  const example = await exampleOf(terminal, options, command, network, inUse)
+  const url = givenUrl ?? before?.url ?? urlOf(network, command && example.base)
+  const given = {
+    homeserverUrl: optionalUrl('--homeserver-url', options.homeserverUrl),
+    gatewayUrl: optionalUrl('--gateway-url', options.gatewayUrl),
+  }
+  const isUnsaid = given.homeserverUrl === undefined && given.gatewayUrl === undefined
+  const attached = await attachBridge(
+    {
+      platform,
+      url,
+      base: example.base,
+      command,
+      addresses: inUse && isUnsaid ? null : addressesForBridge(config, url, given),
+      serverName: config.matrix.serverName,
+      puppets: puppetsOf(secrets),
+      database: options.database,
+      dir,
+      extra: Object.fromEntries(options.set.map(keyAndValue)),
+      force: options.force,
+    },
+    { bridges, clock: systemClock },
+  )
+  tell(terminal, attached, config, example.program, addressTrouble(config, url, given))
+}
+
+/** A bridge that nobody runs yet, and that has a release, is run by the gateway. */
+function isToBeFetched(
+  { command, url, from, version }: AddOptions,
+  network: KnownNetwork | undefined,
+  before: AttachedBridge | null,
+): boolean {
+  const isAsked = from !== undefined || version !== undefined
+  if (isAsked && command !== undefined) {
+    throw new CommandError('--command: expected either a program of yours, or --from and --version')
+  }
+  return isAsked || (network?.release !== undefined && command === undefined && url === undefined && !before)
 }
 
 /**

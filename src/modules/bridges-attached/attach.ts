@@ -71,19 +71,7 @@ export async function attachBridge(
   { bridges, clock }: { bridges: AttachedBridges; clock: Clock },
 ): Promise<Attached> {
   const { platform, dir } = request
-  if (!PLATFORM_NAME.test(platform)) {
-    throw new GatewayError(
-      'bad_request',
-      `platform: "${platform}" isn't a platform name: expected lowercase letters and digits, like wa or signal`,
-    )
-  }
-  const known = await bridges.find(platform)
-  if (known && !request.force) {
-    throw new GatewayError(
-      'conflict',
-      `platform: ${platform} has a bridge already (${known.url}); --force changes it, and keeps its tokens`,
-    )
-  }
+  const known = await refuseAttached(platform, bridges, request.force)
   const secrets = {
     asToken: known?.asToken ?? randomToken('as_'),
     hsToken: known?.hsToken ?? randomToken('hs_'),
@@ -119,6 +107,32 @@ export async function attachBridge(
   return { bridge, layout: file.layout, ...paths, missing: missingOf(request, file.layout) }
 }
 
+/**
+ * @param force a platform that has a bridge is no reason to refuse
+ * @returns the platform's bridge
+ * @throws GatewayError bad_request or conflict
+ */
+export async function refuseAttached(
+  platform: string,
+  bridges: Pick<AttachedBridges, 'find'>,
+  force: boolean,
+): Promise<AttachedBridge | null> {
+  if (!PLATFORM_NAME.test(platform)) {
+    throw new GatewayError(
+      'bad_request',
+      `platform: "${platform}" isn't a platform name: expected lowercase letters and digits, like wa or signal`,
+    )
+  }
+  const known = await bridges.find(platform)
+  if (known && !force) {
+    throw new GatewayError(
+      'conflict',
+      `platform: ${platform} has a bridge already (${known.url}); --force changes it, and keeps its tokens`,
+    )
+  }
+  return known
+}
+
 function configFor(
   request: AttachRequest,
   secrets: { asToken: string; hsToken: string; secret: string },
@@ -144,9 +158,10 @@ function configFor(
       botLocalpart: `${id}bot`,
       usernameTemplate: `${id}_{{.}}`,
       // The example's names are those of the program, which serves several networks.
-      force: network?.settings !== undefined,
+      force: network?.hasOwnNames === true,
     },
-    extra: { ...network?.settings, ...request.extra },
+    preset: network?.settings ?? {},
+    extra: request.extra,
   })
 }
 
@@ -231,12 +246,13 @@ const OUR_FILES = [
   'bridge.db',
   'bridge.db-wal',
   'bridge.db-shm',
+  'bin',
   RECORD_FILE,
 ]
 
 /** Removes what `attachBridge` and the bridge wrote, and the folder when nothing else is in it. */
 export function removeBridgeFiles(dir: string): void {
-  for (const file of OUR_FILES) rmSync(join(dir, file), { force: true })
+  for (const file of OUR_FILES) rmSync(join(dir, file), { force: true, recursive: true })
   if (existsSync(dir) && readdirSync(dir).length === 0) rmdirSync(dir)
 }
 

@@ -25,6 +25,7 @@ const SETTINGS: BridgeSettings = {
   database: { kind: 'sqlite', path: '/data/bridges/net/bridge.db' },
   secret: 'a provisioning secret',
   names: { id: 'other', botLocalpart: 'otherbot', usernameTemplate: 'other_{{.}}', force: false },
+  preset: {},
   extra: {},
 }
 

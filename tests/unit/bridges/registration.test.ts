@@ -39,6 +39,7 @@ const SETTINGS: BridgeSettings = {
   database: { kind: 'sqlite', path: '/nowhere/bridge.db' },
   secret: 'a provisioning secret',
   names: { id: 'other', botLocalpart: 'otherbot', usernameTemplate: 'other_{{.}}', force: false },
+  preset: {},
   extra: {},
 }
 
