@@ -65,6 +65,8 @@ import eventsDown from './0032_events.down.sql' with { type: 'text' }
 import eventsUp from './0032_events.up.sql' with { type: 'text' }
 import unreadInRoomsDown from './0033_unread_in_rooms.down.sql' with { type: 'text' }
 import unreadInRoomsUp from './0033_unread_in_rooms.up.sql' with { type: 'text' }
+import bridgeProgramsDown from './0034_bridge_programs.down.sql' with { type: 'text' }
+import bridgeProgramsUp from './0034_bridge_programs.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -108,4 +110,5 @@ export const migrations: readonly Migration[] = [
   { version: 31, name: 'uncounted_attempts', up: uncountedAttemptsUp, down: uncountedAttemptsDown },
   { version: 32, name: 'events', up: eventsUp, down: eventsDown },
   { version: 33, name: 'unread_in_rooms', up: unreadInRoomsUp, down: unreadInRoomsDown },
+  { version: 34, name: 'bridge_programs', up: bridgeProgramsUp, down: bridgeProgramsDown },
 ]

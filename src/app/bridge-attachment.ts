@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { BridgeConfig } from '../bridges/bridge.ts'
 import type { BridgeSet } from '../bridges/bridges.ts'
 import type { BridgeProcesses } from '../bridges/processes.ts'
+import { forgetSavedState } from '../bridges/setup/saved-state.ts'
 import { StartError } from '../domain/errors.ts'
 import type { Homeserver } from '../homeserver/index.ts'
 import { TAKEN_AWAY } from '../modules/bridges-attached/attach.ts'
@@ -16,6 +17,7 @@ import { identityNamespace } from '../modules/tenants/identities.ts'
 import { every } from '../runtime/worker.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import type { BridgeService } from './bridge-service.ts'
+import { type PendingUpdate, tryUpdate } from './bridge-updates.ts'
 import type { BridgesInUse } from './bridges-in-use.ts'
 import type { AppContext } from './context.ts'
 import { removeSimulatedDevices } from './sandbox-leftovers.ts'
@@ -42,6 +44,8 @@ export function createBridgeAttachment(
   const { config, secrets, db, clock, logger } = context
   const { attached, inUse, bridges, processes, homeserver, sandbox, service, devices } = parts
   const identities = identityNamespace(config.matrix.serverName)
+  /** Updates under way, by platform. */
+  const trials = new Map<string, AbortController>()
 
   async function takeUp(bridge: AttachedBridge): Promise<void> {
     await sandbox?.retire(bridge.platform)
@@ -67,13 +71,27 @@ export function createBridgeAttachment(
     service.direct(bridge)
     const { baseUrl: url } = configOf(bridge)
     const command = inUse.named(bridge.platform)?.command ?? bridge.command
+    trials.get(bridge.platform)?.abort()
+    if (command && bridge.update?.failure === null) return beginTrial(bridge, bridge.update, url)
+    forgetSavedState(bridge.dir)
     if (command) processes.run(bridge.platform, { command, dir: bridge.dir, url, version: bridge.updatedAt })
     else await processes.stop(bridge.platform)
+  }
+
+  /** Goes on beside the other bridges; ends when the gateway does, or the bridge's row changes. */
+  function beginTrial(bridge: AttachedBridge, update: PendingUpdate, url: string): void {
+    const trial = new AbortController()
+    trials.set(bridge.platform, trial)
+    const { signal } = trial
+    void tryUpdate(bridge, update, { url, signal }, { attached, processes, bridges, clock, logger })
+      .catch(error => logger.error({ err: error, platform: bridge.platform }, 'an update has failed'))
+      .finally(() => trial.abort())
   }
 
   /** With an external homeserver the settings may go on to name its platform. */
   async function letGo(bridge: AttachedBridge): Promise<void> {
     const { platform } = bridge
+    trials.get(platform)?.abort()
     inUse.remove(platform)
     const remaining = homeserver ? undefined : inUse.named(platform)
     if (remaining) bridges.set(configOf({ ...bridge, url: remaining.url }))
@@ -163,7 +181,12 @@ export function createBridgeAttachment(
       await dismissOthers()
     },
 
-    worker: every('bridge-attachment', INTERVAL_MS, follow, { clock }),
+    worker: every('bridge-attachment', INTERVAL_MS, follow, {
+      clock,
+      end: async () => {
+        for (const trial of trials.values()) trial.abort()
+      },
+    }),
   }
 }
 

@@ -67,6 +67,11 @@ export function createBridges(options: {
       inUse.delete(platform)
     },
 
+    /** Call it when the program has ended, before another one is started in its place. */
+    noteStopped(platform: string): void {
+      inUse.get(platform)?.watch?.noteStopped()
+    },
+
     /** Resolves when the platform's bridge may receive calls, or when the signal aborts. */
     async untilReady(platform: string, signal: AbortSignal): Promise<void> {
       for (;;) {

@@ -83,6 +83,11 @@ export class StartWatch {
     } else this.settle()
   }
 
+  /** Call it when the bridge's program has ended: it must not count as ready meanwhile. */
+  noteStopped(): void {
+    this.wentDown('it was stopped')
+  }
+
   /**
    * Tries a bridge that is down once more, unless the watch has stopped.
    * @throws GatewayError bridge_unavailable; BridgeStarting while it must not be called

@@ -14,6 +14,7 @@ import { backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { linesOf } from './lines.ts'
+import { OutputFile } from './output-file.ts'
 import { outputLevels } from './output-levels.ts'
 import { birthOf, runsCommand, sessionOf } from './process-table.ts'
 
@@ -191,11 +192,13 @@ export class SupervisedProcess {
    * messages reach it.
    */
   private async copy(stream: ReadableStream<Uint8Array>): Promise<void> {
-    const { logger, name } = this.options
+    const { dir, logger, name } = this.options
     const levelOf = outputLevels()
+    const file = new OutputFile(dir)
     for await (const line of linesOf(stream)) {
       const level = levelOf(line)
       logger[level ?? 'debug'](`[${name}] ${line}`)
+      if (level === undefined ? !this.hasAnswered : level !== 'debug') file.write(line)
       if (level === undefined) this.unlevelled = [...this.unlevelled, line].slice(-MAX_UNLEVELLED)
     }
   }

@@ -31,7 +31,7 @@ export interface FetchRequest {
   /** Folder for programs, made when missing. */
   dir: string
   machine: Machine
-  /** What the program gets to see when it is asked for its version. */
+  /** The program's environment when it is asked for its version. */
   environment: Record<string, string>
   digests: ProgramDigests
   /** Told before the download, and how far it is, in bytes; `total` is 0 when nobody knows. */
@@ -54,7 +54,12 @@ export interface FetchedProgram {
   isVouchedFor: boolean
 }
 
-/** What is known before a single byte is read. */
+/** @param dir folder of a bridge's files. @returns that of the programs fetched for it */
+export function programsFolder(dir: string): string {
+  return join(dir, 'bin')
+}
+
+/** Known before a single byte is read. */
 interface Source {
   name: string
   version: string | undefined

@@ -35,9 +35,9 @@ function mautrix(id: string, port: number, tried: string | null = null): KnownNe
 
 const whatsapp = mautrix('whatsapp', 29318, 'v0.2607.0')
 const gmessages = mautrix('gmessages', 29336, 'v0.2605.0')
-/** Messenger and Instagram share a repository; each has names of its own, so both can be attached. */
+/** Messenger and Instagram share a repository, and have names of their own: both can be attached. */
 const meta = (id: string, program: string): KnownNetwork => ({
-  ...mautrix('meta', 29319, 'v0.2607.0'),
+  ...mautrix('meta', 29319),
   program,
   id,
   hasOwnNames: true,
@@ -58,14 +58,14 @@ const KNOWN: Readonly<Record<string, KnownNetwork>> = {
       from: 'https://my.telegram.org/apps',
     },
   },
-  meta: mautrix('meta', 29319, 'v0.2607.0'),
+  meta: mautrix('meta', 29319),
   facebook,
   messenger: facebook,
   instagram: meta('instagram', 'mautrix-instagram'),
   gmessages,
   sms: gmessages,
   discord: mautrix('discord', 29334),
-  slack: mautrix('slack', 29335, 'v0.2607.0'),
+  slack: mautrix('slack', 29335),
   twitter: mautrix('twitter', 29327),
   bluesky: mautrix('bluesky', 29340),
   gvoice: mautrix('gvoice', 29338),

@@ -37,7 +37,21 @@ export interface AddOptions extends FetchOptions {
   force: boolean
 }
 
+/** Options in another form. */
+interface Given {
+  url: string | undefined
+  homeserverUrl: string | undefined
+  gatewayUrl: string | undefined
+  extra: Record<string, string>
+}
+
 export async function add(terminal: Terminal, platform: string, options: AddOptions): Promise<void> {
+  const given: Given = {
+    url: optionalUrl('--url', options.url),
+    homeserverUrl: optionalUrl('--homeserver-url', options.homeserverUrl),
+    gatewayUrl: optionalUrl('--gateway-url', options.gatewayUrl),
+    extra: Object.fromEntries(options.set.map(keyAndValue)),
+  }
   await withBridges(terminal, async (bridges, { config, secrets, db }) => {
     await refuseAttached(platform, bridges, options.force)
     const before = options.force ? await bridges.find(platform) : null
@@ -47,11 +61,14 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
     if (!isToBeFetched(options, network, before)) {
       const command =
         options.command === undefined ? (before?.command ?? null) : commandOf(options.command, terminal)
-      return await attach(terminal, platform, options, { bridges, config, secrets, before, dir, command })
+      const version = options.command === undefined ? (before?.version ?? null) : null
+      const known = { given, bridges, config, secrets, before, dir, command, version }
+      return await attach(terminal, platform, options, known)
     }
-    const { file } = await fetchedProgram(terminal, platform, network, options, { dir, db })
+    const { file, version } = await fetchedProgram(terminal, platform, network, options, { dir, db })
     try {
-      await attach(terminal, platform, options, { bridges, config, secrets, before, dir, command: [file] })
+      const known = { given, bridges, config, secrets, before, dir, command: [file], version }
+      await attach(terminal, platform, options, known)
     } catch (error) {
       if (before?.command?.[0] !== file) rmSync(file, { force: true })
       throw error
@@ -64,24 +81,21 @@ async function attach(
   platform: string,
   options: AddOptions,
   known: {
+    given: Given
     bridges: AttachedBridges
     config: Config
     secrets: Secrets
     before: AttachedBridge | null
     dir: string
     command: string[] | null
+    version: string | null
   },
 ): Promise<void> {
-  const { bridges, config, secrets, before, dir, command } = known
+  const { given, bridges, config, secrets, before, dir, command, version } = known
   const network = knownNetwork(platform)
-  const givenUrl = optionalUrl('--url', options.url)
   const inUse = before && options.example === undefined ? configInUse(dir) : null
   const example = await exampleOf(terminal, options, command, network, inUse)
-  const url = givenUrl ?? before?.url ?? urlOf(network, command && example.base)
-  const given = {
-    homeserverUrl: optionalUrl('--homeserver-url', options.homeserverUrl),
-    gatewayUrl: optionalUrl('--gateway-url', options.gatewayUrl),
-  }
+  const url = given.url ?? before?.url ?? urlOf(network, command && example.base)
   const isUnsaid = given.homeserverUrl === undefined && given.gatewayUrl === undefined
   const attached = await attachBridge(
     {
@@ -89,12 +103,13 @@ async function attach(
       url,
       base: example.base,
       command,
+      version,
       addresses: inUse && isUnsaid ? null : addressesForBridge(config, url, given),
       serverName: config.matrix.serverName,
       puppets: puppetsOf(secrets),
       database: options.database,
       dir,
-      extra: Object.fromEntries(options.set.map(keyAndValue)),
+      extra: given.extra,
       force: options.force,
     },
     { bridges, clock: systemClock },
@@ -102,9 +117,9 @@ async function attach(
   tell(terminal, attached, config, example.program, addressTrouble(config, url, given))
 }
 
-/** A bridge that nobody runs yet, and that has a release, is run by the gateway. */
+/** The program of a new bridge is fetched, unless an option says that it is elsewhere. */
 function isToBeFetched(
-  { command, url, from, version }: AddOptions,
+  { command, example, url, from, version }: AddOptions,
   network: KnownNetwork | undefined,
   before: AttachedBridge | null,
 ): boolean {
@@ -112,7 +127,8 @@ function isToBeFetched(
   if (isAsked && command !== undefined) {
     throw new CommandError('--command: expected either a program of yours, or --from and --version')
   }
-  return isAsked || (network?.release !== undefined && command === undefined && url === undefined && !before)
+  const isElsewhere = command !== undefined || example !== undefined || url !== undefined
+  return isAsked || (network?.release !== undefined && !isElsewhere && !before)
 }
 
 /**

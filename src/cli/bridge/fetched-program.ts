@@ -1,11 +1,12 @@
 /** Fetches a bridge's program and says so, with a progress bar where somebody looks. */
 import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { progress } from '@clack/prompts'
 import {
   type FetchedProgram,
   fetchProgram,
   type ProgramDigests,
+  programsFolder,
 } from '../../bridges/releases/fetch-program.ts'
 import { LATEST, tagOf } from '../../bridges/releases/release-page.ts'
 import { BRIDGE_LICENCE, type KnownNetwork } from '../../bridges/setup/networks.ts'
@@ -19,11 +20,6 @@ export interface FetchOptions {
   version?: string
   /** A file, or the address of one or of a mirror. */
   from?: string
-}
-
-/** Folder of the programs that were fetched for a bridge. */
-export function programsFolder(dir: string): string {
-  return join(dir, 'bin')
 }
 
 /**

@@ -1,10 +1,13 @@
-/** `meshgate bridge add|list|check|remove`. A running gateway notices within two seconds. */
-import type { Command } from 'commander'
+/** `meshgate bridge …`. A running gateway notices within two seconds. */
+import { type Command, InvalidArgumentError } from 'commander'
 import { printFindings } from '../findings.ts'
 import { CommandError, loadConfig, type Terminal } from '../terminal.ts'
 import { type AddOptions, add } from './add.ts'
+import type { FetchOptions } from './fetched-program.ts'
 import { list } from './list.ts'
+import { logs } from './logs.ts'
 import { remove } from './remove.ts'
+import { restart, update } from './update.ts'
 
 export function addBridgeCommand(program: Command, terminal: Terminal): void {
   const bridge = program.command('bridge').description('bridges to real networks')
@@ -29,6 +32,27 @@ export function addBridgeCommand(program: Command, terminal: Terminal): void {
     )
     .option('--force', 'change an attached bridge: what is not given stays, its tokens too', false)
     .action((platform: string, options: AddOptions) => add(terminal, platform, options))
+  bridge
+    .command('update')
+    .description('run a newer program, and go back if it does not become ready')
+    .argument('<platform>')
+    .option('--version <version>', 'the release to fetch, such as v26.07, or latest')
+    .option('--from <file|url>', 'the program, or a mirror of the release page')
+    .action((platform: string, options: FetchOptions) => update(terminal, platform, options))
+  bridge
+    .command('restart')
+    .description('end the program of a bridge that the gateway runs, and start it again')
+    .argument('<platform>')
+    .action((platform: string) => restart(terminal, platform))
+  bridge
+    .command('logs')
+    .description('print the last output of a bridge that the gateway runs')
+    .argument('<platform>')
+    .option('-f, --follow', 'go on printing it', false)
+    .option('-n, --lines <number>', 'how many lines', wholeNumber, 100)
+    .action((platform: string, options: { follow: boolean; lines: number }) =>
+      logs(terminal, platform, options),
+    )
   bridge
     .command('list')
     .description('list the attached bridges')
@@ -58,6 +82,11 @@ async function check(terminal: Terminal, platform: string): Promise<void> {
     throw new CommandError(`platform: there is no bridge for "${platform}"; meshgate bridge add attaches one`)
   }
   if (failures > 0) throw new CommandError(`the ${platform} bridge can't be used yet`)
+}
+
+function wholeNumber(text: string): number {
+  if (/^\d{1,7}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('expected a number of lines.')
 }
 
 function collect(value: string, before: string[]): string[] {

@@ -7,7 +7,7 @@ import { withBridges } from '../database.ts'
 import { printTable } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
 
-const HEADER = ['platform', 'url', 'driver', 'state', 'devices', 'process', 'files']
+const HEADER = ['platform', 'url', 'driver', 'state', 'devices', 'version', 'process', 'files']
 
 export async function list(terminal: Terminal): Promise<void> {
   await withBridges(terminal, async (bridges, { config, secrets }) => {
@@ -17,15 +17,17 @@ export async function list(terminal: Terminal): Promise<void> {
         platform: bridge.platform,
         url: config.bridges.find(({ platform }) => platform === bridge.platform)?.url ?? bridge.url,
         secret: secrets.bridges.get(bridge.platform) ?? bridge.secret,
+        version: versionOf(bridge),
         process: bridge.command ? describeProcess(bridge.dir) : '-',
         files: bridge.dir,
       })),
       ...ofSettings(attached, config, secrets),
     ]
     const lines = await Promise.all(
-      rows.map(async ({ platform, url, secret, process, files }) => {
+      rows.map(async ({ platform, url, secret, version, process, files }) => {
         const { driver, state } = await lookAt(url, secret, `@meshgate:${config.matrix.serverName}`)
-        return [platform, url, driver, state, told(await bridges.deviceStates(platform)), process, files]
+        const devices = told(await bridges.deviceStates(platform))
+        return [platform, url, driver, state, devices, version, process, files]
       }),
     )
     printTable(terminal, HEADER, lines)
@@ -40,9 +42,15 @@ function ofSettings(attached: readonly AttachedBridge[], config: Config, secrets
       platform,
       url,
       secret: secrets.bridges.get(platform) ?? null,
+      version: '-',
       process: '-',
       files: '- (BRIDGES)',
     }))
+}
+
+function versionOf({ version, update }: AttachedBridge): string {
+  if (update === null) return version ?? '-'
+  return `${version ?? '-'} (${update.version} ${update.failure === null ? 'is tried' : 'failed'})`
 }
 
 function told(states: ReadonlyMap<string, number>): string {

@@ -19,6 +19,10 @@ export const bridges = sqliteTable('bridges', {
   namespaces: text('namespaces', { mode: 'json' }).$type<BridgeNamespaces>().notNull(),
   /** Program and arguments the gateway runs; null when the bridge runs elsewhere. */
   command: text('command', { mode: 'json' }).$type<string[]>(),
+  /** Version of the program, where we fetched it. */
+  version: text('version'),
+  /** A newer program that takes the place of `command` once it has become ready. */
+  update: text('pending_update', { mode: 'json' }).$type<BridgeUpdate>(),
   /** Folder of the bridge's configuration and data. */
   dir: text('dir').notNull(),
   ...timestamps,
@@ -27,6 +31,13 @@ export const bridges = sqliteTable('bridges', {
 export interface BridgeNamespaces {
   users: { regex: string; exclusive: boolean }[]
   aliases?: { regex: string; exclusive: boolean }[]
+}
+
+export interface BridgeUpdate {
+  command: string[]
+  version: string
+  /** Why the bridge went back to the program before; null while that isn't known. */
+  failure: string | null
 }
 
 export type BridgeRow = typeof bridges.$inferSelect

@@ -13,12 +13,14 @@ import {
 } from '../../bridges/setup/config-file.ts'
 import { knownNetwork } from '../../bridges/setup/networks.ts'
 import { bridgeNamespaces, registrationYaml } from '../../bridges/setup/registration.ts'
+import { forgetSavedState } from '../../bridges/setup/saved-state.ts'
 import { STATUS_PATH } from '../../bridges/status-receiver.ts'
 import type { BridgeNamespaces } from '../../db/schema/index.ts'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { isLoopback } from '../../lib/hosts.ts'
 import { randomToken } from '../../lib/tokens.ts'
+import { outputFiles } from '../../runtime/output-file.ts'
 import { RECORD_FILE } from '../../runtime/supervised-process.ts'
 import type { DeviceRepository } from '../devices/device-repository.ts'
 import { identityNamespace } from '../tenants/identities.ts'
@@ -34,6 +36,8 @@ export interface AttachRequest {
   base: Base | null
   /** The gateway is to run this; null: somebody else runs the bridge. */
   command: string[] | null
+  /** Version of that program, where we fetched it. */
+  version: string | null
   /** How the bridge reaches us; null: as the configuration in use says. */
   addresses: BridgeSideAddresses | null
   serverName: string
@@ -93,6 +97,8 @@ export async function attachBridge(
     secret: file.hasProvisioning ? secrets.secret : null,
     namespaces: namespacesOf(request, file),
     command: request.command,
+    version: request.version,
+    update: null,
     dir,
     createdAt: known?.createdAt ?? now,
     updatedAt: now,
@@ -247,11 +253,13 @@ const OUR_FILES = [
   'bridge.db-wal',
   'bridge.db-shm',
   'bin',
+  ...outputFiles(''),
   RECORD_FILE,
 ]
 
 /** Removes what `attachBridge` and the bridge wrote, and the folder when nothing else is in it. */
 export function removeBridgeFiles(dir: string): void {
+  forgetSavedState(dir)
   for (const file of OUR_FILES) rmSync(join(dir, file), { force: true, recursive: true })
   if (existsSync(dir) && readdirSync(dir).length === 0) rmdirSync(dir)
 }

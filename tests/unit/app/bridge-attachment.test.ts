@@ -28,6 +28,8 @@ const WA: AttachedBridge = {
   },
   command: null,
   dir: '/nowhere',
+  version: null,
+  update: null,
   createdAt: 1,
   updatedAt: 1,
 }

@@ -31,6 +31,8 @@ const BRIDGE: AttachedBridge = {
   namespaces: { users: [{ regex: '^@whatsapp_.*$', exclusive: true }] },
   command: ['/opt/mautrix-whatsapp'],
   dir: '/data/bridges/wa',
+  version: null,
+  update: null,
   createdAt: 1,
   updatedAt: 2,
 }

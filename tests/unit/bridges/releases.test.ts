@@ -196,12 +196,16 @@ describe('another digest for a version', () => {
 describe('the page', () => {
   test('that takes no more requests says when it will', async () => {
     const headers = { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1798761600' }
-    server.trouble = { api: () => Response.json({ message: 'API rate limit exceeded' }, { status: 403, headers }) }
+    server.trouble = {
+      api: () => Response.json({ message: 'API rate limit exceeded' }, { status: 403, headers }),
+    }
     expect((await refusal(fetched())).message).toContain('try again after 2027-01-01T00:00:00.000Z')
   })
 
   test('that redirects in a circle is given up', async () => {
-    server.trouble = { location: () => `${server.url}/mautrix/whatsapp/releases/download/v0.2607.0/mautrix-whatsapp-amd64` }
+    server.trouble = {
+      location: () => `${server.url}/mautrix/whatsapp/releases/download/v0.2607.0/mautrix-whatsapp-amd64`,
+    }
     expect((await refusal(fetched())).message).toContain('redirects more than 5 times')
   })
 

@@ -354,7 +354,7 @@ describe('bridge add', () => {
   })
 
   test.each([
-    [['WhatsApp'], '--url: expected the address of the bridge'],
+    [['WhatsApp'], 'platform: "WhatsApp" isn\'t a platform name'],
     [['Net', '--url', 'http://127.0.0.1:1'], 'platform: "Net" isn\'t a platform name'],
     [['net'], '--url: expected the address of the bridge'],
     [['wa', '--url', 'localhost:29318'], '--url: "localhost:29318": expected an http:// or https:// address'],
@@ -366,7 +366,10 @@ describe('bridge add', () => {
     [['wa', '--homeserver-url', 'here'], '--homeserver-url: "here": expected'],
     [['wa', '--url', 'http://whatsapp:29318'], "--homeserver-url: the bridge isn't on this machine"],
     [['wa', '--set', 'network'], '--set: "network": expected key=value'],
-    [['wa', '--set', 'network.x=['], '--set: network.x: expected a YAML value'],
+    [
+      ['wa', '--url', 'http://127.0.0.1:1', '--set', 'network.x=['],
+      '--set: network.x: expected a YAML value',
+    ],
     [['wa', '--command', "'"], "--command: the quote ' isn't closed"],
     [['wa', '--command', '/nowhere/bridge'], '--command: /nowhere/bridge: there is no such file; put it'],
     [
@@ -442,7 +445,7 @@ describe('bridge add', () => {
       MATRIX_AS_TOKEN: 'as',
       MATRIX_HS_TOKEN: 'hs',
     }
-    const { exitCode, out } = await add(folder, ['telegram'], synapse)
+    const { exitCode, out } = await add(folder, ['telegram', '--url', 'http://127.0.0.1:29317'], synapse)
     expect(exitCode).toBe(0)
     const registration = folder.file('data/bridges/telegram/registration.yaml')
     expect(out.slice(out.findIndex(line => line.includes('app_service_config_files')))[1]?.trim()).toBe(
@@ -484,7 +487,7 @@ describe('bridge add', () => {
     using folder = tempDir()
     mkdirSync(folder.file('mine'))
     writeFileSync(folder.file('mine/config.yaml'), 'mine: true\n')
-    const { exitCode, err } = await add(folder, ['wa', '--dir', 'mine'])
+    const { exitCode, err } = await add(folder, ['wa', '--dir', 'mine', '--url', 'http://127.0.0.1:29318'])
     expect(exitCode).toBe(1)
     expect(err[0]).toContain('mine/config.yaml exists; --force writes it anew')
     expect(readFileSync(folder.file('mine/config.yaml'), 'utf8')).toBe('mine: true\n')
@@ -493,7 +496,7 @@ describe('bridge add', () => {
 
   test('the address of another bridge is refused: one program serves one platform', async () => {
     using folder = tempDir()
-    expect((await add(folder, ['wa'])).exitCode).toBe(0)
+    expect((await add(folder, ['wa', '--url', 'http://127.0.0.1:29318'])).exitCode).toBe(0)
     const { exitCode, err } = await add(folder, ['net', '--url', 'http://127.0.0.1:29318/'])
     expect(exitCode).toBe(1)
     expect(err[0]).toBe(
@@ -505,7 +508,7 @@ describe('bridge add', () => {
 
   test('removing takes the folder too, with what the gateway noted there of its program', async () => {
     using folder = tempDir()
-    expect((await add(folder, ['wa'])).exitCode).toBe(0)
+    expect((await add(folder, ['wa', '--url', 'http://127.0.0.1:29318'])).exitCode).toBe(0)
     writeFileSync(folder.file('data/bridges/wa/process.json'), '{}')
     expect((await meshgate(folder, ['bridge', 'remove', 'wa'])).exitCode).toBe(0)
     expect(readdirSync(folder.file('data/bridges'))).toEqual([])
@@ -513,7 +516,7 @@ describe('bridge add', () => {
 
   test('removing leaves what isn’t ours', async () => {
     using folder = tempDir()
-    expect((await add(folder, ['wa', '--dir', 'mine'])).exitCode).toBe(0)
+    expect((await add(folder, ['wa', '--dir', 'mine', '--url', 'http://127.0.0.1:29318'])).exitCode).toBe(0)
     writeFileSync(folder.file('mine/notes.txt'), '')
     const { out } = await meshgate(folder, ['bridge', 'remove', 'wa'])
     expect(out).toEqual(['took the wa bridge away'])
@@ -618,7 +621,10 @@ describe('doctor', () => {
 
   test('another SECRET_KEY than the bridges were attached under', async () => {
     using folder = tempDir()
-    await meshgate(folder, ['bridge', 'add', 'wa'], { ...SETTINGS, PORT: '8080' } as typeof SETTINGS)
+    await meshgate(folder, ['bridge', 'add', 'wa', '--url', 'http://127.0.0.1:29318'], {
+      ...SETTINGS,
+      PORT: '8080',
+    } as typeof SETTINGS)
     const other = { ...SETTINGS, SECRET_KEY: 'another sixteen characters' }
     const { exitCode, out } = await meshgate(folder, ['doctor'], other)
     expect(exitCode).toBe(1)

@@ -1,0 +1,48 @@
+/** A bridge's configuration and database from before another program got hold of them. */
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
+import { databaseFileIn } from './config-database.ts'
+
+const SAVED = 'before-'
+
+/**
+ * Copies what the program may change; a copy of an earlier try, now broken off, is kept.
+ * @param dir folder of the bridge's files
+ * @returns where the copy is
+ */
+export function saveState(dir: string, version: string): string {
+  const saved = join(dir, SAVED + version)
+  if (existsSync(saved)) return saved
+  const draft = join(dir, `${SAVED}${version}.part`)
+  rmSync(draft, { recursive: true, force: true })
+  mkdirSync(draft, { mode: 0o700 })
+  for (const file of stateFiles(dir)) if (existsSync(file)) cpSync(file, join(draft, basename(file)))
+  renameSync(draft, saved)
+  return saved
+}
+
+export function restoreState(dir: string, saved: string): void {
+  for (const file of stateFiles(dir)) {
+    const copy = join(saved, basename(file))
+    rmSync(file, { force: true })
+    if (existsSync(copy)) cpSync(copy, file)
+  }
+  forgetSavedState(dir)
+}
+
+/** Call it once no update is pending. */
+export function forgetSavedState(dir: string): void {
+  if (!existsSync(dir)) return
+  for (const name of readdirSync(dir)) {
+    if (name.startsWith(SAVED)) rmSync(join(dir, name), { recursive: true, force: true })
+  }
+}
+
+/** The database only where it is a file. */
+function stateFiles(dir: string): string[] {
+  const config = join(dir, 'config.yaml')
+  const database = existsSync(config) ? databaseFileIn(readFileSync(config, 'utf8')) : null
+  if (database === null) return [config]
+  const file = resolve(dir, database)
+  return [config, file, `${file}-wal`, `${file}-shm`]
+}
