@@ -95,6 +95,8 @@ const cookiesStep = z.object({
   ),
 })
 
+const passkeyStep = z.object({ url: text, publicKey: z.record(z.string(), z.unknown()) })
+
 export const stepAnswer = z.object({
   login_id: z.string().default(''),
   type: z.string(),
@@ -104,6 +106,7 @@ export const stepAnswer = z.object({
   display_and_wait: displayStep.optional(),
   user_input: inputStep.optional(),
   cookies: cookiesStep.optional(),
+  webauthn: passkeyStep.optional(),
   complete: z.object({ user_login_id: z.string() }).optional(),
 })
 
@@ -131,7 +134,7 @@ export const capabilitiesAnswer = z.object({ resolve_identifier: resolving.nulli
 
 /** @throws GatewayError bridge_error naming an unsupported kind of step */
 export function loginStep(platform: string, answer: z.infer<typeof stepAnswer>): LoginStep {
-  const { type, display_and_wait: display, user_input: input, cookies, complete } = answer
+  const { type, display_and_wait: display, user_input: input, cookies, webauthn, complete } = answer
   const step = {
     processId: answer.login_id,
     stepId: answer.step_id,
@@ -143,7 +146,7 @@ export function loginStep(platform: string, answer: z.infer<typeof stepAnswer>):
     return {
       ...step,
       kind: 'display',
-      display: displayKind(platform, display.type),
+      display: displayKind(platform, display.type, answer),
       data: display.data,
       image_url: display.image_url || null,
     }
@@ -165,21 +168,38 @@ export function loginStep(platform: string, answer: z.infer<typeof stepAnswer>):
     }
     return { ...step, kind: 'cookies', fields: cookies.fields.map(cookieField), page }
   }
-  throw new GatewayError(
-    'bridge_error',
-    `the ${platform} bridge asks for a login step of a kind that we don't know: ${type}`,
-  )
+  if (type === 'webauthn' && webauthn) return { ...step, kind: 'passkey', ...webauthn, fields: [CREDENTIAL] }
+  throw unknownKind(platform, `asks for a login step of a kind that we don't know: ${type}`, answer)
+}
+
+/** The bridge's own words may tell the person another way. */
+function unknownKind(platform: string, what: string, { instructions }: { instructions: string }) {
+  const words = instructions === '' ? '' : ` (${instructions})`
+  return new GatewayError('bridge_error', `the ${platform} bridge ${what}${words}`)
+}
+
+/** The one answer to a passkey step, which bridges don't describe. */
+const CREDENTIAL: LinkField = {
+  id: 'credential',
+  type: 'credential',
+  name: 'Passkey',
+  description: 'What navigator.credentials.get() gave, as JSON',
+  required: true,
+  options: [],
+  pattern: null,
+  default_value: null,
 }
 
 const DISPLAYS = ['qr', 'code', 'emoji', 'nothing'] as const
 
-function displayKind(platform: string, type: string): (typeof DISPLAYS)[number] {
+function displayKind(
+  platform: string,
+  type: string,
+  answer: { instructions: string },
+): (typeof DISPLAYS)[number] {
   const known = DISPLAYS.find(kind => kind === type)
   if (known) return known
-  throw new GatewayError(
-    'bridge_error',
-    `the ${platform} bridge asks to display something of a kind that we don't know: ${type}`,
-  )
+  throw unknownKind(platform, `asks to display something of a kind that we don't know: ${type}`, answer)
 }
 
 /** A field that is described by its name alone, and must be filled in. */

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { type ErrorCode, GatewayError } from '../domain/errors.ts'
-import type { AskingStep } from '../domain/login-steps.ts'
+import type { AskingStep, LoginStep } from '../domain/login-steps.ts'
 import type { BridgeCapabilities } from '../domain/ports.ts'
 import { askPeer, type PeerAddress } from '../lib/peer-request.ts'
 import type { BotDriver } from './bot-driver.ts'
@@ -45,6 +45,9 @@ const LOGIN_TIMEOUT_MS = 45_000
 
 /** Error codes for a call that the bridge doesn't have. */
 const MISSING: readonly ErrorCode[] = ['not_supported', 'not_found']
+
+/** Ends of the paths by which a step's answer is given. */
+const SUBMISSIONS = { input: 'user_input', cookies: 'cookies', passkey: 'webauthn' } as const
 
 interface Call {
   method: 'GET' | 'POST'
@@ -108,7 +111,21 @@ export function createProvisioningClient(
     )
   }
 
-  const step = async (asked: Call) => loginStep(platform, await call(stepAnswer, asked))
+  /** A login that we can't go on with is ended: nobody else would. */
+  async function step(asked: Call): Promise<LoginStep> {
+    const answer = await call(stepAnswer, asked)
+    try {
+      return loginStep(platform, answer)
+    } catch (error) {
+      if (answer.login_id !== '') await cancelLogin(asked.userId, answer.login_id).catch(() => undefined)
+      throw error
+    }
+  }
+
+  async function cancelLogin(userId: string, processId: string): Promise<void> {
+    const path = `/login/cancel/${encodeURIComponent(processId)}`
+    await call(z.unknown(), { method: 'POST', path, userId })
+  }
 
   const whoami = (userId: string) =>
     call(whoamiAnswer, { method: 'GET', path: '/whoami', userId, refused: refusalOfWhoami })
@@ -164,10 +181,11 @@ export function createProvisioningClient(
     submitLogin: (userId, asking, fields) =>
       step({
         method: 'POST',
-        path: stepPath(asking, asking.kind === 'cookies' ? 'cookies' : 'user_input'),
+        path: stepPath(asking, SUBMISSIONS[asking.kind]),
         userId,
         query: { txn_id: asking.txnId ?? undefined },
-        body: fields,
+        // The bridge wants the credential itself.
+        body: asking.kind === 'passkey' ? JSON.parse(fields.credential ?? '{}') : fields,
         timeoutMs: LOGIN_TIMEOUT_MS,
         refused: refusalOfInput,
       }),
@@ -179,13 +197,7 @@ export function createProvisioningClient(
       return isBadState(await response.json().catch(() => null))
     },
 
-    async cancelLogin(userId, processId) {
-      await call(z.unknown(), {
-        method: 'POST',
-        path: `/login/cancel/${encodeURIComponent(processId)}`,
-        userId,
-      })
-    },
+    cancelLogin,
 
     async logout(userId, loginId) {
       await call(z.unknown(), { method: 'POST', path: `/logout/${encodeURIComponent(loginId)}`, userId })

@@ -42,6 +42,7 @@ function configOf(env: Env, workingDirectory: string) {
       trustedProxies: env.TRUSTED_PROXIES,
       /** Origins whose pages may call the API; `*`: any. */
       corsOrigins: env.CORS_ORIGINS,
+      linkFrameOrigins: env.LINK_FRAME_ORIGINS,
     },
     /** Listener for bridges and homeservers, which clients don't need. */
     bridgeListener: { host: env.BRIDGE_HOST, port: env.BRIDGE_PORT },

@@ -93,6 +93,7 @@ export const ENV_SCHEMA = z.object({
   PUBLIC_URL: httpUrl.optional(),
   TRUSTED_PROXIES: listOf(isNetwork, NETWORK_PHRASE),
   CORS_ORIGINS: listOf(isOrigin, 'origins such as https://app.example.com, or *'),
+  LINK_FRAME_ORIGINS: listOf(isOrigin, 'origins such as https://app.example.com, or *'),
   AUTH_FAILURES_PER_CREDENTIAL: wholeNumber(1, 1_000_000).default(10),
   AUTH_FAILURES_PER_ADDRESS: wholeNumber(1, 1_000_000).default(60),
   AUTH_FAILURE_WINDOW_S: wholeNumber(1, 86_400).default(60),

@@ -27,10 +27,11 @@ export type LoginStep =
     })
   | (LoginStepBase & { kind: 'input'; fields: LinkField[]; attachments: Shown<'input'>['attachments'] })
   | (LoginStepBase & { kind: 'cookies'; fields: CookieField[]; page: LoginPage })
+  | (LoginStepBase & Pick<Shown<'passkey'>, 'url' | 'publicKey'> & { kind: 'passkey'; fields: LinkField[] })
   | { kind: 'complete'; loginId: string }
 
 /** A step that asks for something. */
-export type AskingStep = Extract<LoginStep, { kind: 'input' | 'cookies' }>
+export type AskingStep = Extract<LoginStep, { kind: 'input' | 'cookies' | 'passkey' }>
 
 /** The web page where somebody logs in and whose cookies are then asked for. */
 type LoginPage = Omit<Shown<'cookies'>, 'type' | 'fields' | 'instructions'>

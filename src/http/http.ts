@@ -33,6 +33,8 @@ import { BODILESS, readRest, wantsClose } from './rest-of-body.ts'
 import { createMethodTable } from './route-tables.ts'
 import { docsRoutes } from './routes/docs/routes.ts'
 import { apiRoutes } from './routes/index.ts'
+import { LinkTickets } from './routes/pages/link-tickets.ts'
+import { pageRoutes } from './routes/pages/routes.ts'
 import { addRoutes } from './routing.ts'
 import { addMissing, securityHeaders } from './security-headers.ts'
 import { type RunningServer, startServer, type Upgrade, type Uploading } from './server.ts'
@@ -240,6 +242,7 @@ interface ElysiaParts {
 function createElysia(options: HttpOptions, parts: ElysiaParts) {
   const { config, logger, version, readiness, metrics = async () => '', clock = systemClock } = options
   const { headers, ...used } = parts
+  const tickets = new LinkTickets(used.services.linking)
   const app = new Elysia({ aot: true, adapter: anyHostAdapter })
     .headers(headers)
     .onRequest(({ request, set }) => {
@@ -250,8 +253,22 @@ function createElysia(options: HttpOptions, parts: ElysiaParts) {
     .onTransform(({ request, route }) => noteRequest(request, { route }))
     .use(errors(logger, path => methodsOf(path)))
     .use(docsRoutes(version))
+    .use(
+      pageRoutes({
+        ...used.services,
+        tickets,
+        version,
+        hasSandbox: options.mounts?.some(({ prefix }) => prefix === '/sandbox') === true,
+        frameOrigins: config.http.linkFrameOrigins,
+        clock,
+      }),
+    )
   const { publicUrl } = config.http
-  addRoutes(app, apiRoutes({ ...used, publicUrl, version, readiness, metrics, clock, logger }), used.services)
+  addRoutes(
+    app,
+    apiRoutes({ ...used, tickets, publicUrl, version, readiness, metrics, clock, logger }),
+    used.services,
+  )
   const methodsOf = createMethodTable(app.routes)
   return app
 }

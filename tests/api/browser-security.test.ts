@@ -215,7 +215,7 @@ describe('the WebSocket', () => {
     server = app.http.listen()
     token = await app.newToken()
     app.link.underWay = true
-    app.link.latest = { type: 'qr', payload: 'qr-1', instructions: '' }
+    app.link.latest = { type: 'qr', payload: 'qr-1', image_url: null, instructions: '' }
   })
   afterAll(async () => {
     await server.stop(0)
@@ -278,7 +278,7 @@ describe('the WebSocket', () => {
       },
     })
     watched.link.underWay = true
-    watched.link.latest = { type: 'qr', payload: 'qr-1', instructions: '' }
+    watched.link.latest = { type: 'qr', payload: 'qr-1', image_url: null, instructions: '' }
     const listening = watched.http.listen()
     const path = `/api/v1/devices/qr-code?token=${await watched.newToken()}`
     await using socket = watchSocket(listening.url.replace('http', 'ws') + path)

@@ -29,7 +29,7 @@ test('GET shows where it stands', async () => {
     platform: 'wa',
     flow: 'qr',
     state: 'waiting_for_scan',
-    step: { type: 'qr', payload: 'qr-1', instructions: '' },
+    step: { type: 'qr', payload: 'qr-1', image_url: null, instructions: '' },
     created_at: '2026-04-27T10:00:00Z',
     expires_at: '2026-04-27T10:30:00Z',
   })
@@ -39,7 +39,7 @@ describe('POST', () => {
   test('answers, and shows the next step', async () => {
     const { status, body } = await app.call('POST', LINK, { auth, json: { inputs } })
     expect([status, body.state]).toEqual([200, 'waiting_for_code'])
-    expect(body.step).toEqual({ type: 'code', code: 'ABCD-1234', instructions: '' })
+    expect(body.step).toEqual({ type: 'code', code: 'ABCD-1234', image_url: null, instructions: '' })
     expect(app.link.answers.at(-1)).toEqual(inputs)
   })
 

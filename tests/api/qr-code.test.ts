@@ -21,7 +21,7 @@ beforeEach(async () => {
   // The link is the token's.
   await app.call('POST', '/api/v1/devices', { auth: `Bearer ${token}`, json: { platform: 'wa' } })
   app.link.answers = []
-  app.link.latest = { type: 'qr', payload: 'qr-1', instructions: 'Scan it' }
+  app.link.latest = { type: 'qr', payload: 'qr-1', image_url: null, instructions: 'Scan it' }
 })
 afterEach(async () => {
   for (const client of clients.splice(0)) client.close()
@@ -61,10 +61,10 @@ describe('what is shown', () => {
     const second = connect(`token=${token}`)
     expect(await frame(first, 0)).toBe('qr-1')
     expect(await frame(second, 0)).toBe('qr-1')
-    app.link.emit({ type: 'qr', payload: 'qr-2', instructions: '' })
+    app.link.emit({ type: 'qr', payload: 'qr-2', image_url: null, instructions: '' })
     const third = connect(`token=${token}`)
     expect(await frame(third, 0)).toBe('qr-2')
-    app.link.emit({ type: 'code', code: 'ABCD-1234', instructions: '' })
+    app.link.emit({ type: 'code', code: 'ABCD-1234', image_url: null, instructions: '' })
     for (const client of [first, second, third]) await waitFor(() => client.frames.at(-1) === 'ABCD-1234')
     expect(first.frames).toEqual(['qr-1', 'qr-2', 'ABCD-1234'])
     expect(third.frames).toEqual(['qr-2', 'ABCD-1234'])
@@ -74,7 +74,7 @@ describe('what is shown', () => {
     app.link.latest = null
     const client = connect(`token=${token}`)
     await waitFor(() => app.link.listeners.size === 1)
-    app.link.emit({ type: 'qr', payload: 'first', instructions: '' })
+    app.link.emit({ type: 'qr', payload: 'first', image_url: null, instructions: '' })
     expect(await frame(client, 0)).toBe('first')
   })
 
@@ -88,6 +88,7 @@ describe('what is shown', () => {
     expect(JSON.parse(String(await frame(client, 0)))).toEqual({
       type: 'qr',
       payload: 'qr-1',
+      image_url: null,
       instructions: 'Scan it',
     })
     app.link.emit({ type: 'input', fields: [], attachments: [], instructions: 'Your number' })
@@ -126,8 +127,8 @@ describe('what is shown', () => {
     const client = connect(`token=${token}&format=svg`)
     await frame(client, 0)
     for (const payload of ['a', 'b'.repeat(400), 'c'])
-      app.link.emit({ type: 'qr', payload, instructions: '' })
-    app.link.emit({ type: 'code', code: 'last', instructions: '' })
+      app.link.emit({ type: 'qr', payload, image_url: null, instructions: '' })
+    app.link.emit({ type: 'code', code: 'last', image_url: null, instructions: '' })
     await waitFor(() => client.frames.length === 5)
     expect(client.frames[4]).toBe('last')
     expect(String(client.frames[2]).length).toBeGreaterThan(String(client.frames[1]).length)
@@ -141,7 +142,12 @@ describe('what a client may say', () => {
     const client = connect(`token=${token}&format=json`)
     await frame(client, 0)
     client.socket.send(JSON.stringify({ type: 'input', fields: { phone_number: '+237123456789' } }))
-    expect(await said(client, 1)).toEqual({ type: 'code', code: 'ABCD-1234', instructions: '' })
+    expect(await said(client, 1)).toEqual({
+      type: 'code',
+      code: 'ABCD-1234',
+      image_url: null,
+      instructions: '',
+    })
     expect(app.link.answers).toEqual([{ phone_number: '+237123456789' }])
   })
 
@@ -185,7 +191,7 @@ describe('what a client may say', () => {
       message: 'Internal error',
     })
     app.failures.answer = undefined
-    app.link.emit({ type: 'qr', payload: 'qr-2', instructions: '' })
+    app.link.emit({ type: 'qr', payload: 'qr-2', image_url: null, instructions: '' })
     expect(await frame(client, wrong.length + 3)).toBe('qr-2')
     expect(client.closed).toBeUndefined()
   })
@@ -287,7 +293,7 @@ describe('the token', () => {
     await app.call('DELETE', `/api/v1/tokens/${tokens.at(-1)?.id}`, { auth: basic() })
     await app.clock.advance(2_000)
     expect(await waitFor(() => client.closed)).toEqual({ code: 4403, reason: 'This token is unknown' })
-    app.link.emit({ type: 'qr', payload: 'qr-2', instructions: '' })
+    app.link.emit({ type: 'qr', payload: 'qr-2', image_url: null, instructions: '' })
     expect(await frame(staying, 1)).toBe('qr-2')
   })
 

@@ -214,7 +214,7 @@ describe('stop', () => {
 
   test('bids WebSockets farewell with 1001, and does not wait for them', async () => {
     app.link.underWay = true
-    app.link.latest = { type: 'qr', payload: 'qr-1', instructions: '' }
+    app.link.latest = { type: 'qr', payload: 'qr-1', image_url: null, instructions: '' }
     const socket = new WebSocket(`${server.url.replace('http', 'ws')}/api/v1/devices/qr-code?token=${token}`)
     const closed = new Promise<number>(resolve => {
       socket.onclose = ({ code }) => resolve(code)

@@ -88,7 +88,7 @@ describe('the certificate', () => {
 
   test('may be renewed while a WebSocket is open', async () => {
     app.link.underWay = true
-    app.link.latest = { type: 'qr', payload: 'before', instructions: '' }
+    app.link.latest = { type: 'qr', payload: 'before', image_url: null, instructions: '' }
     const url = `${server.url.replace('https', 'wss')}/api/v1/devices/qr-code?token=${await app.newToken()}`
     const open = () => new WebSocket(url, { tls: { rejectUnauthorized: false } })
     const frames: string[] = []
@@ -97,7 +97,7 @@ describe('the certificate', () => {
     await waitFor(() => frames.length === 1)
     renew('second')
     server.reloadCertificate()
-    app.link.emit({ type: 'qr', payload: 'after', instructions: '' })
+    app.link.emit({ type: 'qr', payload: 'after', image_url: null, instructions: '' })
     await waitFor(() => frames.length === 2)
     expect(frames).toEqual(['before', 'after'])
     const another = open()

@@ -123,7 +123,7 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
           throw new GatewayError('bad_request', `platform: expected one of wa, not ${request.platform}`)
         link.started.push({ identityId: identity.id, ...request })
         link.underWay = true
-        link.latest = { type: 'qr', payload: 'qr-1', instructions: '' }
+        link.latest = { type: 'qr', payload: 'qr-1', image_url: null, instructions: '' }
         return link.viewFor(identity.id, link.id)
       },
       get: (identityId, id) => link.viewFor(identityId, id),
@@ -132,7 +132,7 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
         if (failures.answer) throw failures.answer
         link.answers.push({ ...inputs })
         await link.bridge
-        link.emit({ type: 'code', code: 'ABCD-1234', instructions: '' })
+        link.emit({ type: 'code', code: 'ABCD-1234', image_url: null, instructions: '' })
         return link.viewFor(identityId, id)
       },
       cancel: (identityId, id) => {
@@ -143,6 +143,11 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
         if (!link.underWay) throw new GatewayError('not_found', 'No link is under way: POST /api/v1/devices')
         link.listeners.add(listener)
         return { linkId: link.id, latest: link.latest, unsubscribe: () => link.listeners.delete(listener) }
+      },
+      followOne: (identityId, id, listener) => {
+        link.viewFor(identityId, id)
+        link.listeners.add(listener)
+        return () => link.listeners.delete(listener)
       },
       stop: () => undefined,
     },

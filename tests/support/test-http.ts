@@ -76,6 +76,7 @@ export async function testHttp(
         tls: undefined,
         trustedProxies: [],
         corsOrigins: [],
+        linkFrameOrigins: [],
         ...overrides.http,
       },
       authFailures: overrides.authFailures ?? { perCredential: 10, perAddress: 60, windowMs: 60_000 },

@@ -35,7 +35,7 @@ function mautrix(id: string, port: number, tried: string | null = null): KnownNe
 
 const whatsapp = mautrix('whatsapp', 29318, 'v0.2607.0')
 const gmessages = mautrix('gmessages', 29336, 'v0.2605.0')
-/** Messenger and Instagram share a repository, and have names of their own: both can be attached. */
+/** Messenger and Instagram share a repository; with their own names both can be attached. */
 const meta = (id: string, program: string): KnownNetwork => ({
   ...mautrix('meta', 29319),
   program,

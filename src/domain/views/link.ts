@@ -20,7 +20,7 @@ const Field = Type.Object({
   id: Type.String(),
   type: Type.String({
     description:
-      'username, password, phone_number, email, 2fa_code, token, url, domain, select, captcha_code or cookie.',
+      'username, password, phone_number, email, 2fa_code, token, url, domain, select, captcha_code, cookie or credential.',
   }),
   name: Type.String(),
   description: Type.String(),
@@ -32,6 +32,7 @@ const Field = Type.Object({
   default_value: nullable(Type.String()),
 })
 const instructions = Type.String({ description: 'In the words of the bridge; may be empty.' })
+const picture = nullable(Type.String({ description: 'A picture of it, where the bridge has one.' }))
 const sources = Type.Array(
   Type.Object({
     type: Type.String({ description: 'cookie, local_storage, request_header, request_body or special.' }),
@@ -45,14 +46,9 @@ const CookieField = Type.Object({ ...Field.properties, sources })
 
 const Step = Type.Union(
   [
-    Type.Object({ type: Type.Literal('qr'), payload: Type.String(), instructions }),
-    Type.Object({ type: Type.Literal('code'), code: Type.String(), instructions }),
-    Type.Object({
-      type: Type.Literal('emoji'),
-      emoji: Type.String(),
-      image_url: nullable(Type.String()),
-      instructions,
-    }),
+    Type.Object({ type: Type.Literal('qr'), payload: Type.String(), image_url: picture, instructions }),
+    Type.Object({ type: Type.Literal('code'), code: Type.String(), image_url: picture, instructions }),
+    Type.Object({ type: Type.Literal('emoji'), emoji: Type.String(), image_url: picture, instructions }),
     Type.Object({ type: Type.Literal('wait'), instructions }),
     Type.Object({
       type: Type.Literal('input'),
@@ -73,6 +69,17 @@ const Step = Type.Union(
       extract_js: nullable(Type.String({ description: 'JavaScript that gathers the fields in that page.' })),
       wait_for_url_pattern: nullable(Type.String()),
       fields: Type.Array(CookieField),
+      instructions,
+    }),
+    Type.Object({
+      type: Type.Literal('passkey'),
+      url: Type.String({ description: 'The site whose passkey is asked for: it works on its pages alone.' }),
+      publicKey: Type.Unsafe<Record<string, unknown>>({
+        type: 'object',
+        additionalProperties: true,
+        description: 'For navigator.credentials.get({publicKey}) there, in the JSON form of WebAuthn.',
+      }),
+      fields: Type.Array(Field, { description: 'One, `credential`: what that gave, as JSON.' }),
       instructions,
     }),
     Type.Object({
@@ -103,6 +110,7 @@ export const LINK_EXAMPLE = {
   step: {
     type: 'qr',
     payload: '2@V3xk…',
+    image_url: null,
     instructions: 'Scan the QR code with the WhatsApp mobile app to log in',
   },
   created_at: '2026-04-27T10:00:00Z',

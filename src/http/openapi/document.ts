@@ -68,6 +68,7 @@ export async function openApiDocument(version: string): Promise<OpenApiDocument>
   const routes = apiRoutes({
     services: UNUSED_SERVICES,
     publicUrl: undefined,
+    tickets: { issue: () => '' },
     version,
     readiness: () => ({ ready: false, checks: {} }),
     metrics: async () => '',

@@ -16,7 +16,7 @@ import { deliveryRoutes } from './webhooks/delivery-routes.ts'
 import { webhookRoutes } from './webhooks/routes.ts'
 
 export interface ApiRoutesOptions
-  extends Pick<DeviceRoutesOptions, 'publicUrl' | 'upgrade' | 'allowsOrigin' | 'clock'>,
+  extends Pick<DeviceRoutesOptions, 'publicUrl' | 'tickets' | 'upgrade' | 'allowsOrigin' | 'clock'>,
     Pick<MessageRoutesOptions, 'uploading'>,
     HealthRoutesOptions {
   services: HttpServices

@@ -1,6 +1,8 @@
 /** Ties answers to the fields of a login's step, and checks them for the bridge. */
+import { z } from 'zod'
 import { GatewayError } from '../../domain/errors.ts'
 import type { LinkField } from '../../domain/views/link.ts'
+import { jsonOrNull } from '../../lib/json-or-null.ts'
 import { normaliseContact } from '../../lib/phone-numbers.ts'
 
 type Inputs = Readonly<Record<string, string>>
@@ -78,6 +80,8 @@ function checkedValue(field: LinkField, given: string): string {
   const value = normalised(field, given)
   const expected = (what: string) => new GatewayError('bad_request', `${field.id}: expected ${what}`)
   if (value.length > MAX_LENGTH) throw expected(`text of at most ${MAX_LENGTH} characters`)
+  if (field.type === 'credential' && !isCredential(value))
+    throw expected('the JSON that navigator.credentials.get() gave')
   if (value === '' && field.required) throw expected('text that is not empty')
   if (field.options.length > 0 && !field.options.includes(value))
     throw expected(`one of ${field.options.join(', ')}`)
@@ -97,6 +101,24 @@ function internationalNumber(given: string): string {
   const number = normaliseContact(given)
   return /^[1-9]\d*$/.test(number) ? `+${number}` : number
 }
+
+/**
+ * The JSON form of a passkey's answer, whatever else it holds.
+ * @see https://www.w3.org/TR/webauthn-3/#dictdef-authenticationresponsejson
+ */
+function isCredential(value: string): boolean {
+  return credential.safeParse(jsonOrNull(value)).success
+}
+
+const credential = z.object({
+  id: z.string().min(1),
+  type: z.literal('public-key'),
+  response: z.object({
+    clientDataJSON: z.string().min(1),
+    authenticatorData: z.string().min(1),
+    signature: z.string().min(1),
+  }),
+})
 
 /** The patterns are Go's: the bridge alone checks those that JavaScript doesn't know. */
 function matches(pattern: string, value: string): boolean {

@@ -12,6 +12,8 @@ export function eventOf(step: Exclude<LoginStep, { kind: 'complete' }>): LinkEve
       return { type: 'input', fields: step.fields, attachments: step.attachments, instructions }
     case 'cookies':
       return { type: 'cookies', ...step.page, fields: step.fields, instructions }
+    case 'passkey':
+      return { type: 'passkey', url: step.url, publicKey: step.publicKey, fields: step.fields, instructions }
     case 'display':
       return displayEvent(step)
   }
@@ -21,9 +23,9 @@ function displayEvent(step: LoginStep & { kind: 'display' }): LinkEvent {
   const { display, data, image_url, instructions } = step
   switch (display) {
     case 'qr':
-      return { type: 'qr', payload: data, instructions }
+      return { type: 'qr', payload: data, image_url, instructions }
     case 'code':
-      return { type: 'code', code: data, instructions }
+      return { type: 'code', code: data, image_url, instructions }
     case 'emoji':
       return { type: 'emoji', emoji: data, image_url, instructions }
     case 'nothing':
@@ -38,6 +40,7 @@ const STATES: Record<Exclude<LinkEvent['type'], 'error'>, LinkState> = {
   wait: 'waiting',
   input: 'waiting_for_input',
   cookies: 'waiting_for_input',
+  passkey: 'waiting_for_input',
   connected: 'connected',
 }
 

@@ -249,7 +249,7 @@ export class Link {
 
   private whyNothingIsAsked(): string {
     if (this.endedAt !== null) return `the link ${this.id} has ended`
-    return this.latest?.type === 'input' || this.latest?.type === 'cookies'
+    return this.latest && 'fields' in this.latest
       ? `the link ${this.id} is still busy with the answer before`
       : `the link ${this.id} asks for nothing now`
   }

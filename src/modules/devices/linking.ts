@@ -233,6 +233,14 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
       return { linkId: link.id, latest: link.latest, unsubscribe: link.follow(listener) }
     },
 
+    /**
+     * Follows this one link. @returns what ends the subscription
+     * @throws GatewayError not_found, also two minutes after its end
+     */
+    followOne(identityId: string, linkId: string, listener: (event: LinkEvent) => void): () => void {
+      return find(identityId, linkId).follow(listener)
+    },
+
     /** Cancels what is under way. */
     stop(): void {
       for (const link of links) link.end('cancelled', 'the gateway is stopping')

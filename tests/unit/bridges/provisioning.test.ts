@@ -202,6 +202,22 @@ describe('login steps', () => {
       },
     ],
     [
+      'a passkey',
+      {
+        type: 'webauthn',
+        txn_id: 'bls_2',
+        webauthn: { url: 'https://web.whatsapp.com', publicKey: { challenge: 'AA', rpId: 'whatsapp.com' } },
+      },
+      {
+        ...base,
+        txnId: 'bls_2',
+        kind: 'passkey',
+        url: 'https://web.whatsapp.com',
+        publicKey: { challenge: 'AA', rpId: 'whatsapp.com' },
+        fields: [expect.objectContaining({ id: 'credential', type: 'credential', required: true })],
+      },
+    ],
+    [
       'the end',
       { type: 'complete', complete: { user_login_id: '237' } },
       { kind: 'complete', loginId: '237' },
@@ -212,15 +228,22 @@ describe('login steps', () => {
   })
 
   test.each([
-    [{ type: 'webauthn', webauthn: {} }, 'webauthn'],
+    [{ type: 'webauthn' }, 'webauthn'],
+    [{ type: 'client_http', client_http: {}, instructions: 'Use the app' }, 'client_http (Use the app)'],
     [{ type: 'display_and_wait', display_and_wait: { type: 'hologram' } }, 'hologram'],
     [{ type: 'cookies' }, 'cookies'],
   ])('%j is named as unknown', async (answer, kind) => {
-    const client = bridge(() => Response.json({ login_id: 'p', step_id: 's', ...answer }))
-    expect(client.startLogin('@u:s', 'web')).rejects.toMatchObject({
+    const asked: string[] = []
+    const client = bridge((_request, url) => {
+      asked.push(url.pathname)
+      return Response.json({ login_id: 'p', step_id: 's', ...answer })
+    })
+    await expect(client.startLogin('@u:s', 'web')).rejects.toMatchObject({
       code: 'bridge_error',
       message: expect.stringContaining(`of a kind that we don't know: ${kind}`),
     })
+    // Nobody else would end it.
+    expect(asked.at(-1)).toBe('/_matrix/provision/v3/login/cancel/p')
   })
 
   test('are submitted by their type, with the transaction id they have', async () => {
@@ -233,9 +256,12 @@ describe('login steps', () => {
     const page = { url: '', user_agent: null, extract_js: null, wait_for_url_pattern: null }
     await client.submitLogin('@u:s', { ...step, kind: 'input', attachments: [] }, { code: '1' })
     await client.submitLogin('@u:s', { ...step, kind: 'cookies', txnId: 'bls_1', page }, { li_at: '2' })
+    const passkey = { kind: 'passkey', url: 'https://web.whatsapp.com', publicKey: {} } as const
+    await client.submitLogin('@u:s', { ...step, ...passkey }, { credential: '{"id":"x"}' })
     expect(seen).toEqual([
       '/_matrix/provision/v3/login/step/p/a%2Fb/user_input?user_id=%40u%3As {"code":"1"}',
       '/_matrix/provision/v3/login/step/p/a%2Fb/cookies?user_id=%40u%3As&txn_id=bls_1 {"li_at":"2"}',
+      '/_matrix/provision/v3/login/step/p/a%2Fb/webauthn?user_id=%40u%3As {"id":"x"}',
     ])
   })
 

@@ -49,6 +49,10 @@ export const DeviceAdded = model(
       description:
         'A WebSocket that sends the QR code to scan and each new one, and whatever else there is to do.',
     }),
+    link_url: t.String({
+      description:
+        'A page that links the device, for the person with the phone. It is good for this link alone.',
+    }),
     link: Link,
   },
   {
@@ -56,6 +60,7 @@ export const DeviceAdded = model(
       {
         message: 'Scan the QR code to link your device',
         qr_code_url: 'ws://localhost:8080/api/v1/devices/qr-code?token=mt_abc123...',
+        link_url: 'http://localhost:8080/link/3q2-7wAAAAAAAAAAAAAAAA',
         link: LINK_EXAMPLE,
       },
     ],

@@ -7,6 +7,7 @@ import { publicUrlOf, webSocketUrlOf } from '../../public-url.ts'
 import { answer, bearerRoute } from '../../route.ts'
 import type { HttpServices } from '../../services.ts'
 import { messageAnswer } from '../message-answer.ts'
+import type { LinkTickets } from '../pages/link-tickets.ts'
 import { AddDevice, DeviceAdded, DeviceList, knownAnswers, QrQuery, RemoveDevice } from './model.ts'
 import { createQrViewer, type SocketViewer } from './qr-viewer.ts'
 import { whatToDo } from './what-to-do.ts'
@@ -16,6 +17,7 @@ const DELETED = 'Device deleted successfully'
 export interface DeviceRoutesOptions {
   services: Pick<HttpServices, 'tokens' | 'devices' | 'linking'>
   publicUrl: string | undefined
+  tickets: Pick<LinkTickets, 'issue'>
   /** Makes a WebSocket of the request. False when the request is no handshake. */
   upgrade(request: Request, viewer: SocketViewer): boolean
   /** Tells if the page that a request comes from, if any, may open the WebSocket. */
@@ -23,7 +25,14 @@ export interface DeviceRoutesOptions {
   clock: Clock
 }
 
-export function deviceRoutes({ services, publicUrl, upgrade, allowsOrigin, clock }: DeviceRoutesOptions) {
+export function deviceRoutes({
+  services,
+  publicUrl,
+  tickets,
+  upgrade,
+  allowsOrigin,
+  clock,
+}: DeviceRoutesOptions) {
   const { tokens, devices, linking } = services
   const sockets = new ConnectionPlaces()
   return [
@@ -40,10 +49,16 @@ export function deviceRoutes({ services, publicUrl, upgrade, allowsOrigin, clock
         const { platform, flow, device_id: deviceId, inputs: given } = body
         const inputs = given === undefined ? undefined : knownAnswers.read(given)
         const link = await linking.start(holder.identity, { platform, flow, deviceId, inputs })
-        const url = webSocketUrlOf(publicUrlOf(request, publicUrl))
+        const url = publicUrlOf(request, publicUrl)
+        const ticket = tickets.issue({
+          identityId: holder.identity.id,
+          linkId: link.id,
+          readmit: () => tokens.authenticate(token),
+        })
         return {
           message: whatToDo(link),
-          qr_code_url: `${url}/api/v1/devices/qr-code?token=${encodeURIComponent(token)}`,
+          qr_code_url: `${webSocketUrlOf(url)}/api/v1/devices/qr-code?token=${encodeURIComponent(token)}`,
+          link_url: `${url}/link/${ticket}`,
           link,
         }
       },

@@ -17,6 +17,8 @@ export function whatToDo({ id, step }: LinkView): string {
       return `Answer with ${there}: ${step.fields.map(field => field.id).join(', ')}`
     case 'cookies':
       return `Log in at ${step.url} and give what that leaves in the browser with ${there}: ${step.fields.map(field => field.id).join(', ')}`
+    case 'passkey':
+      return `Use your passkey for ${step.url} and give what it answers with ${there}: credential`
     case 'connected':
       return 'Your device is linked'
     case 'error':
