@@ -78,7 +78,7 @@ describe('the page', () => {
   test('is framed by the pages of LINK_FRAME_ORIGINS alone', async () => {
     const framed = await testHttp({ http: { linkFrameOrigins: ['https://app.example.com'] } })
     const { headers } = await framed.http.handle(new Request('http://localhost:8080/link/x'))
-    framed.destroy()
+    await framed.destroy()
     expect(headers.get('content-security-policy')).toContain('frame-ancestors https://app.example.com')
   })
 
