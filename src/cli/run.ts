@@ -7,6 +7,7 @@ import { addCredentialsCommand } from './credentials.ts'
 import { addDoctorCommand } from './doctor.ts'
 import { describeFailure } from './failures.ts'
 import { healthcheck } from './healthcheck.ts'
+import { addLinkCommand } from './link/index.ts'
 import { addMigrateCommand } from './migrate.ts'
 import { addRegistrationCommand } from './registration.ts'
 import { setup } from './setup.ts'
@@ -58,6 +59,7 @@ function createProgram(terminal: Terminal): Command {
   addMigrateCommand(program, terminal)
   addCredentialsCommand(program, terminal)
   addBridgeCommand(program, terminal)
+  addLinkCommand(program, terminal)
   addRegistrationCommand(program, terminal)
   addDoctorCommand(program, terminal)
   addBackupCommands(program, terminal, manifest.version)

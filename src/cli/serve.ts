@@ -5,7 +5,7 @@ import { type App, createApp, type Started } from '../app.ts'
 import { type Config, readEnvSource, type Secrets } from '../config/index.ts'
 import { listenError } from '../http/listen-error.ts'
 import { systemClock, within } from '../lib/clock.ts'
-import { namingDatabase } from './failures.ts'
+import { describeFailure, namingDatabase } from './failures.ts'
 import { writeCredentials } from './setup.ts'
 import { loadConfig, type Terminal } from './terminal.ts'
 
@@ -18,6 +18,7 @@ export async function serve(terminal: Terminal, version: string): Promise<void> 
   const { config, secrets } = loadConfig(terminal)
   const { app, started } = await start(config, secrets, version)
   announce(terminal, started, version, wroteEnv)
+  if (wroteEnv && terminal.isInteractive) void offerLink(terminal, started)
   // A service manager sends SIGHUP to reload; at a terminal without TLS the signal ends us.
   if (config.http.tls || !process.stdin.isTTY) process.on('SIGHUP', () => app.reloadCertificate())
   await stopSignal()
@@ -71,6 +72,13 @@ function announce(
   const file = join(terminal.directory, '.env')
   const where = existsSync(file) ? `in ${file}` : 'of the environment'
   terminal.print(`  credentials  CLIENT_ID and CLIENT_SECRET ${where}${wroteEnv ? ' (written now)' : ''}`)
+}
+
+/** Somebody who runs it for the first time can have a phone at once. */
+async function offerLink(terminal: Terminal, { simulated, bridged }: Started): Promise<void> {
+  const platforms = [...bridged, ...simulated.filter(platform => !bridged.includes(platform))]
+  const { offeredLink } = await import('./link/offer.ts')
+  await offeredLink(terminal, platforms).catch(error => terminal.complain(describeFailure(error)))
 }
 
 /** Resolves at the first SIGINT or SIGTERM; the second ends the process at once. */

@@ -1,0 +1,62 @@
+/** Shows the steps of a link in a terminal: a renewed QR code takes the place of the one before. */
+import QRCode from 'qrcode'
+import type { LinkEvent } from '../../domain/views/link.ts'
+import type { Terminal } from '../terminal.ts'
+
+/** Goes up and clears what is below (ECMA-48, CUU and ED). */
+const upAndClear = (lines: number) => `\u001b[${lines}A\u001b[0J`
+
+export function createScreen(terminal: Terminal) {
+  /** Lines of the QR code that is shown last; 0: something else is. */
+  let lines = 0
+
+  function print(text: string): void {
+    lines = 0
+    if (text !== '') terminal.print(text)
+  }
+
+  async function printCode(payload: string, instructions: string): Promise<void> {
+    const code = await QRCode.toString(payload, { type: 'terminal', small: true })
+    const web = /^https?:\/\//.test(payload) ? `\n${payload}` : ''
+    const text = `${instructions}\n${code}${web}`
+    const before = terminal.isInteractive && lines > 0 ? upAndClear(lines) : ''
+    terminal.print(`${before}${text}`)
+    lines = text.split('\n').length
+  }
+
+  return {
+    async show(event: LinkEvent): Promise<void> {
+      switch (event.type) {
+        case 'qr':
+          return await printCode(event.payload, event.instructions || 'Scan the QR code with your phone:')
+        case 'code':
+          return print(`${event.instructions || 'Enter this code on your phone:'}\n\n  ${event.code}\n`)
+        case 'emoji':
+          return print(`${event.instructions || 'Choose this on your phone:'}\n\n  ${event.emoji}\n`)
+        case 'wait':
+          return print(event.instructions || 'Go on with your phone …')
+        case 'input':
+          return print(event.instructions)
+        case 'cookies':
+          return print(
+            `${event.instructions}\nLog in at ${event.url}${event.extract_js ? `, then run this in the console of that page:\n\n${event.extract_js}\n` : ''}`,
+          )
+        case 'passkey':
+          return print(passkey(event))
+      }
+    },
+  }
+}
+
+function passkey({ url, publicKey, instructions }: LinkEvent & { type: 'passkey' }): string {
+  const question = JSON.stringify(publicKey)
+  return [
+    instructions || 'Your account is protected by a passkey.',
+    `1. On a computer, in Chrome or Edge, open ${url}, and there the console (F12).`,
+    '2. Paste this there, press Enter, and use your passkey:',
+    '',
+    `navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(${question}) }).then(c => copy(JSON.stringify(c)))`,
+    '',
+    '3. The answer is in the clipboard now: paste it here.',
+  ].join('\n')
+}

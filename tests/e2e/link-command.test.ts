@@ -1,0 +1,98 @@
+/** `meshgate link`: a phone of the sandbox is linked from a terminal. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { runCommandLine } from '../../src/cli/run.ts'
+import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
+import { freePort } from '../support/program.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+let gateway: GatewayProcess
+const settings = { PORT: String(freePort()), BRIDGE_PORT: '0' }
+
+beforeAll(async () => {
+  gateway = await spawnGateway({ env: settings })
+})
+afterAll(() => gateway[Symbol.asyncDispose]())
+
+/** Runs the command; `out` grows while it does. */
+function linking(...args: string[]): { done: Promise<number>; out: string[] } {
+  const out: string[] = []
+  const done = runCommandLine(['link', ...args], {
+    directory: gateway.directory,
+    environment: settings,
+    print: line => out.push(...line.split('\n')),
+    complain: line => out.push(...line.split('\n')),
+  })
+  return { done, out }
+}
+
+/** Waits for a line. @returns it, from where the pattern begins */
+const lineOf = (out: string[], pattern: RegExp) =>
+  waitFor(() => out.map(line => pattern.exec(line)?.[0]).find(Boolean) ?? null, { what: String(pattern) })
+
+test('draws the code, and prints device and token once the phone has scanned it', async () => {
+  const { done, out } = linking('wa')
+  const code = await lineOf(out, /http:\/\/\S+\/sandbox\/link\/\S+/)
+  expect(out.join('\n')).toContain('▄▄▄▄▄')
+  await fetch(code, { method: 'POST', body: JSON.stringify({ phone: '4915112345678' }) })
+  expect(await done).toBe(0)
+  expect(out.at(-2)).toBe('linked wa 4915112345678 (Lena Brandt)')
+  const token = /^token (mt_\S{43})$/.exec(out.at(-1) ?? '')?.[1]
+  const devices = await fetch(`${gateway.url}/api/v1/devices`, {
+    headers: { authorization: `Bearer ${token}` },
+  })
+  expect(await devices.json()).toMatchObject([{ device_id: '4915112345678', state: 'connected' }])
+})
+
+test('the token goes to a file of its owner’s where that is asked for, and no other is overwritten', async () => {
+  const { done, out } = linking('wa', '--save', 'token.txt')
+  const code = await lineOf(out, /http:\/\/\S+\/sandbox\/link\/\S+/)
+  await fetch(code, { method: 'POST', body: JSON.stringify({ phone: '4915112345679' }) })
+  expect(await done).toBe(0)
+  const file = join(gateway.directory, 'token.txt')
+  expect(out.at(-1)).toBe(`its token is in ${file}`)
+  expect(readFileSync(file, 'utf8')).toMatch(/^mt_\S{43}\n$/)
+  expect(statSync(file).mode & 0o777).toBe(0o600)
+  const again = linking('wa', '--save', 'token.txt')
+  expect(await again.done).toBe(1)
+  expect(again.out).toEqual([`meshgate: --save: ${file} exists already`])
+})
+
+test('the page of the link does the same on another device', async () => {
+  const { done, out } = linking('wa')
+  const page = await lineOf(out, /http:\/\/\S+\/link\/[\w-]{22}$/)
+  const text = await (await fetch(page)).text()
+  const code = /href="(http:[^"]+\/sandbox\/link\/[^"]+)"/.exec(text)?.[1] ?? ''
+  await fetch(code, { method: 'POST', body: JSON.stringify({ phone: '4915112345670' }) })
+  expect(await done).toBe(0)
+})
+
+test('a pairing code, with the number given beforehand; without a terminal nothing else can be asked', async () => {
+  const asking = linking('wa', '--flow', 'phone')
+  expect(await asking.done).toBe(1)
+  expect(asking.out.at(-1)).toBe(
+    'meshgate: the login asks for something, and there is no terminal to ask at: give --input phone_number=…',
+  )
+  const { done, out } = linking('wa', '--flow', 'phone', '--input', 'phone_number=+49 1511 2345671')
+  expect(await lineOf(out, /^ {2}[A-Z0-9]{4}-?[A-Z0-9]{4}$/)).toBeTruthy()
+  process.emit('SIGINT')
+  expect(await done).toBe(1)
+  expect(out.at(-1)).toBe('meshgate: not linked: the link was cancelled')
+})
+
+test.each([
+  [['nothing'], 'platform: "nothing" is unknown'],
+  [['wa', '--flow', 'fax'], 'flow: "fax" is unknown'],
+  [['wa', '--token', 'mt_x'], 'This token is unknown'],
+  [['wa', '--input', 'x'], '--input: "x": expected name=value'],
+  [
+    ['wa', '--url', 'http://127.0.0.1:1', '--token', 'mt_x'],
+    "the gateway at http://127.0.0.1:1 doesn't answer",
+  ],
+])('%j is refused in one line', async (args, message) => {
+  const { done, out } = linking(...args)
+  expect(await done).toBe(1)
+  expect(out).toHaveLength(1)
+  expect(out[0]).toContain(message)
+})
