@@ -23,9 +23,10 @@ describe('POST', () => {
     expect(answer.body).toEqual({
       message: 'Scan the QR code to link your device',
       qr_code_url: `ws://localhost:8080/api/v1/devices/qr-code?token=${token}`,
+      link_url: expect.stringMatching(/^http:\/\/localhost:8080\/link\/[\w-]{22}$/),
       link: expect.objectContaining({ platform: 'wa', flow: 'qr', state: 'waiting_for_scan' }),
     })
-    expect(Object.keys(answer.body)).toEqual(['message', 'qr_code_url', 'link'])
+    expect(Object.keys(answer.body)).toEqual(['message', 'qr_code_url', 'link_url', 'link'])
   })
 
   test('passes flow, device and inputs on', async () => {

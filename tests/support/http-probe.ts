@@ -11,6 +11,7 @@ async function ask(
   const answer = await app.call(method, path, options)
   const shown = answer.text
     .replace(/mt_[\w-]+/g, 'mt_')
+    .replace(/\/link\/[\w-]{22}/g, '/link/…')
     .replace(/"request_id":"[^"]*"/, '')
     .replace(/@\w+:/, '@:')
     .replace(/evt_\w+/g, 'evt_')
