@@ -29,7 +29,7 @@ CREATE TABLE bridges (
   dir TEXT NOT NULL,
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL
-);
+, version TEXT, pending_update TEXT);
 
 CREATE UNIQUE INDEX bridges_registration_id_unique ON bridges (registration_id);
 

@@ -2,8 +2,8 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { systemClock } from '../../lib/clock.ts'
 import { outputFiles } from '../../runtime/output-file.ts'
+import { withBridges } from '../database.ts'
 import { CommandError, type Terminal } from '../terminal.ts'
-import { withBridges } from './with-bridges.ts'
 
 const LOOK_MS = 200
 

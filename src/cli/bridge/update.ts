@@ -5,9 +5,9 @@ import { isDataDirInUse } from '../../db/lock.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { AttachedBridge, AttachedBridges } from '../../modules/bridges-attached/bridges-attached.ts'
 import { readProcessRecord, recordedProcesses } from '../../runtime/supervised-process.ts'
+import { withBridges } from '../database.ts'
 import { CommandError, type Terminal } from '../terminal.ts'
 import { type FetchOptions, fetchedProgram } from './fetched-program.ts'
-import { withBridges } from './with-bridges.ts'
 
 const LOOK_MS = 200
 /** Longer than a running gateway takes to notice and to end a program, in milliseconds. */
