@@ -48,7 +48,6 @@ afterAll(() => app.destroy())
 
 describe('routes that are not there', () => {
   test.each([
-    '/',
     '/nope',
     '/api',
     '/api/v1',
