@@ -43,6 +43,11 @@ const SUFFIXES: Readonly<Record<string, string>> = {
   'darwin arm64': 'darwin-arm64',
   'darwin x64': 'darwin-amd64',
 }
+/** All that programs are released for. */
+export const MACHINES = Object.keys(SUFFIXES).map(name => {
+  const [platform, arch] = name.split(' ') as [NodeJS.Platform, string]
+  return { platform, arch }
+})
 /** Lists the digests of a release's files, one `<sha256>  <name>` a line. */
 const CHECKSUMS = 'sha256sums.txt'
 

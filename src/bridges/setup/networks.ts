@@ -75,6 +75,8 @@ const KNOWN: Readonly<Record<string, KnownNetwork>> = {
   zulip: mautrix('zulip', 29342),
 }
 
+export const KNOWN_NETWORKS: readonly KnownNetwork[] = [...new Set(Object.values(KNOWN))]
+
 export function knownNetwork(platform: string): KnownNetwork | undefined {
   return Object.hasOwn(KNOWN, platform) ? KNOWN[platform] : undefined
 }

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pinnedDigests } from '../../../scripts/pin-bridges.ts'
 import { type FetchRequest, fetchProgram } from '../../../src/bridges/releases/fetch-program.ts'
 import { findReleasedProgram, LATEST, tagOf } from '../../../src/bridges/releases/release-page.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
@@ -271,5 +272,12 @@ describe('--from', () => {
         }),
     }
     expect((await fetched()).sha256).toBe(sha256(NEW))
+  })
+})
+
+test('the list for the binary has the digest of every build of what was tried', async () => {
+  expect(await pinnedDigests(server.url)).toEqual({
+    'mautrix-whatsapp-amd64@v0.2607.0': sha256(NEW),
+    'mautrix-whatsapp-darwin-arm64@v0.2607.0': sha256(NEW),
   })
 })
