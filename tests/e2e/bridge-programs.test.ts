@@ -177,15 +177,11 @@ describe('bridge update', () => {
   test('a gateway that was killed meanwhile tries again at its start', async () => {
     const database = join(folder(), 'bridge.db')
     const updating = meshgate('bridge', 'update', 'wa', ...from(), '--version', 'latest')
-    await waitFor(() => existsSync(join(folder(), 'before-v0.2609.0')), {
+    await waitFor(() => readFileSync(database, 'utf8') === 'broken\n', {
       what: 'the try',
       deadlineMs: 20_000,
     })
     await gateway.kill()
-    await waitFor(() => readFileSync(database, 'utf8') === 'broken\n', {
-      what: 'its damage',
-      deadlineMs: 20_000,
-    })
     await using again = await spawnGateway({ directory: gateway.directory, env: settings })
     expect((await updating).exitCode).toBe(1)
     await running()
