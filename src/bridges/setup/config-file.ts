@@ -216,12 +216,20 @@ function tasteOf(layout: Layout, doc: Document, { asToken, preset }: BridgeSetti
   const prefix = `!${createHash('sha256').update(`prefix:${asToken}`).digest('hex').slice(0, 16)}`
   const shared: Fact[] = [
     { path: ['bridge', 'command_prefix'], value: prefix },
+    ...plainNames(doc),
     ...Object.entries(preset).map(([key, value]) => ({ path: key.split('.'), value })),
   ]
   if (layout === 'legacy-python')
     return [...shared, ...pythonLevels(doc), { path: ['logging', 'root', 'handlers'], value: ['console'] }]
   const logging = { min_level: 'info', writers: [{ type: 'stdout', format: 'pretty' }] }
   return [...shared, { path: ['logging'], value: logging }]
+}
+
+/** Clients see names without the network's mark behind them, such as `(WA)`. */
+function plainNames(doc: Document): Fact[] {
+  const path = ['network', 'displayname_template']
+  const template = textAt(doc, path)
+  return template === undefined ? [] : [{ path, value: template.replace(/ \([A-Za-z]+\)$/, '') }]
 }
 
 /** At DEBUG they log each request with its body, and so people's messages. */
@@ -249,6 +257,11 @@ function bridgev2Facts({ database }: BridgeSettings): Fact[] {
     // A device linked again keeps its chats.
     { path: ['bridge', 'cleanup_on_logout', 'enabled'], value: false },
     { path: ['provisioning', 'allow_matrix_auth'], value: false },
+    // Without it, a restart loses what recipients ask to have sent again.
+    { path: ['network', 'use_whatsapp_retry_store'], value: true },
+    // The number of a person whom the network knows by a hidden id is in the ghost's profile.
+    { path: ['bridge', 'phone_numbers_in_profile'], value: true },
+    { path: ['matrix', 'ghost_extra_profile_info'], value: true },
   ]
 }
 

@@ -375,3 +375,20 @@ describe('a configuration in use', () => {
     expect(config.network.os_name).toBe('Another')
   })
 })
+
+test('what a gateway needs of today’s bridges is set where they have it, and names come without a mark', () => {
+  const text = example('bridgev2').text.replace(
+    'network:\n',
+    `network:
+    displayname_template: '{{or .PushName .Phone}} (WA)'
+    use_whatsapp_retry_store: false
+`,
+  )
+  const { network, bridge } = parse(bridgeConfigFile({ text, isInUse: false }, SETTINGS).text)
+  expect(network).toMatchObject({
+    displayname_template: '{{or .PushName .Phone}}',
+    use_whatsapp_retry_store: true,
+  })
+  // This one has no such key: the bridge would drop it.
+  expect(bridge).not.toHaveProperty('phone_numbers_in_profile')
+})
