@@ -47,7 +47,7 @@ export interface BridgeSettings {
   /** Names to use without an example; `force`: also instead of the example's. */
   names: BridgeNames & { force: boolean }
   /** Values of keys that not every version of the program has. */
-  preset: Readonly<Record<string, string>>
+  preset: Readonly<Record<string, unknown>>
   /** Further keys, such as `network.api_id`, with YAML values. They override everything else. */
   extra: Readonly<Record<string, string>>
 }
@@ -257,8 +257,6 @@ function bridgev2Facts({ database }: BridgeSettings): Fact[] {
     // A device linked again keeps its chats.
     { path: ['bridge', 'cleanup_on_logout', 'enabled'], value: false },
     { path: ['provisioning', 'allow_matrix_auth'], value: false },
-    // Without it, a restart loses what recipients ask to have sent again.
-    { path: ['network', 'use_whatsapp_retry_store'], value: true },
     // The number of a person whom the network knows by a hidden id is in the ghost's profile.
     { path: ['bridge', 'phone_numbers_in_profile'], value: true },
     { path: ['matrix', 'ghost_extra_profile_info'], value: true },

@@ -19,8 +19,8 @@ export interface KnownNetwork {
   }
   /** True when the names in the program's example are another network's. */
   hasOwnNames?: true
-  /** Settings that select the network, in versions of the program that have them. */
-  settings?: Readonly<Record<string, string>>
+  /** Settings of its own, for versions of the program that have them. */
+  settings?: Readonly<Record<string, unknown>>
   /** Settings only the operator knows, their section in each layout, and their source. */
   needs?: { section: Readonly<Record<Layout, string>>; names: readonly string[]; from: string }
 }
@@ -33,7 +33,11 @@ function mautrix(id: string, port: number, tried: string | null = null): KnownNe
   return { program: `mautrix-${id}`, id, port, release: { repository: `mautrix/${id}`, tried } }
 }
 
-const whatsapp = mautrix('whatsapp', 29318, 'v0.2607.0')
+const whatsapp: KnownNetwork = {
+  ...mautrix('whatsapp', 29318, 'v0.2607.0'),
+  // Without it, a restart loses what recipients ask to have sent again.
+  settings: { 'network.use_whatsapp_retry_store': true },
+}
 const gmessages = mautrix('gmessages', 29336, 'v0.2605.0')
 /** Messenger and Instagram share a repository; with their own names both can be attached. */
 const meta = (id: string, program: string): KnownNetwork => ({

@@ -384,11 +384,13 @@ test('what a gateway needs of today’s bridges is set where they have it, and n
     use_whatsapp_retry_store: false
 `,
   )
-  const { network, bridge } = parse(bridgeConfigFile({ text, isInUse: false }, SETTINGS).text)
+  const preset = { 'network.use_whatsapp_retry_store': true, 'network.unheard_of': 1 }
+  const { network, bridge } = parse(bridgeConfigFile({ text, isInUse: false }, { ...SETTINGS, preset }).text)
   expect(network).toMatchObject({
     displayname_template: '{{or .PushName .Phone}}',
     use_whatsapp_retry_store: true,
   })
+  expect(network).not.toHaveProperty('unheard_of')
   // This one has no such key: the bridge would drop it.
   expect(bridge).not.toHaveProperty('phone_numbers_in_profile')
 })
