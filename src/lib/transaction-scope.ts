@@ -56,11 +56,16 @@ export class Works {
   /** A timer for each work, or a race with one, would cost as much as an insert. */
   async run(work: Work): Promise<unknown> {
     const scope = new TransactionScope(this.effects)
-    this.timer ??= setTimeout(() => this.abandon(new Error(STALLED)), STALLED_MS)
+    this.timer ??= setTimeout(() => {
+      // The next work may stall, too, and nothing could be written any more.
+      this.timer = undefined
+      this.abandon(new Error(STALLED))
+    }, STALLED_MS)
     try {
       return await new Promise((resolve, reject) => {
         this.abandon = reject
-        this.current.run(scope, () => resolve(work(scope)))
+        // Resolved with a promise, it could no longer be rejected.
+        Promise.resolve(this.current.run(scope, work, scope)).then(resolve, reject)
       })
     } finally {
       scope.isOpen = false

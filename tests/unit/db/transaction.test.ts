@@ -88,6 +88,22 @@ describe('a write', () => {
     expect(await stored()).toEqual(['behind'])
   })
 
+  test('that awaits something else only when it runs again is ended, as is the next such one', async () => {
+    const awaitingAt = (run: number) => {
+      let runs = 0
+      return db.write(async () => {
+        if (++runs >= run) await new Promise(() => undefined)
+      })
+    }
+    const outcomes = Promise.allSettled([awaitingAt(2), awaitingAt(1), db.write(tx => add(tx, 'behind'))])
+    expect(await outcomes).toMatchObject([
+      { reason: { message: expect.stringContaining('may await nothing but its transaction') } },
+      { reason: { message: expect.stringContaining('may await nothing but its transaction') } },
+      { status: 'fulfilled' },
+    ])
+    expect(await stored()).toEqual(['behind'])
+  })
+
   test('runs a query that was built where it is used', async () => {
     await db.write(tx => tx.run(orm => orm.insert(settings).values({ name: 'a', value: '1' })))
     const row = await db.read(reader => reader.get(orm => orm.select().from(settings)))
