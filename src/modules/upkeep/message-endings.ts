@@ -65,9 +65,10 @@ export function createDeletedDevices(
   const { endings, discard, signals, clock } = parts
   const nudge = new Nudge()
   signals.on('queues-discarded', () => nudge.nudge())
-  const failSome = async () => {
+  const failSome = async (signal: AbortSignal) => {
     let isMore = false
     for (const deviceRowId of await endings.discardedQueues()) {
+      if (signal.aborted) break
       const { count, unneeded } = await endings.failDiscarded(deviceRowId, BATCH, clock.now())
       await discard(unneeded)
       isMore ||= count === BATCH

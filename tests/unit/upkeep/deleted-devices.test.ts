@@ -288,3 +288,20 @@ test('a step is small, however much waits', async () => {
   expect(await store.endings.failDiscarded('dev_1', 2, clock.now())).toMatchObject({ count: 2 })
   expect(db.orm.select().from(rows).where(eq(rows.status, 'queued')).all()).toHaveLength(3)
 })
+
+test('a stop waits for one step, however many devices were deleted', async () => {
+  const stop = new AbortController()
+  const steps: string[] = []
+  const endings: Parameters<typeof createDeletedDevices>[0]['endings'] = {
+    discardedQueues: async () => ['dev_1', 'dev_2', 'dev_3'],
+    async failDiscarded(deviceRowId) {
+      steps.push(deviceRowId)
+      stop.abort()
+      return { count: 1, unneeded: [] }
+    },
+  }
+  await createDeletedDevices({ endings, discard: async () => undefined, signals: db.signals, clock }).run(
+    stop.signal,
+  )
+  expect(steps).toEqual(['dev_1'])
+})
