@@ -34,6 +34,8 @@ export interface FetchRequest {
   /** The program's environment when it is asked for its version. */
   environment: Record<string, string>
   digests: ProgramDigests
+  /** Aborts when the person gives up: nothing is left then, either. */
+  signal?: AbortSignal
   /** Told before the download, and how far it is, in bytes; `total` is 0 when nobody knows. */
   onFound?: (program: ReleasedProgram) => void
   onProgress?: (done: number, total: number) => void
@@ -80,7 +82,7 @@ export async function fetchProgram(request: FetchRequest): Promise<FetchedProgra
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const incoming = join(dir, `${program}.incoming`)
   try {
-    const sha256 = await receive(source, expected, incoming, request.onProgress)
+    const sha256 = await receive(source, expected, incoming, request)
     await chmod(incoming, 0o700)
     const version = source.version ?? (await versionOf(incoming, request)) ?? sha256.slice(0, 12)
     const before = await digests.find(source.name, version)
@@ -95,7 +97,7 @@ export async function fetchProgram(request: FetchRequest): Promise<FetchedProgra
 }
 
 async function sourceOf(request: FetchRequest): Promise<Source> {
-  const { from, machine, onFound, program, repository, version } = request
+  const { from, machine, onFound, program, repository, signal, version } = request
   if (from && 'file' in from) return await fileSource(from.file, program, version)
   const found =
     repository !== null && version !== undefined
@@ -103,11 +105,11 @@ async function sourceOf(request: FetchRequest): Promise<Source> {
       : null
   if (found) {
     onFound?.(found)
-    return { ...found, open: () => download(found.url) }
+    return { ...found, open: () => download(found.url, signal) }
   }
   if (!from) throw new GatewayError('not_found', `${program}: no release page is known; give it with --from`)
   const name = program
-  return { name, version: undefined, sizeBytes: 0, sha256: null, open: () => download(from.url) }
+  return { name, version: undefined, sizeBytes: 0, sha256: null, open: () => download(from.url, signal) }
 }
 
 async function fileSource(file: string, name: string, version: string | undefined): Promise<Source> {
@@ -134,13 +136,14 @@ async function receive(
   { name, sizeBytes, open }: Source,
   expected: string | null,
   file: string,
-  onProgress: FetchRequest['onProgress'],
+  { onProgress, signal }: Pick<FetchRequest, 'onProgress' | 'signal'>,
 ): Promise<string> {
   const hash = createHash('sha256')
   let done = 0
   let digest = ''
   async function* checked(): AsyncGenerator<Uint8Array> {
     for await (const piece of open()) {
+      signal?.throwIfAborted()
       hash.update(piece)
       done += piece.byteLength
       onProgress?.(done, sizeBytes)
@@ -164,11 +167,12 @@ async function receive(
 }
 
 /** @throws GatewayError bridge_error */
-async function* download(url: string): AsyncGenerator<Uint8Array> {
+async function* download(url: string, given: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
   const silence = new AbortController()
   let timer = setTimeout(() => silence.abort(timeout()), SILENCE_MS)
   try {
-    const response = await followRedirects(url, silence.signal)
+    const signal = given ? AbortSignal.any([silence.signal, given]) : silence.signal
+    const response = await followRedirects(url, signal)
     if (!response.ok || !response.body) {
       throw new GatewayError('bridge_error', `${url} answered ${response.status}`)
     }
@@ -178,6 +182,7 @@ async function* download(url: string): AsyncGenerator<Uint8Array> {
       yield piece
     }
   } catch (error) {
+    given?.throwIfAborted()
     if (error instanceof GatewayError) throw error
     throw new GatewayError('bridge_error', `${url} can't be downloaded: ${connectionProblem(error)}`)
   } finally {

@@ -13,7 +13,7 @@ import { BRIDGE_LICENCE, type KnownNetwork } from '../../bridges/setup/networks.
 import { childEnvironment } from '../../config/index.ts'
 import type { Db } from '../../db/open.ts'
 import { createSettingsRepository } from '../../modules/tenants/settings-repository.ts'
-import { baseUrl, type Terminal } from '../terminal.ts'
+import { baseUrl, CommandError, type Terminal } from '../terminal.ts'
 
 export interface FetchOptions {
   /** As the program prints it or as its release is tagged. */
@@ -39,6 +39,9 @@ export async function fetchedProgram(
   const isFile = from !== undefined && 'file' in from
   const asked = options.version === undefined ? undefined : tagOf(options.version)
   const bar = progressBar(terminal)
+  const given = new AbortController()
+  const giveUp = () => given.abort(new CommandError('given up: nothing was kept'))
+  process.once('SIGINT', giveUp)
   const fetched = await fetchProgram({
     program,
     repository: release?.repository ?? null,
@@ -53,8 +56,12 @@ export async function fetchedProgram(
       if (release?.tried != null && release.tried !== version)
         terminal.print(`  This version of Meshgate was tried with ${release.tried}.`)
     },
+    signal: given.signal,
     onProgress: bar.advance,
-  }).finally(bar.end)
+  }).finally(() => {
+    bar.end()
+    process.removeListener('SIGINT', giveUp)
+  })
   terminal.print(`  sha256         ${fetched.sha256}${fetched.isVouchedFor ? '' : ' (nobody else says so)'}`)
   if (release) {
     terminal.print(

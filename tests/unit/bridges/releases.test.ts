@@ -170,6 +170,16 @@ describe('nothing is left of', () => {
     expect((await refusal(fetched())).code).toBe('bridge_error')
   })
 
+  test('a download that is given up', async () => {
+    const given = new AbortController()
+    // A storage that says nothing more.
+    server.trouble = {
+      storage: () => new Response(new ReadableStream({ start: c => c.enqueue(NEW.slice(0, 9)) })),
+    }
+    const onProgress = () => given.abort(new Error('given up'))
+    await expect(fetched({ signal: given.signal, onProgress })).rejects.toThrow('given up')
+  })
+
   test.each([403, 404, 500])('a storage that answers %i', async status => {
     server.trouble = { storage: () => new Response('no', { status }) }
     expect((await refusal(fetched())).message).toEndWith(`answered ${status}`)
