@@ -6,6 +6,7 @@ import { portIn } from '../../bridges/setup/example.ts'
 import { type KnownNetwork, knownNetwork } from '../../bridges/setup/networks.ts'
 import { exampleFromFile, exampleFromProgram, locateProgram } from '../../bridges/setup/program.ts'
 import { type Config, childEnvironment, type Secrets } from '../../config/index.ts'
+import type { Db } from '../../db/open.ts'
 import { messageOf } from '../../domain/errors.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { commandWords } from '../../lib/command-words.ts'
@@ -16,11 +17,7 @@ import {
   refuseAttached,
 } from '../../modules/bridges-attached/attach.ts'
 import { addressesForBridge, addressTrouble } from '../../modules/bridges-attached/bridge-urls.ts'
-import {
-  type AttachedBridge,
-  type AttachedBridges,
-  startCommandOf,
-} from '../../modules/bridges-attached/bridges-attached.ts'
+import { type AttachedBridge, startCommandOf } from '../../modules/bridges-attached/bridges-attached.ts'
 import { withBridges } from '../database.ts'
 import { baseUrl, CommandError, type Terminal } from '../terminal.ts'
 import { type FetchOptions, fetchedProgram } from './fetched-program.ts'
@@ -37,98 +34,89 @@ export interface AddOptions extends FetchOptions {
   force: boolean
 }
 
-/** Options in another form. */
-interface Given {
-  url: string | undefined
-  homeserverUrl: string | undefined
-  gatewayUrl: string | undefined
-  extra: Record<string, string>
-}
-
 export async function add(terminal: Terminal, platform: string, options: AddOptions): Promise<void> {
-  const given: Given = {
-    url: optionalUrl('--url', options.url),
+  const given = {
     homeserverUrl: optionalUrl('--homeserver-url', options.homeserverUrl),
     gatewayUrl: optionalUrl('--gateway-url', options.gatewayUrl),
-    extra: Object.fromEntries(options.set.map(keyAndValue)),
   }
+  const givenUrl = optionalUrl('--url', options.url)
+  const extra = Object.fromEntries(options.set.map(keyAndValue))
+  const network = knownNetwork(platform)
   await withBridges(terminal, async (bridges, { config, secrets, db }) => {
-    await refuseAttached(platform, bridges, options.force)
-    const before = options.force ? await bridges.find(platform) : null
-    const ownDir = before?.dir ?? join(config.data.dir, 'bridges', platform)
+    const known = await refuseAttached(platform, bridges, options.force)
+    const ownDir = known?.dir ?? join(config.data.dir, 'bridges', platform)
     const dir = options.dir === undefined ? ownDir : resolve(terminal.directory, options.dir)
-    const network = knownNetwork(platform)
-    if (!isToBeFetched(options, network, before)) {
-      const command =
-        options.command === undefined ? (before?.command ?? null) : commandOf(options.command, terminal)
-      const version = options.command === undefined ? (before?.version ?? null) : null
-      const known = { given, bridges, config, secrets, before, dir, command, version }
-      return await attach(terminal, platform, options, known)
-    }
-    const { file, version } = await fetchedProgram(terminal, platform, network, options, { dir, db })
+    const { command, version, fetched } = isToBeFetched(options, network, known)
+      ? await fetchedNow(terminal, platform, network, options, { dir, db, known })
+      : givenProgram(terminal, options, known)
     try {
-      const known = { given, bridges, config, secrets, before, dir, command: [file], version }
-      await attach(terminal, platform, options, known)
+      const inUse = known && options.example === undefined ? configInUse(dir) : null
+      const example = await exampleOf(terminal, options, command, network, inUse)
+      const url = givenUrl ?? known?.url ?? urlOf(network, command && example.base)
+      const isUnsaid = given.homeserverUrl === undefined && given.gatewayUrl === undefined
+      const attached = await attachBridge(
+        {
+          platform,
+          url,
+          base: example.base,
+          command,
+          version,
+          addresses: inUse && isUnsaid ? null : addressesForBridge(config, url, given),
+          serverName: config.matrix.serverName,
+          puppets: puppetsOf(secrets),
+          database: options.database,
+          dir,
+          extra,
+          force: options.force,
+        },
+        { bridges, clock: systemClock },
+      )
+      tell(terminal, attached, config, example.program, addressTrouble(config, url, given))
     } catch (error) {
-      if (before?.command?.[0] !== file) rmSync(file, { force: true })
+      if (fetched !== null) rmSync(fetched, { force: true })
       throw error
     }
   })
 }
 
-async function attach(
-  terminal: Terminal,
-  platform: string,
-  options: AddOptions,
-  known: {
-    given: Given
-    bridges: AttachedBridges
-    config: Config
-    secrets: Secrets
-    before: AttachedBridge | null
-    dir: string
-    command: string[] | null
-    version: string | null
-  },
-): Promise<void> {
-  const { given, bridges, config, secrets, before, dir, command, version } = known
-  const network = knownNetwork(platform)
-  const inUse = before && options.example === undefined ? configInUse(dir) : null
-  const example = await exampleOf(terminal, options, command, network, inUse)
-  const url = given.url ?? before?.url ?? urlOf(network, command && example.base)
-  const isUnsaid = given.homeserverUrl === undefined && given.gatewayUrl === undefined
-  const attached = await attachBridge(
-    {
-      platform,
-      url,
-      base: example.base,
-      command,
-      version,
-      addresses: inUse && isUnsaid ? null : addressesForBridge(config, url, given),
-      serverName: config.matrix.serverName,
-      puppets: puppetsOf(secrets),
-      database: options.database,
-      dir,
-      extra: given.extra,
-      force: options.force,
-    },
-    { bridges, clock: systemClock },
-  )
-  tell(terminal, attached, config, example.program, addressTrouble(config, url, given))
+/** The program that the gateway is to run. */
+interface GivenProgram extends Pick<AttachedBridge, 'command' | 'version'> {
+  /** A file that is of no use when attaching fails. */
+  fetched: string | null
 }
 
 /** The program of a new bridge is fetched, unless an option says that it is elsewhere. */
 function isToBeFetched(
   { command, example, url, from, version }: AddOptions,
   network: KnownNetwork | undefined,
-  before: AttachedBridge | null,
+  known: AttachedBridge | null,
 ): boolean {
   const isAsked = from !== undefined || version !== undefined
   if (isAsked && command !== undefined) {
     throw new CommandError('--command: expected either a program of yours, or --from and --version')
   }
   const isElsewhere = command !== undefined || example !== undefined || url !== undefined
-  return isAsked || (network?.release !== undefined && !isElsewhere && !before)
+  return isAsked || (network?.release !== undefined && !isElsewhere && !known)
+}
+
+async function fetchedNow(
+  terminal: Terminal,
+  platform: string,
+  network: KnownNetwork | undefined,
+  options: AddOptions,
+  { dir, db, known }: { dir: string; db: Db; known: AttachedBridge | null },
+): Promise<GivenProgram> {
+  const { file, version } = await fetchedProgram(terminal, platform, network, options, { dir, db })
+  return { command: [file], version, fetched: known?.command?.[0] === file ? null : file }
+}
+
+function givenProgram(
+  terminal: Terminal,
+  { command }: AddOptions,
+  known: AttachedBridge | null,
+): GivenProgram {
+  if (command !== undefined) return { command: commandOf(command, terminal), version: null, fetched: null }
+  return { command: known?.command ?? null, version: known?.version ?? null, fetched: null }
 }
 
 /**
