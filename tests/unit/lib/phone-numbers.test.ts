@@ -160,13 +160,14 @@ test.each([
   ['half a link', `whatsapp://send?${'phone=&'.repeat(290)}`],
   ['parameters', `tel:1${';a'.repeat(150_000)}`],
 ])('a text of nothing but %s takes no longer than another', async (_what, text) => {
-  await expectShortTurns(() => [
+  const work = () => [
     trimmed(text),
     normaliseContact(text),
     contactKey(text),
     phoneDigits(text),
     numberUriProblem(text),
-  ])
+  ]
+  await expectShortTurns(work, { rounds: 8 })
 })
 
 test.each([

@@ -25,7 +25,7 @@ export function receivingCases(setting: SettingOf): void {
       media: null,
       reply_to: null,
       relates_to: null,
-      sender: { id: payload.from, phone: stranger.number, name: 'Grace (Test)' },
+      sender: { id: payload.from, phone: stranger.number, name: 'Grace' },
       chat: { kind: 'dm' },
     })
     expect(payload.from).toStartWith(`@testnet_${stranger.id}:`)
