@@ -170,6 +170,11 @@ test.each([
   await expectShortTurns(work, { rounds: 8 })
 })
 
+test('the ends of a text are trimmed without taking it apart', async () => {
+  const text = ` x${' '.repeat(1_000_000)}x `
+  await expectShortTurns(() => Array.from({ length: 20 }, () => trimmed(text)))
+})
+
 test.each([
   ['tel:+237-612-345-678;ext=5', 'ext: expected a number alone'],
   ['\u200eTEL:+237612345678;EXT=5', 'EXT: expected'],
