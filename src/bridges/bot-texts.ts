@@ -188,7 +188,6 @@ export function promptedField(text: string): LinkField {
     line.startsWith('Options:') ? [...line.matchAll(/`([^`]+)`/g)].map(([, option = '']) => option) : [],
   )
   return {
-    ...PLAIN_FIELD,
     id:
       name
         .toLowerCase()
@@ -196,6 +195,7 @@ export function promptedField(text: string): LinkField {
         .replace(/^_+|_+$/g, '') || 'input',
     type: options.length > 0 ? 'select' : typeOf(name),
     name,
+    ...PLAIN_FIELD,
     description: lines
       .filter(line => !line.startsWith('Options:'))
       .join('\n')
@@ -206,10 +206,10 @@ export function promptedField(text: string): LinkField {
 
 /** A bot shows neither names nor patterns of the cookies it wants. */
 export const COOKIES: CookieField = {
-  ...PLAIN_FIELD,
   id: 'cookies',
   type: 'cookie',
   name: 'Cookies',
+  ...PLAIN_FIELD,
   description:
     'A JSON object with the cookies, or a cURL command copied from the developer tools of the browser',
   sources: [],

@@ -202,7 +202,7 @@ function displayKind(
   throw unknownKind(platform, `asks to display something of a kind that we don't know: ${type}`, answer)
 }
 
-/** A field that is described by its name alone, and must be filled in. */
+/** A field that is described by its name alone, which it follows, and must be filled in. */
 export const PLAIN_FIELD = {
   description: '',
   required: true,
@@ -212,11 +212,14 @@ export const PLAIN_FIELD = {
 }
 
 function typedField(field: z.infer<typeof inputStep>['fields'][number]): LinkField {
-  const { id, name, pattern, default_value } = field
+  const { id, type, name, description, options, pattern, default_value } = field
   return {
-    ...PLAIN_FIELD,
-    ...field,
+    id,
+    type,
     name: name || id,
+    ...PLAIN_FIELD,
+    description,
+    options,
     pattern: pattern || null,
     default_value: default_value || null,
   }
@@ -225,10 +228,10 @@ function typedField(field: z.infer<typeof inputStep>['fields'][number]): LinkFie
 function cookieField(field: z.infer<typeof cookiesStep>['fields'][number]): CookieField {
   const { id, required, pattern, sources } = field
   return {
-    ...PLAIN_FIELD,
     id,
     type: 'cookie',
     name: sources[0]?.name || id,
+    ...PLAIN_FIELD,
     required,
     pattern: pattern || null,
     sources: sources.map(({ type, name, cookie_domain, request_url_regex }) => ({

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'bun:test'
 import {
   asksForSomething,
+  COOKIES,
   commandsIn,
   contactIn,
   contactsIn,
@@ -152,6 +153,12 @@ describe('a login', () => {
     ['Scan the QR code with the WhatsApp mobile app to log in', 'says'],
     ["You're not logged in", 'says'],
   ])('%s: %s', (text, kind) => expect(says(text).kind).toBe(kind as never))
+
+  test('says first which field it is, as all fields of links do', () => {
+    const [id, type, name] = Object.keys(promptedField('Please enter your Phone number'))
+    expect([id, type, name]).toEqual(['id', 'type', 'name'])
+    expect(Object.keys(COOKIES).slice(0, 3)).toEqual(['id', 'type', 'name'])
+  })
 
   test('prompts', () => {
     expect(promptedField('Please enter your Phone number\nWith country code')).toMatchObject({
