@@ -465,6 +465,8 @@ function expectedFor(printed: unknown): unknown {
     const { host } = new URL(gateway.url)
     return printed.replace('localhost:8080', host).replace('mt_abc123...', tokens[0] ?? '')
   }
+  if (printed.includes('/link/'))
+    return expect.stringMatching(new RegExp(`^${RegExp.escape(gateway.url)}/link/[\\w-]{22}$`))
   if (printed.startsWith('mt_')) return expect.stringMatching(/^mt_[\w-]{20,}$/)
   if (printed.startsWith('$')) return expect.stringMatching(/^\$[\w-]{20,}$/)
   if (printed.startsWith('msg_')) return expect.stringMatching(/^msg_\w{20,}$/)
