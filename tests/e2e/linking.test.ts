@@ -92,6 +92,7 @@ describe('the code', () => {
       expect(JSON.parse(await json.waitForText(round))).toEqual({
         type: 'qr',
         payload,
+        image_url: null,
         instructions: expect.stringContaining('WhatsApp'),
       })
       const expected = matrixOf(payload)
