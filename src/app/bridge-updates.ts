@@ -9,6 +9,7 @@ import type { BridgeSet } from '../bridges/bridges.ts'
 import type { BridgeProcesses } from '../bridges/processes.ts'
 import { programsFolder } from '../bridges/releases/fetch-program.ts'
 import { forgetSavedState, restoreState, saveState } from '../bridges/setup/saved-state.ts'
+import { messageOf } from '../domain/errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { AttachedBridge, AttachedBridges } from '../modules/bridges-attached/bridges-attached.ts'
@@ -44,23 +45,30 @@ export async function tryUpdate(
   const { command } = update
   const about = { platform, from: version, to: update.version }
   logger.info(about, "a bridge's new program is tried")
-  await processes.stop(platform)
-  bridges.noteStopped(platform)
-  const saved = saveState(dir, update.version)
   // The same when it has succeeded: the program runs on.
   const updatedAt = clock.now()
-  processes.run(platform, { command, dir, url, version: updatedAt })
-  const failure = await problemOf(platform, signal, { processes, bridges, clock })
+  let saved: string | null = null
+  let failure: string | null
+  try {
+    await processes.stop(platform)
+    bridges.noteStopped(platform)
+    saved = saveState(dir, update.version)
+    processes.run(platform, { command, dir, url, version: updatedAt })
+    failure = await problemOf(platform, signal, { processes, bridges, clock })
+  } catch (error) {
+    // A full disk, say: the bridge must not stay stopped.
+    failure = messageOf(error)
+  }
   if (signal.aborted) return
   if (failure === null) {
-    await attached.replace({ ...bridge, command, version: update.version, update: null, updatedAt })
     forgetSavedState(dir)
+    await attached.replace({ ...bridge, command, version: update.version, update: null, updatedAt })
     removeOtherPrograms(dir, [command, bridge.command])
     logger.info(about, "a bridge's new program is ready")
     return
   }
   await processes.stop(platform)
-  restoreState(dir, saved)
+  if (saved !== null) restoreState(dir, saved)
   await attached.replace({ ...bridge, update: { ...update, failure }, updatedAt: clock.now() })
   logger.error({ ...about, failure }, "a bridge's new program didn't become ready: the one before goes on")
 }

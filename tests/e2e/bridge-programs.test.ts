@@ -24,7 +24,8 @@ exec ${process.execPath} ${FAKE} "$@"
 `)
 }
 
-const BREAKS_ALL = 'echo broken > bridge.db; echo broken >> config.yaml; echo "ERROR: no such column"; exit 3'
+const BREAKS_ALL =
+  'echo broken > bridge.db; echo "network: {}" > config.yaml; echo "ERROR: no such column"; exit 3'
 const release = (tag: string, bytes: Uint8Array) => ({
   repository: 'mautrix/whatsapp',
   tag,
@@ -99,6 +100,11 @@ describe('bridge add', () => {
     expect(out).toContain('gave no example configuration')
     expect(readdirSync(join(gateway.directory, 'data', 'bridges', 'signal', 'bin'))).toEqual([])
     expect((await meshgate('bridge', 'list')).out).not.toContain('signal')
+  })
+
+  test('a version that would lead out of the folder is refused', async () => {
+    const { out } = await meshgate('bridge', 'add', 'signal', ...from(), '--version', '../../x')
+    expect(out).toBe('meshgate: --version: "../../x": expected a release, such as v26.07, or latest')
   })
 
   test('--command and --from exclude each other', async () => {
@@ -200,6 +206,11 @@ describe('without a running gateway', () => {
       "The gateway runs v0.2607.0 when it starts, and goes back to v0.2608.0 if it doesn't become ready.",
     )
     expect((await meshgate('bridge', 'list')).out).toContain('v0.2608.0 (v0.2607.0 is tried)')
+    for (const command of [['update'], ['add', '--force', '--url', 'http://127.0.0.1:1']]) {
+      const [name = '', ...more] = command
+      const refused = await meshgate('bridge', name, 'wa', ...more)
+      expect([refused.exitCode, refused.out]).toEqual([1, expect.stringContaining('is being tried: wait')])
+    }
   })
 
   test('remove takes the programs away as well', async () => {

@@ -4,6 +4,7 @@ import { basename, join, resolve } from 'node:path'
 import { databaseFileIn } from './config-database.ts'
 
 const SAVED = 'before-'
+const CONFIG = 'config.yaml'
 
 /**
  * Copies what the program may change; a copy of an earlier try, now broken off, is kept.
@@ -16,13 +17,13 @@ export function saveState(dir: string, version: string): string {
   const draft = join(dir, `${SAVED}${version}.part`)
   rmSync(draft, { recursive: true, force: true })
   mkdirSync(draft, { mode: 0o700 })
-  for (const file of stateFiles(dir)) if (existsSync(file)) cpSync(file, join(draft, basename(file)))
+  for (const file of stateFiles(dir, dir)) if (existsSync(file)) cpSync(file, join(draft, basename(file)))
   renameSync(draft, saved)
   return saved
 }
 
 export function restoreState(dir: string, saved: string): void {
-  for (const file of stateFiles(dir)) {
+  for (const file of stateFiles(dir, saved)) {
     const copy = join(saved, basename(file))
     rmSync(file, { force: true })
     if (existsSync(copy)) cpSync(copy, file)
@@ -38,10 +39,14 @@ export function forgetSavedState(dir: string): void {
   }
 }
 
-/** The database only where it is a file. */
-function stateFiles(dir: string): string[] {
-  const config = join(dir, 'config.yaml')
-  const database = existsSync(config) ? databaseFileIn(readFileSync(config, 'utf8')) : null
+/**
+ * The database only where it is a file.
+ * @param source folder of the configuration that names it: the program may have spoilt its own
+ */
+function stateFiles(dir: string, source: string): string[] {
+  const config = join(dir, CONFIG)
+  const told = join(source, CONFIG)
+  const database = existsSync(told) ? databaseFileIn(readFileSync(told, 'utf8')) : null
   if (database === null) return [config]
   const file = resolve(dir, database)
   return [config, file, `${file}-wal`, `${file}-shm`]

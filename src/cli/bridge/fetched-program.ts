@@ -37,7 +37,7 @@ export async function fetchedProgram(
   const release = network?.release
   const from = options.from === undefined ? undefined : sourceOf(terminal, options.from)
   const isFile = from !== undefined && 'file' in from
-  const asked = options.version === undefined ? undefined : tagOf(options.version)
+  const asked = options.version === undefined ? undefined : versionOf(options.version)
   const bar = progressBar(terminal)
   const given = new AbortController()
   const giveUp = () => given.abort(new CommandError('given up: nothing was kept'))
@@ -69,6 +69,12 @@ export async function fetchedProgram(
     )
   }
   return fetched
+}
+
+/** @returns the tag, which becomes a part of the file's name */
+function versionOf(version: string): string {
+  if (/^[\w.+-]{1,100}$/.test(version)) return tagOf(version)
+  throw new CommandError(`--version: "${version}": expected a release, such as v26.07, or latest`)
 }
 
 function sourceOf({ directory }: Terminal, from: string): { file: string } | { url: string } {

@@ -16,6 +16,8 @@ const RESTART_WITHIN_MS = 15_000
 export async function update(terminal: Terminal, platform: string, options: FetchOptions): Promise<void> {
   await withBridges(terminal, async (bridges, { config, db }) => {
     const bridge = await runByUs(bridges, platform)
+    if (bridge.update?.failure === null)
+      throw new CommandError(`platform: ${bridge.update.version} is being tried: wait until that has an end`)
     const { dir, version } = bridge
     const fetched = await fetchedProgram(terminal, platform, knownNetwork(platform), options, { dir, db })
     if (fetched.file === bridge.command?.[0]) {

@@ -136,6 +136,12 @@ export async function refuseAttached(
       `platform: ${platform} has a bridge already (${known.url}); --force changes it, and keeps its tokens`,
     )
   }
+  if (known?.update?.failure === null) {
+    throw new GatewayError(
+      'conflict',
+      `platform: ${known.update.version} of the ${platform} bridge is being tried: wait until that has an end`,
+    )
+  }
   return known
 }
 

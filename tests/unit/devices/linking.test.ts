@@ -180,6 +180,33 @@ describe('what is asked and answered', () => {
   })
 })
 
+test('a passkey is asked for, and only what navigator.credentials.get() gives is taken', async () => {
+  const publicKey = { challenge: 'AA', rpId: 'whatsapp.com' }
+  bridge.first = {
+    type: 'webauthn',
+    step_id: 'key',
+    webauthn: { url: 'https://web.whatsapp.com', publicKey },
+  }
+  bridge.outcomes.set('key', () => ({ next: complete('237') }))
+  const link = await start()
+  expect(link).toMatchObject({
+    state: 'waiting_for_input',
+    step: { type: 'passkey', url: 'https://web.whatsapp.com', publicKey },
+  })
+  for (const credential of ['hello', '{"id":"x"}']) {
+    await expect(answer(link.id, { credential })).rejects.toMatchObject({
+      code: 'bad_request',
+      message: 'credential: expected the JSON that navigator.credentials.get() gave',
+    })
+  }
+  const response = { clientDataJSON: 'e30', authenticatorData: 'AA', signature: 'AA' }
+  const credential = { id: 'x', rawId: 'x', type: 'public-key', response }
+  expect(await answer(link.id, { credential: JSON.stringify(credential) })).toMatchObject({
+    state: 'connected',
+  })
+  expect(given() as unknown[]).toEqual([credential])
+})
+
 describe('what is refused before the bridge sees it', () => {
   const SELECT = { id: 'dc', type: 'select', options: ['eu', 'us'] }
   const PATTERN = { id: 'code', type: '2fa_code', pattern: '^[0-9]{5}$' }
