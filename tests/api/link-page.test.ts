@@ -204,6 +204,19 @@ test('the page follows its link to its end, by events', async () => {
   expect((await reader.read()).done).toBe(true)
 })
 
+test('the page is told nothing more once the token is gone', async () => {
+  app.link.emit(QR)
+  const response = await get(`${path}/events`)
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+  await reader.read()
+  const { body } = await app.call('GET', '/api/v1/tokens', { auth: basic() })
+  for (const { id } of body.list as { id: number }[])
+    await app.call('DELETE', `/api/v1/tokens/${id}`, { auth: basic() })
+  const next = reader.read()
+  app.link.emit({ type: 'code', code: 'SECRET', image_url: null, instructions: '' })
+  expect((await next).done).toBe(true)
+})
+
 test('logs have no ticket', async () => {
   await get()
   expect(log.text()).toContain('/link/…')

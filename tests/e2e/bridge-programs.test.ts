@@ -151,7 +151,8 @@ describe('bridge restart and logs', () => {
 })
 
 describe('bridge update', () => {
-  test('runs the newer program, and keeps the one before', async () => {
+  test('runs the newer program, and keeps the one before, but none of those before that', async () => {
+    writeFileSync(join(folder(), 'bin', 'mautrix-whatsapp-v0.2601.0'), '')
     const { exitCode, out } = await meshgate('bridge', 'update', 'wa', ...from(), '--version', 'v26.08')
     expect(out).toContain('This version of Meshgate was tried with v0.2607.0.')
     expect(out).toEndWith('the wa bridge runs v0.2608.0')

@@ -121,6 +121,16 @@ test('one that reports a state is ready at once', async () => {
   expect(await verdict()).toBe('ready')
 })
 
+test('one whose program was ended is not ready any more, before anybody has looked', async () => {
+  await begin()
+  watching()
+  expect(await verdict()).toBe('starting')
+  watch.noteState()
+  expect(watch.isReady).toBe(true)
+  watch.noteStopped()
+  expect(watch.isReady).toBe(false)
+})
+
 test('a state that comes before we have seen the bridge counts as soon as it is seen', async () => {
   // The watch's clock stands still, so that no waiting makes the bridge ready.
   watching(new ManualClock())

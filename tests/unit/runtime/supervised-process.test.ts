@@ -113,6 +113,17 @@ describe('output', () => {
     expect(shown()).toHaveLength(1)
   })
 
+  test('is kept in a file, without what may be people’s messages', async () => {
+    const script = `echo "DEBUG: secret"; echo "INFO: up"; while [ ! -e go ]; do sleep 0.05; done
+      echo "a body"; echo "INFO: later"; exec sleep 1000`
+    const setting = supervise(script, newFolder(), async () => true)
+    await started(setting)
+    await waitFor(() => messages(setting).includes('[wa] INFO: up'))
+    writeFileSync(setting.folder.file('go'), '')
+    await waitFor(() => messages(setting).includes('[wa] INFO: later'))
+    expect(readFileSync(setting.folder.file('output.log'), 'utf8')).toBe('INFO: up\nINFO: later\n')
+  })
+
   test('gets nothing of our environment but what it is given', async () => {
     process.env.SECRET_OF_THE_TEST = 'hunter2'
     const setting = supervise('env')
