@@ -416,7 +416,7 @@ CREATE TABLE hs_users (
   displayname TEXT,
   avatar_url TEXT,
   created_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+, fields TEXT) STRICT, WITHOUT ROWID;
 
 CREATE TABLE idempotency_keys (
   holder text NOT NULL,

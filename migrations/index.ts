@@ -67,6 +67,8 @@ import unreadInRoomsDown from './0033_unread_in_rooms.down.sql' with { type: 'te
 import unreadInRoomsUp from './0033_unread_in_rooms.up.sql' with { type: 'text' }
 import bridgeProgramsDown from './0034_bridge_programs.down.sql' with { type: 'text' }
 import bridgeProgramsUp from './0034_bridge_programs.up.sql' with { type: 'text' }
+import profileFieldsDown from './0035_profile_fields.down.sql' with { type: 'text' }
+import profileFieldsUp from './0035_profile_fields.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -111,4 +113,5 @@ export const migrations: readonly Migration[] = [
   { version: 32, name: 'events', up: eventsUp, down: eventsDown },
   { version: 33, name: 'unread_in_rooms', up: unreadInRoomsUp, down: unreadInRoomsDown },
   { version: 34, name: 'bridge_programs', up: bridgeProgramsUp, down: bridgeProgramsDown },
+  { version: 35, name: 'profile_fields', up: profileFieldsUp, down: profileFieldsDown },
 ]

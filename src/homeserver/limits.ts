@@ -9,6 +9,8 @@ export const MAX_ID_BYTES = 255
  * @see https://spec.matrix.org/v1.12/client-server-api/#size-limits
  */
 export const MAX_EVENT_BYTES = 65_536
+/** @see https://spec.matrix.org/v1.16/client-server-api/#profiles */
+export const MAX_PROFILE_BYTES = 65_536
 /**
  * Users in one room, invited or knocking: memory holds them all. Ghosts join one by one as people
  * speak, and groups of tens of thousands exist.

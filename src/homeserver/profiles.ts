@@ -6,7 +6,9 @@
 import type { Logger } from '../lib/logger.ts'
 import { SingleFlight } from '../lib/single-flight.ts'
 import { TurnBudget } from '../lib/turn-budget.ts'
-import type { JsonObject } from './json.ts'
+import { MatrixError, notFound } from './errors.ts'
+import { type Json, type JsonObject, parseStored } from './json.ts'
+import { MAX_PROFILE_BYTES } from './limits.ts'
 import type { Profile } from './store/users.ts'
 import type { Tx, TxCore } from './tx.ts'
 
@@ -14,7 +16,16 @@ import type { Tx, TxCore } from './tx.ts'
 const ROOMS_AT_ONCE = 50
 const RETRY_MS = 1_000
 
-/** A profile as JSON, as in the user's own memberships. */
+/** Fields to change; undefined removes one. */
+export type ProfileChanges = Record<string, Json | undefined>
+
+/** The whole profile as JSON. */
+export const profileFields = (profile: Profile): JsonObject => ({
+  ...parseStored(profile.fields ?? '{}'),
+  ...profileContent(profile),
+})
+
+/** The part of a profile that is in the user's own memberships. */
 export function profileContent(profile: Profile | undefined): JsonObject {
   const content: JsonObject = {}
   if (profile?.displayname != null) content.displayname = profile.displayname
@@ -35,16 +46,24 @@ export class Profiles {
 
   constructor(private readonly core: ProfilesCore) {}
 
-  /** Resolves once the profile is stored and in the first rooms. An equal value changes nothing. */
-  async change(userId: string, field: keyof Profile, value: string | null): Promise<void> {
+  /**
+   * Resolves once the profile is stored and its name and avatar are in the first rooms. Equal
+   * values change nothing.
+   * @throws M_NOT_FOUND, M_PROFILE_TOO_LARGE
+   */
+  async change(userId: string, changes: ProfileChanges): Promise<void> {
     const { core } = this
-    const hasChanged = await core.commit(() => {
-      if (core.users.profile(userId)?.[field] === value) return false
-      core.users.setProfile[field](value, userId)
+    const isInRooms = await core.commit(() => {
+      const before = core.users.profile(userId)
+      if (!before) throw notFound('Unknown user')
+      const after = changedProfile(before, changes)
+      if (Bun.deepEquals(before, after)) return false
+      core.users.setProfile({ ...after, user_id: userId })
+      if (before.displayname === after.displayname && before.avatar_url === after.avatar_url) return false
       core.users.noteProfileChange(userId, 0)
       return true
     })
-    if (!hasChanged) return
+    if (!isInRooms) return
     const hasMore = await this.spreadOn(userId)
     if (hasMore) this.spread(userId)
   }
@@ -99,4 +118,18 @@ export class Profiles {
       return false
     })
   }
+}
+
+function changedProfile(before: Profile, changes: ProfileChanges): Profile {
+  const { displayname, avatar_url: avatar, ...rest } = { ...profileFields(before), ...changes }
+  const fields = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
+  const text = JSON.stringify(fields)
+  const after = {
+    displayname: typeof displayname === 'string' ? displayname : null,
+    avatar_url: typeof avatar === 'string' ? avatar : null,
+    fields: text === '{}' ? null : text,
+  }
+  if (Buffer.byteLength(JSON.stringify(profileContent(after))) + Buffer.byteLength(text) > MAX_PROFILE_BYTES)
+    throw new MatrixError(400, 'M_PROFILE_TOO_LARGE', `A profile takes at most ${MAX_PROFILE_BYTES} bytes`)
+  return after
 }

@@ -104,8 +104,8 @@ class NamedMedia {
   }
 
   async readAll(signal: AbortSignal): Promise<void> {
-    const { avatars, states } = this.core.media
-    await this.notePages({ read: avatars, placeOf: user => user.user_id, start: '', size: STEP }, signal)
+    const { profiles, states } = this.core.media
+    await this.notePages({ read: profiles, placeOf: user => user.user_id, start: '', size: STEP }, signal)
     const read = (after: StatePlace, limit: number) => states({ ...after, limit })
     const start = { room: 0, type: '', state_key: '' }
     await this.notePages({ read, placeOf: state => state, start, size: STEP }, signal)

@@ -1,15 +1,13 @@
 /**
- * Stands between a bridge and its homeserver, and offers what only some homeservers do: fields of
- * profiles, in one request or one by one, and storing history.
+ * Stands between a bridge and its homeserver: announces other features than the homeserver does,
+ * and stores history where it can't.
  */
 import { freePort } from './program.ts'
 
 type Json = Record<string, unknown>
 
 export const ALL_FIELDS = 'com.beeper.arbitrary_profile_meta'
-export const SINGLE_FIELDS = 'uk.tcpip.msc4133.stable'
 export const BATCH_SENDING = 'com.beeper.batch_sending'
-const PROFILE = /^\/_matrix\/client\/v3\/profile\/([^/]+)(?:\/(com\.beeper\.[^/]+))?$/
 const BATCH_SEND = /\/com\.beeper\.backfill\/rooms\/([^/]+)\/batch_send$/
 
 export interface Batch {
@@ -23,26 +21,18 @@ export interface Batch {
 
 export interface AnnouncingHomeserver extends AsyncDisposable {
   url: string
-  /** Fields of users' profiles, as the bridge set them. */
-  profiles: Map<string, Json>
   /** Batches of history, as the bridge stored them. */
   batches: Batch[]
 }
 
-/** @param homeserver its URL. @param features that it announces beside its own */
-export function announcingHomeserver(homeserver: string, features: readonly string[]): AnnouncingHomeserver {
-  const profiles = new Map<string, Json>()
+export type Features = Readonly<Record<string, boolean>>
+
+/** @param homeserver its URL. @param features that it announces, or doesn't, unlike its own */
+export function announcingHomeserver(homeserver: string, features: Features): AnnouncingHomeserver {
   const batches: Batch[] = []
 
   async function answer(request: Request): Promise<Response> {
     const { pathname, search } = new URL(request.url)
-    const profile = PROFILE.exec(pathname)
-    if (profile && request.method === (profile[2] === undefined ? 'PATCH' : 'PUT')) {
-      const user = decodeURIComponent(profile[1] ?? '')
-      // A single field comes as an object of that field.
-      profiles.set(user, { ...profiles.get(user), ...((await request.json()) as Json) })
-      return Response.json({})
-    }
     const room = BATCH_SEND.exec(pathname)?.[1]
     if (room !== undefined) {
       const batch = { ...((await request.json()) as Omit<Batch, 'room'>), room: decodeURIComponent(room) }
@@ -60,15 +50,14 @@ export function announcingHomeserver(homeserver: string, features: readonly stri
   const server = Bun.serve({ port: freePort(), hostname: '127.0.0.1', idleTimeout: 120, fetch: answer })
   return {
     url: `http://127.0.0.1:${server.port}`,
-    profiles,
     batches,
     [Symbol.asyncDispose]: () => server.stop(true),
   }
 }
 
-async function announced(answer: Response, features: readonly string[]): Promise<Response> {
+async function announced(answer: Response, features: Features): Promise<Response> {
   if (!answer.ok) return answer
   const versions = (await answer.json()) as { unstable_features: Record<string, boolean> }
-  for (const feature of features) versions.unstable_features[feature] = true
+  Object.assign(versions.unstable_features, features)
   return Response.json(versions)
 }

@@ -57,6 +57,11 @@ export class DrivenBridge {
     return taken(await this.asBot.get<T>(path))
   }
 
+  /** All fields of a user's profile. */
+  profile(user: string): Promise<Json> {
+    return this.read(`/_matrix/client/v3/profile/${encodeURIComponent(user)}`)
+  }
+
   /** A user's event. @returns its id */
   async send(user: string, room: string, type: string, content: Json): Promise<string> {
     const path = `${roomPath(room)}/send/${type}/${crypto.randomUUID()}`

@@ -13,16 +13,20 @@ const APPSERVICE_LOGIN = 'm.login.application_service'
 
 /**
  * Bridges need v1.4 and recognise later features by name: asynchronous uploads and appservice pings
- * (v1.7), authenticated media (v1.11). Every endpoint of the announced versions is answered.
+ * (v1.7), authenticated media (v1.11), fields of profiles (v1.16). Every endpoint of the announced
+ * versions is answered.
  * @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientversions
  */
 export const versions = answered({
   versions: ['r0.6.0', 'r0.6.1', 'v1.1', 'v1.2', 'v1.3', 'v1.4'],
   unstable_features: {
+    'com.beeper.arbitrary_profile_meta': true,
     'fi.mau.msc2246.stable': true,
     'fi.mau.msc2659.stable': true,
     'org.matrix.msc3916.stable': true,
     'org.matrix.msc4190': true,
+    'uk.tcpip.msc4133': true,
+    'uk.tcpip.msc4133.stable': true,
   },
 })
 
@@ -33,6 +37,7 @@ export const capabilities = answered({
     'm.room_versions': { default: '11', available: { '10': 'stable', '11': 'stable' } },
     'm.set_displayname': { enabled: true },
     'm.set_avatar_url': { enabled: true },
+    'm.profile_fields': { enabled: true },
     'm.3pid_changes': { enabled: false },
     'm.get_login_token': { enabled: false },
   },

@@ -40,6 +40,12 @@ const noSignOn = absent('This server has no single sign-on, and no pages for it'
 const onlySync = absent('This server tells what is new only by /sync')
 const noChangeOfAccount = refused('Accounts of this server have no passwords, addresses or numbers')
 
+const PROFILE_FIELD: readonly Route[] = [
+  ['GET', '/profile/:userId/:keyName', profile.getField, ROOMLESS],
+  ['PUT', '/profile/:userId/:keyName', profile.putField],
+  ['DELETE', '/profile/:userId/:keyName', profile.deleteField],
+]
+
 /** Paths below /_matrix/client/v3 (and /r0, its name in older versions). */
 const V3: readonly Route[] = [
   ['GET', '/capabilities', account.capabilities, ROOMLESS],
@@ -52,10 +58,8 @@ const V3: readonly Route[] = [
   ['DELETE', '/devices/:deviceId', devices.deleteDevice],
   ['POST', '/delete_devices', devices.deleteDevices],
   ['GET', '/profile/:userId', profile.getProfile, ROOMLESS],
-  ['GET', '/profile/:userId/displayname', profile.getField('displayname'), ROOMLESS],
-  ['PUT', '/profile/:userId/displayname', profile.putField('displayname')],
-  ['GET', '/profile/:userId/avatar_url', profile.getField('avatar_url'), ROOMLESS],
-  ['PUT', '/profile/:userId/avatar_url', profile.putField('avatar_url')],
+  ['PATCH', '/profile/:userId', profile.patchProfile],
+  ...PROFILE_FIELD,
   ['POST', '/user_directory/search', profile.searchUsers],
   ['POST', '/createRoom', createRoom],
   ['POST', '/join/:roomIdOrAlias', membership.join],
@@ -228,6 +232,7 @@ export function createRouter(): PathRouter<Endpoint> {
     addOpen(OPEN_V3, `/_matrix/client/${version}`)
     add(MEDIA_V3, `/_matrix/media/${version}`)
   }
+  add(PROFILE_FIELD, '/_matrix/client/unstable/uk.tcpip.msc4133')
   add(OTHERS)
   addOpen(OPEN)
   return router

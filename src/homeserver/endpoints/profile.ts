@@ -1,46 +1,81 @@
-/** Display names and avatars. */
+/** Profiles: names, avatars, and fields of any kind. */
 import { z } from 'zod'
 import { pagesOf } from '../../lib/pages.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
-import { type Call, ownUserId, param, readBody } from '../call.ts'
-import { notFound } from '../errors.ts'
+import { type Call, ownUserId, param, readBody, readObject, validate } from '../call.ts'
+import { invalidParam, MatrixError, notFound } from '../errors.ts'
 import type { JsonObject } from '../json.ts'
 import { MAX_ID_BYTES } from '../limits.ts'
-import { profileContent } from '../profiles.ts'
-import type { Profile, UserRow } from '../store/users.ts'
+import { profileFields } from '../profiles.ts'
+import type { UserRow } from '../store/users.ts'
 import { shareRoom } from '../sync/key-changes.ts'
-
-function existing(call: Call): Profile {
-  const profile = call.core.users.profile(param(call, 'userId'))
-  if (!profile) throw notFound('Unknown user')
-  return profile
-}
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#get_matrixclientv3profileuserid */
 export function getProfile(call: Call): JsonObject {
-  return profileContent(existing(call))
+  const profile = call.core.users.profile(param(call, 'userId'))
+  if (!profile) throw notFound('Unknown user')
+  return profileFields(profile)
 }
 
-/** @see Matrix v1.12, GET /_matrix/client/v3/profile/{userId}/displayname */
-export const getField = (field: keyof Profile) => (call: Call) => {
-  const value = existing(call)[field]
-  return value === null ? {} : { [field]: value }
+/** Fields that rooms show; absent ones are no error, as before other fields existed. */
+const SHOWN = z.object({
+  displayname: z.string().max(256).optional(),
+  avatar_url: z.string().max(1000).optional(),
+})
+const isShown = (key: string): key is keyof typeof SHOWN.shape => Object.hasOwn(SHOWN.shape, key)
+
+/** @see https://spec.matrix.org/v1.16/appendices/#common-namespaced-identifier-grammar */
+const KEY = /^[a-z][a-z0-9_.-]*$/
+
+function assertKey(key: string): void {
+  if (Buffer.byteLength(key) > MAX_ID_BYTES)
+    throw new MatrixError(400, 'M_KEY_TOO_LARGE', `A field's name takes at most ${MAX_ID_BYTES} bytes`)
+  if (!KEY.test(key)) throw invalidParam("A field's name is made of a-z, 0-9, _, - and ., a letter first")
 }
 
-const text = (max: number) => z.string().max(max).optional()
-const fieldBody = {
-  displayname: z.object({ displayname: text(256) }),
-  avatar_url: z.object({ avatar_url: text(1000) }),
+function fieldKey(call: Call): string {
+  const key = param(call, 'keyName')
+  assertKey(key)
+  return key
 }
 
-/** @see Matrix v1.12, PUT /_matrix/client/v3/profile/{userId}/displayname */
-export const putField =
-  (field: keyof Profile) =>
-  async (call: Call): Promise<undefined> => {
-    const userId = ownUserId(call)
-    const body = await readBody<{ [name in keyof Profile]?: string | undefined }>(call, fieldBody[field])
-    await call.core.profiles.change(userId, field, body[field] || null)
-  }
+/** @see https://spec.matrix.org/v1.16/client-server-api/#get_matrixclientv3profileuseridkeyname */
+export function getField(call: Call): JsonObject {
+  const key = fieldKey(call)
+  const value = getProfile(call)[key]
+  if (value !== undefined) return { [key]: value }
+  if (isShown(key)) return {}
+  throw notFound('The profile has no such field')
+}
+
+/** @see https://spec.matrix.org/v1.16/client-server-api/#put_matrixclientv3profileuseridkeyname */
+export async function putField(call: Call): Promise<undefined> {
+  const userId = ownUserId(call)
+  const key = fieldKey(call)
+  const body = await readObject(call)
+  const value = isShown(key) ? validate(SHOWN, body)[key] || undefined : body[key]
+  if (value === undefined && !isShown(key))
+    throw new MatrixError(400, 'M_MISSING_PARAM', `Missing field: ${key}`)
+  await call.core.profiles.change(userId, { [key]: value })
+}
+
+/** @see Matrix v1.16, DELETE /_matrix/client/v3/profile/{userId}/{keyName} */
+export async function deleteField(call: Call): Promise<undefined> {
+  await call.core.profiles.change(ownUserId(call), { [fieldKey(call)]: undefined })
+}
+
+/**
+ * Changes several fields at once; null removes one. An extension that bridges use
+ * (mautrix-go, BeeperUpdateProfile).
+ */
+export async function patchProfile(call: Call): Promise<undefined> {
+  const userId = ownUserId(call)
+  const fields = await readObject(call)
+  for (const key of Object.keys(fields)) assertKey(key)
+  validate(SHOWN, fields)
+  const changes = Object.entries(fields).map(([key, value]) => [key, value ?? undefined] as const)
+  await call.core.profiles.change(userId, Object.fromEntries(changes))
+}
 
 const searchBody = z.object({
   search_term: z.string().max(MAX_ID_BYTES),

@@ -43,9 +43,10 @@ export function mediaStore(db: Database) {
        WHERE created_at < $before AND (created_at, media_id) > ($created_at, $media_id)
        ORDER BY created_at, media_id LIMIT $limit`,
     ),
-    /** Avatars of the next users, by id. */
-    avatars: all<{ user_id: string; text: string | null }, [after: string, limit: number]>(
-      'SELECT user_id, avatar_url AS text FROM hs_users WHERE user_id > ? ORDER BY user_id LIMIT ?',
+    /** The parts of the next users' profiles that may name media, by id. */
+    profiles: all<{ user_id: string; text: string | null }, [after: string, limit: number]>(
+      `SELECT user_id, concat_ws(' ', avatar_url, fields) AS text FROM hs_users
+       WHERE user_id > ? ORDER BY user_id LIMIT ?`,
     ),
     /** The rooms' next pieces of current state; with content only where it names media. */
     states: all<StatePlace & { text: string | null }, [StatePlace & { limit: number }]>(

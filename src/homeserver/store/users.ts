@@ -5,9 +5,11 @@ import { statementsOf } from '../../lib/statements.ts'
 export interface Profile {
   displayname: string | null
   avatar_url: string | null
+  /** Every other field, as a JSON object. */
+  fields: string | null
 }
 
-export type UserRow = Profile & { user_id: string }
+export type UserRow = Omit<Profile, 'fields'> & { user_id: string }
 
 export interface DeviceRow {
   user_id: string
@@ -47,15 +49,13 @@ export function userStore(db: Database) {
     insert: run<[userId: string, now: number]>(
       'INSERT INTO hs_users (user_id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING',
     ),
-    profile: one<Profile, [userId: string]>('SELECT displayname, avatar_url FROM hs_users WHERE user_id = ?'),
-    setProfile: {
-      displayname: run<[name: string | null, userId: string]>(
-        'UPDATE hs_users SET displayname = ? WHERE user_id = ?',
-      ),
-      avatar_url: run<[url: string | null, userId: string]>(
-        'UPDATE hs_users SET avatar_url = ? WHERE user_id = ?',
-      ),
-    },
+    profile: one<Profile, [userId: string]>(
+      'SELECT displayname, avatar_url, fields FROM hs_users WHERE user_id = ?',
+    ),
+    setProfile: run<[Profile & { user_id: string }]>(
+      `UPDATE hs_users SET displayname = $displayname, avatar_url = $avatar_url, fields = $fields
+       WHERE user_id = $user_id`,
+    ),
     /** Records that rooms up to `room` have the changed profile, and later ones don't. */
     noteProfileChange: run<[userId: string, room: number]>(
       'INSERT INTO hs_profile_changes (user_id, room) VALUES (?, ?) ON CONFLICT DO UPDATE SET room = excluded.room',

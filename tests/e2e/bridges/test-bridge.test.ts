@@ -1,7 +1,7 @@
 /** The test bridge itself: its own checks (format, vet and tests), and each thing that it plays. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
-import { ALL_FIELDS, BATCH_SENDING, SINGLE_FIELDS } from '../../support/announcing-homeserver.ts'
+import { ALL_FIELDS, BATCH_SENDING, type Features } from '../../support/announcing-homeserver.ts'
 import { testBridge } from '../../support/bridge-program.ts'
 import { featureCases } from './played/features.ts'
 import { groupCases } from './played/groups.ts'
@@ -34,7 +34,7 @@ test.skipIf(!testBridge)(
 )
 
 describe.skipIf(!testBridge)('the test bridge plays', () => {
-  const current = useScene([ALL_FIELDS], PLAYED)
+  const current = useScene({}, PLAYED)
   describe('hidden ids', () => hiddenIdCases(current))
   describe('logins', () => loginCases(current))
   describe('notices', () => noticeCases(current))
@@ -44,15 +44,15 @@ describe.skipIf(!testBridge)('the test bridge plays', () => {
 })
 
 describe.skipIf(!testBridge)('the test bridge with backfill plays', () => {
-  describe('history', () => historyCases(useScene([BATCH_SENDING], HISTORY)))
+  describe('history', () => historyCases(useScene({ [BATCH_SENDING]: true }, HISTORY)))
 })
 
 describe.skipIf(!testBridge)('the test bridge with other settings plays', () => {
-  describe('the same otherwise', () => settingCases(useScene([SINGLE_FIELDS], SETTINGS)))
+  describe('the same otherwise', () => settingCases(useScene({ [ALL_FIELDS]: false }, SETTINGS)))
 })
 
 /** Opens a scene for all cases of the block, with the parameters of `openScene`. */
-function useScene(features: readonly string[], settings: Record<string, string>): SceneOf {
+function useScene(features: Features, settings: Record<string, string>): SceneOf {
   let scene: Scene | undefined
 
   beforeAll(async () => {

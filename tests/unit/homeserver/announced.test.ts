@@ -24,6 +24,7 @@ const path = (template: string) =>
     .replace('{eventType}', 'm.test')
     .replace('{relType}', 'm.thread')
     .replace('{receiptType}', 'm.read')
+    .replace('{keyName}', 'm.tz')
     .replace('{serverName}', 'hs.test')
     .replaceAll(/\{\w+\}/g, '1')
 
@@ -93,6 +94,10 @@ GET /publicRooms
 POST /publicRooms
 POST /user_directory/search
 GET /profile/{userId}
+PATCH /profile/{userId}
+GET /profile/{userId}/{keyName}
+PUT /profile/{userId}/{keyName}
+DELETE /profile/{userId}/{keyName}
 GET /profile/{userId}/displayname
 PUT /profile/{userId}/displayname
 GET /profile/{userId}/avatar_url
@@ -203,6 +208,8 @@ const call = (method: string, template: string, body?: unknown) =>
 test('the versions are those that bridges need', async () => {
   const answer = await server.call('GET', '/_matrix/client/versions', undefined, { token: null })
   expect(answer.get('versions')).toEqual(['r0.6.0', 'r0.6.1', 'v1.1', 'v1.2', 'v1.3', 'v1.4'])
+  for (const feature of ['com.beeper.arbitrary_profile_meta', 'uk.tcpip.msc4133.stable'])
+    expect(answer.get('unstable_features', feature)).toBe(true)
 })
 
 test.each(endpoints)('%s %s is known', async (method, template) => {

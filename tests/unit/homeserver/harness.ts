@@ -11,9 +11,12 @@ import {
 import { GroupCommit } from '../../../src/lib/group-commit.ts'
 import { waitFor } from '../../support/wait-for.ts'
 
-const MIGRATIONS = ['0002_homeserver', '0010_event_ids', '0020_homeserver_history'].map(name =>
-  readFileSync(join(import.meta.dir, `../../../migrations/${name}.up.sql`), 'utf8'),
-)
+const MIGRATIONS = [
+  '0002_homeserver',
+  '0010_event_ids',
+  '0020_homeserver_history',
+  '0035_profile_fields',
+].map(name => readFileSync(join(import.meta.dir, `../../../migrations/${name}.up.sql`), 'utf8'))
 export const SERVER = 'hs.test'
 
 export type Loose = Record<string, unknown>

@@ -9,6 +9,7 @@ import eventIdIndex from '../../../migrations/0010_event_ids.up.sql' with { type
 import refusalTable from '../../../migrations/0011_sandbox_refusal.up.sql' with { type: 'text' }
 import homeserverHistory from '../../../migrations/0020_homeserver_history.up.sql' with { type: 'text' }
 import mediaUse from '../../../migrations/0025_sandbox_media_use.up.sql' with { type: 'text' }
+import profileFields from '../../../migrations/0035_profile_fields.up.sql' with { type: 'text' }
 import { createHomeserver } from '../../../src/homeserver/index.ts'
 import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { GroupCommit } from '../../../src/lib/group-commit.ts'
@@ -55,6 +56,7 @@ export async function createHarness(options: HarnessOptions = {}) {
       homeserverTables,
       eventIdIndex,
       homeserverHistory,
+      profileFields,
       sandboxTables,
       refusalTable,
       mediaUse,

@@ -13,13 +13,13 @@ interface Resolved {
 
 export function hiddenIdCases(scene: SceneOf): void {
   test('a direct chat is with the ghost of the LID, which has the number in its profile', async () => {
-    const { bridge, homeserver } = scene()
+    const { bridge } = scene()
     const { friend, portal } = await newChat(scene(), { lid: true, name: 'Lena' })
     expect(await portal.ghosts()).toContain(`lid-${friend.lid}`)
     const { sender } = await portal.waitForBody('hello')
     expect(sender).toBe(`@${bridge.ghostPrefix}lid-${friend.lid}:${bridge.serverName}`)
     expect(sender).not.toContain(friend.number)
-    expect(homeserver.profiles.get(sender)).toMatchObject({
+    expect(await bridge.profile(sender)).toMatchObject({
       'com.beeper.bridge.remote_id': `lid-${friend.lid}`,
       'com.beeper.bridge.identifiers': [`tel:+${friend.number}`],
       'com.beeper.bridge.network': 'testnet',

@@ -1,6 +1,10 @@
 /** The test bridge on the embedded homeserver; the gateway only has the accounts. */
 
-import { type AnnouncingHomeserver, announcingHomeserver } from '../../../support/announcing-homeserver.ts'
+import {
+  type AnnouncingHomeserver,
+  announcingHomeserver,
+  type Features,
+} from '../../../support/announcing-homeserver.ts'
 import { attachedGateway, type Deployment } from '../../../support/attached-gateway.ts'
 import { testBridge } from '../../../support/bridge-program.ts'
 import { DrivenBridge, type Portal } from '../../../support/driven-bridge.ts'
@@ -17,11 +21,8 @@ export interface Scene extends AsyncDisposable {
 
 export type SceneOf = () => Scene
 
-/** @param features of the homeserver. @param settings of the bridge; beside the usual ones */
-export async function openScene(
-  features: readonly string[],
-  settings: Record<string, string>,
-): Promise<Scene> {
+/** @param features of the homeserver, unlike its own. @param settings of the bridge */
+export async function openScene(features: Features, settings: Record<string, string>): Promise<Scene> {
   const port = freePort()
   const stack = new AsyncDisposableStack()
   const homeserver = stack.use(announcingHomeserver(`http://127.0.0.1:${port}`, features))

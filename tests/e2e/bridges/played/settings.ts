@@ -33,10 +33,10 @@ export function settingCases(scene: SceneOf): void {
   })
 
   test('fields of a profile are set one by one', async () => {
-    const { homeserver } = scene()
+    const { bridge } = scene()
     const { friend, portal } = await newChat(scene(), { lid: true })
     const { sender } = await portal.waitForBody('hello')
-    expect(homeserver.profiles.get(sender)).toMatchObject({
+    expect(await bridge.profile(sender)).toMatchObject({
       'com.beeper.bridge.identifiers': [`tel:+${friend.number}`],
       'com.beeper.bridge.remote_id': `lid-${friend.lid}`,
     })

@@ -1,0 +1,1 @@
+ALTER TABLE hs_users DROP COLUMN fields;
