@@ -10,7 +10,17 @@ import type { Clock } from '../lib/clock.ts'
 import { timeOrderedId } from '../lib/tokens.ts'
 import type { CommandLine } from './bot-commands.ts'
 import { type BotRoom, isSaidBy, openBotRoom, silent, untilDefined } from './bot-room.ts'
-import { asksForSomething, COOKIES, type LoginSaying, loginSaying, promptedField } from './bot-texts.ts'
+import {
+  asksForSomething,
+  type BotPicture,
+  COOKIES,
+  isAboutPrefix,
+  type LoginSaying,
+  loginSaying,
+  promptedField,
+  SKIP,
+} from './bot-texts.ts'
+import { CREDENTIAL } from './provisioning-answers.ts'
 import { inputRefused } from './provisioning-errors.ts'
 
 export interface BotLoginOptions {
@@ -49,6 +59,10 @@ export class BotLogin {
   private cursor = ''
   /** Other messages of the bot, until the next step. */
   private instructions: string[] = []
+  /** Pictures that the bot sent before its next question. */
+  private pictures: BotPicture[] = []
+  /** Our last message to the bot. */
+  private said = ''
   /** Event of the QR code on display. */
   private shown: string | null = null
   /** Step that waits for input. */
@@ -76,17 +90,17 @@ export class BotLogin {
    * @param endOthers ends the user's other logins: a bot has one at a time for each user
    */
   async begin(line: CommandLine, leftMs: LeftMs, endOthers: () => void): Promise<LoginStep> {
-    this.cursor = await this.room.say(line)
+    await this.say(line)
     const patienceMs = leftMs()
     const saying = await this.nextSaying(patienceMs)
     if (saying?.kind === 'failed') throw this.over(this.cannotStart(saying.message))
     if (saying?.kind !== 'busy') return this.stepAfter(saying, patienceMs)
     // Drops an abandoned login.
     endOthers()
-    this.cursor = await this.room.say('cancel')
+    await this.say('cancel')
     await this.nextSaying(QUIET_MS)
     this.instructions = []
-    this.cursor = await this.room.say(line)
+    await this.say(line)
     const leftForStepMs = leftMs()
     return this.stepAfter(await this.nextSaying(leftForStepMs), leftForStepMs)
   }
@@ -111,8 +125,7 @@ export class BotLogin {
 
   async submit(step: AskingStep, value: string): Promise<LoginStep> {
     this.asking = null
-    const saidId = await this.room.say(value)
-    this.cursor = saidId
+    const saidId = await this.say(value === '' ? SKIP : value)
     try {
       const saying = await this.nextSaying(STEP_PATIENCE_MS)
       if (saying?.kind === 'refused') {
@@ -140,6 +153,13 @@ export class BotLogin {
     return this.options.session.userId === userId
   }
 
+  /** Reading goes on behind it. @returns the event id */
+  private async say(text: string): Promise<string> {
+    this.said = await this.room.say(text)
+    this.cursor = this.said
+    return this.said
+  }
+
   /** Waits for the next message that matters to the login; collects others as instructions. */
   private async nextSaying(patienceMs: number, signal?: AbortSignal): Promise<NextSaying | undefined> {
     const { clock } = this.options
@@ -149,8 +169,9 @@ export class BotLogin {
         this.cursor = event.event_id
         const saying = this.sayingOf(event)
         if (saying === undefined) continue
-        if (saying.kind !== 'says') return saying
-        this.instructions.push(saying.text)
+        if (saying.kind === 'picture') this.pictures.push(saying.picture)
+        else if (saying.kind === 'says') this.instructions.push(saying.text)
+        else return saying
         quietFrom = clock.steady()
       }
       return quietFrom !== null && clock.steady() - quietFrom >= QUIET_MS ? null : undefined
@@ -163,9 +184,11 @@ export class BotLogin {
       this.shown = null
       return { kind: 'withdrawn' }
     }
+    if (isFailureOf(event, this.options.bot, this.said)) return { kind: 'failed', message: wordsIn(event) }
     // A message redacted meanwhile has no content left.
     if (!isSaidBy(this.options.bot, event) || Object.keys(event.content).length === 0) return undefined
     const saying = loginSaying(event)
+    if (saying.kind === 'says' && isAboutPrefix(saying.text)) return undefined
     if (saying.kind === 'qr') this.shown ??= event.event_id
     return saying
   }
@@ -190,6 +213,11 @@ export class BotLogin {
         this.asking = { ...this.head(), kind: 'cookies', fields: [COOKIES], page }
         return this.asking
       }
+      case 'passkey': {
+        const { url, publicKey } = saying
+        this.asking = { ...this.head(), kind: 'passkey', url, publicKey, fields: [CREDENTIAL] }
+        return this.asking
+      }
       case 'succeeded':
         return this.complete(saying.text)
       case 'failed':
@@ -211,9 +239,15 @@ export class BotLogin {
     return { ...this.head(), kind: 'display', display: 'nothing', data: '', image_url: null }
   }
 
-  private askFor(field: LinkField): AskingStep {
-    this.asking = { ...this.head(), kind: 'input', fields: [field], attachments: [] }
+  private async askFor(field: LinkField): Promise<AskingStep> {
+    const attachments = await Promise.all(this.pictures.splice(0).map(picture => this.attached(picture)))
+    this.asking = { ...this.head(), kind: 'input', fields: [field], attachments }
     return this.asking
+  }
+
+  private async attached({ mxcUri, fileName, mimeType }: BotPicture) {
+    const bytes = await (await this.options.session.download(mxcUri)).bytes()
+    return { file_name: fileName, mime_type: mimeType, content: bytes.toBase64() }
   }
 
   private head() {
@@ -256,7 +290,8 @@ export class BotLogin {
 
   private failure(message: string): GatewayError {
     if (/time[d-]?[\s-]?out|expired/i.test(message)) return new GatewayError('bridge_timeout', message)
-    return new GatewayError('bridge_error', `the ${this.options.platform} bridge's bot: ${message}`)
+    const told = this.instructions.length > 0 ? ` (${this.instructions.join(' ')})` : ''
+    return new GatewayError('bridge_error', `the ${this.options.platform} bridge's bot: ${message}${told}`)
   }
 
   private cannotStart(message: string): GatewayError {
@@ -265,6 +300,17 @@ export class BotLogin {
     const told = `the ${this.options.platform} bridge can't start a login: ${message}`
     return new GatewayError('bridge_unavailable', told)
   }
+}
+
+/** A bot that couldn't carry a command out says so by the status of the message with it. */
+function isFailureOf({ type, sender, content }: RoomEvent, bot: string, eventId: string): boolean {
+  if (type !== 'com.beeper.message_send_status' || sender !== bot) return false
+  const { event_id } = (content['m.relates_to'] ?? {}) as Record<string, unknown>
+  return event_id === eventId && String(content.status).startsWith('FAIL')
+}
+
+function wordsIn({ content }: RoomEvent): string {
+  return String(content.message ?? content.internal_error ?? content.reason ?? 'it failed')
 }
 
 function isRedactionOf({ type, redacts, content }: RoomEvent, eventId: string | null): boolean {

@@ -7,6 +7,7 @@ import type { LoginFlow } from '../domain/login-steps.ts'
 import type { BridgeContact, BridgeLogin, JoinedGroup, RoomEvent } from '../domain/ports.ts'
 import type { CookieField, LinkField } from '../domain/views/link.ts'
 import { decodedPart } from '../lib/decoded-part.ts'
+import { jsonOrNull } from '../lib/json-or-null.ts'
 import { phoneDigits } from '../lib/phone-numbers.ts'
 import { PLAIN_FIELD } from './provisioning-answers.ts'
 
@@ -127,6 +128,9 @@ export type LoginSaying =
   | { kind: 'qr' | 'code' | 'emoji'; data: string }
   | { kind: 'prompt'; field: LinkField }
   | { kind: 'cookies'; url: string }
+  | { kind: 'passkey'; url: string; publicKey: Record<string, unknown> }
+  /** Belongs to the prompt that follows. */
+  | { kind: 'picture'; picture: BotPicture }
   /** The bot refuses the input and asks again. */
   | { kind: 'refused'; message: string }
   | { kind: 'failed'; message: string }
@@ -135,10 +139,20 @@ export type LoginSaying =
   /** An instruction, or anything else. */
   | { kind: 'says'; text: string }
 
+/** A file of the homeserver. */
+export interface BotPicture {
+  mxcUri: string
+  fileName: string
+  mimeType: string
+}
+
 export function loginSaying(event: RoomEvent): LoginSaying {
   const content = currentContent(event)
   const text = String(content.body ?? '').trim()
+  const picture = pictureIn(content)
+  if (picture) return { kind: 'picture', picture }
   if (content.msgtype === 'm.image') return { kind: 'qr', data: text }
+  if (text.includes('navigator.credentials.get(')) return passkeyIn(text)
   const code =
     /^`([^`]+)`$/.exec(text)?.[1] ?? /^<code>([^<]+)<\/code>$/.exec(String(content.formatted_body))?.[1]
   if (code !== undefined) return { kind: 'code', data: code }
@@ -148,7 +162,11 @@ export function loginSaying(event: RoomEvent): LoginSaying {
   if (url !== undefined) return { kind: 'cookies', url: url.replace(/^\[.*\]\((.*)\)$/, '$1') }
   if (/^Please enter your /.test(text)) return { kind: 'prompt', field: promptedField(text) }
   if (/already have an ongoing/i.test(text)) return { kind: 'busy' }
-  if (/^(Invalid value\b|Failed to parse (input|curl|cookie)|Missing some keys|Some keys can't)/.test(text))
+  if (
+    /^(Invalid value\b|Input is not valid|Failed to parse (input|curl|cookie)|Missing some keys|Some keys can't)/.test(
+      text,
+    )
+  )
     return { kind: 'refused', message: text }
   if (FAILURES.some(failure => failure.test(text))) return { kind: 'failed', message: text }
   if (SUCCESSES.some(success => success.test(text))) return { kind: 'succeeded', text }
@@ -158,6 +176,7 @@ export function loginSaying(event: RoomEvent): LoginSaying {
 const FAILURES = [
   /^(Login failed|Failed to (start|prepare|submit|send QR))/i,
   /^(Invalid login flow|Invalid (number of )?extra parameters|Unsupported display type)/,
+  /^(This login flow requires|No login flows available)/,
   /^(You have reached the maximum number|You do not have permissions|That command )/,
   /\b(login )?cancelled\.$|^Login `.*` not found/i,
   /\btimed out\b/i,
@@ -168,6 +187,27 @@ const SUCCESSES = [
   /^(you('re| are| have)? ?)?(now |been )*(successfully )?logged in\b/i,
   /^login (was )?(successful|complete)/i,
 ]
+
+/** The body of a QR code is what it says; that of any other picture is its name. */
+function pictureIn({ url, filename, body, info }: Record<string, unknown>): BotPicture | null {
+  if (typeof url !== 'string' || typeof filename !== 'string' || filename !== body) return null
+  const { mimetype } = (info ?? {}) as Record<string, unknown>
+  return { mxcUri: url, fileName: filename, mimeType: String(mimetype ?? '') }
+}
+
+/** "Run the following JS on <https://…>: … parseRequestOptionsFromJSON({…}) … paste the … JSON". */
+function passkeyIn(text: string): LoginSaying {
+  const url = /\bon [<[(]?(https:\/\/[^\s<>[\]()]+?):?[>\])\s]/.exec(text)?.[1]
+  const question = jsonOrNull(/parseRequestOptionsFromJSON\((\{.*\})\)\s*\}\)/s.exec(text)?.[1] ?? '')
+  if (url !== undefined && typeof question === 'object' && question !== null)
+    return { kind: 'passkey', url, publicKey: question as Record<string, unknown> }
+  return { kind: 'failed', message: `asks for a passkey in words that we don't know: ${text.split('\n')[0]}` }
+}
+
+/** Said to those who type by themselves: we put the prefix before each answer. */
+export function isAboutPrefix(text: string): boolean {
+  return /^\W*This is not your management room\b/.test(text)
+}
 
 /** Longer than any bot's prompt. On unbounded text the patterns would take unbounded time. */
 const MAX_PROMPT_LENGTH = 2_000
@@ -187,6 +227,7 @@ export function promptedField(text: string): LinkField {
   const options = lines.flatMap(line =>
     line.startsWith('Options:') ? [...line.matchAll(/`([^`]+)`/g)].map(([, option = '']) => option) : [],
   )
+  const isOptional = lines.some(line => SKIPPABLE.test(line))
   return {
     id:
       name
@@ -197,12 +238,17 @@ export function promptedField(text: string): LinkField {
     name,
     ...PLAIN_FIELD,
     description: lines
-      .filter(line => !line.startsWith('Options:'))
+      .filter(line => !line.startsWith('Options:') && !SKIPPABLE.test(line))
       .join('\n')
       .trim(),
     options,
+    required: !isOptional,
   }
 }
+
+/** Said in place of an answer that may be left out. */
+export const SKIP = 'skip'
+const SKIPPABLE = /^Enter `skip` to skip this field/
 
 /** A bot shows neither names nor patterns of the cookies it wants. */
 export const COOKIES: CookieField = {

@@ -69,6 +69,7 @@ const inputStep = z.object({
       options: listOf(z.string()),
       pattern: optionalText,
       default_value: optionalText,
+      optional: z.boolean().catch(false).default(false),
     }),
   ),
   attachments: listOf(
@@ -179,7 +180,7 @@ function unknownKind(platform: string, what: string, { instructions }: { instruc
 }
 
 /** The one answer to a passkey step, which bridges don't describe. */
-const CREDENTIAL: LinkField = {
+export const CREDENTIAL: LinkField = {
   id: 'credential',
   type: 'credential',
   name: 'Passkey',
@@ -212,13 +213,14 @@ export const PLAIN_FIELD = {
 }
 
 function typedField(field: z.infer<typeof inputStep>['fields'][number]): LinkField {
-  const { id, type, name, description, options, pattern, default_value } = field
+  const { id, type, name, description, options, pattern, default_value, optional } = field
   return {
     id,
     type,
     name: name || id,
     ...PLAIN_FIELD,
     description,
+    required: !optional,
     options,
     pattern: pattern || null,
     default_value: default_value || null,

@@ -82,10 +82,13 @@ function checkedValue(field: LinkField, given: string): string {
   if (value.length > MAX_LENGTH) throw expected(`text of at most ${MAX_LENGTH} characters`)
   if (field.type === 'credential' && !isCredential(value))
     throw expected('the JSON that navigator.credentials.get() gave')
-  if (value === '' && field.required) throw expected('text that is not empty')
+  if (value === '') {
+    if (field.required) throw expected('text that is not empty')
+    return value
+  }
   if (field.options.length > 0 && !field.options.includes(value))
     throw expected(`one of ${field.options.join(', ')}`)
-  if (field.pattern !== null && value !== '' && !matches(field.pattern, value))
+  if (field.pattern !== null && !matches(field.pattern, value))
     throw expected(`something that matches ${field.pattern}`)
   return value
 }

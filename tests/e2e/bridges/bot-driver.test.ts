@@ -134,6 +134,67 @@ describe.skipIf(!testBridge)('a bridge without a provisioning API', () => {
     expect(connected.body).toMatchObject({ state: 'connected', step: { device_id: phone.number } })
   })
 
+  test('an account with a passkey is asked for it', async () => {
+    const account = await deployment.client.account()
+    const phone = await testnet.newPhone({ passkey: true })
+    const link = await begin(account, 'code', { phone_number: phone.number })
+    await phone.confirm(link.step.type === 'code' ? link.step.code : '')
+    const step = await waitFor(
+      async () => {
+        const { body } = await account.api.get<LinkView>(`/api/v1/devices/links/${link.id}`)
+        return body.step.type === 'passkey' && body.step
+      },
+      { what: 'the question for a passkey', deadlineMs: 20_000 },
+    )
+    expect(step).toMatchObject({
+      url: 'https://web.testnet.example',
+      publicKey: { rpId: 'web.testnet.example', allowCredentials: [{ type: 'public-key' }] },
+      fields: [{ id: 'credential', type: 'credential' }],
+    })
+    const credential = JSON.stringify(await phone.passkey(step.publicKey), null, 2)
+    const connected = await answer(account, link, { credential })
+    expect(connected.body).toMatchObject({ state: 'connected', step: { device_id: phone.number } })
+  })
+
+  test('a choice beside a picture, and a question that may be left out', async () => {
+    const account = await deployment.client.account()
+    const phone = await testnet.newPhone()
+    const link = await begin(account, 'choose')
+    expect(link.step).toMatchObject({
+      type: 'input',
+      fields: [{ id: 'method', type: 'select', options: ['Pairing code', 'Phone number', 'QR code'] }],
+      attachments: [{ file_name: 'captcha.png', mime_type: 'image/png' }],
+      instructions: 'Choose how to log in',
+    })
+    const [picture] = link.step.type === 'input' ? link.step.attachments : []
+    expect(
+      Buffer.from(picture?.content ?? '', 'base64')
+        .subarray(1, 4)
+        .toString(),
+    ).toBe('PNG')
+    const next = await answer(account, link, { method: 'QR code' })
+    expect(next.body.step).toMatchObject({
+      fields: [{ id: 'letters_in_the_picture', required: false, description: '' }],
+      attachments: [],
+    })
+    const { body } = await answer(account, link, {})
+    await phone.confirm(body.step.type === 'qr' ? body.step.payload : '')
+    await waitFor(async () => (await account.devices()).length === 1, { what: 'the device' })
+  })
+
+  test('a step that the bot itself can’t lead through ends the login, with its instructions', async () => {
+    const account = await deployment.client.account()
+    const refused = await account.api.post('/api/v1/devices', { platform: 'wa', flow: 'novel' })
+    expect(refused).toMatchObject({
+      status: 502,
+      body: {
+        error: expect.stringMatching(/bridge's bot: .* \(Hold the hologram in front of your phone\)$/),
+      },
+    })
+    // The next login isn't kept from beginning.
+    expect((await begin(account, 'phone')).state).toBe('waiting_for_input')
+  })
+
   test('a login that nobody goes on with makes room for another', async () => {
     const account = await deployment.client.account()
     const phone = await testnet.newPhone()

@@ -131,6 +131,39 @@ describe('a login', () => {
     expect(loginSaying(event(edit))).toEqual({ kind: 'qr', data: '2@def' })
   })
 
+  const picture = { msgtype: 'm.image', url: 'mxc://s/1', filename: 'captcha.png', body: 'captcha.png' }
+
+  test('a picture that belongs to a question is no QR code', () => {
+    expect(loginSaying(event({ ...picture, info: { mimetype: 'image/png' } }))).toEqual({
+      kind: 'picture',
+      picture: { mxcUri: 'mxc://s/1', fileName: 'captcha.png', mimeType: 'image/png' },
+    })
+    expect(loginSaying(event({ ...picture, msgtype: 'm.audio' }))).toMatchObject({
+      picture: { mimeType: '' },
+    })
+    expect(loginSaying(event({ ...picture, body: '2@abc' })).kind).toBe('qr')
+  })
+
+  test.each(['<https://x.example>:', '[https://x.example](https://x.example):', 'https://x.example:'])(
+    'a passkey, asked for on %s',
+    on => {
+      const ask = (question: string) =>
+        says(
+          `Run the following JS on ${on}\n\n\`\`\`js\nconsole.log((await navigator.credentials.get({\n  publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(${question})\n})).toJSON())\n\`\`\`\n\nThen paste the resulting JSON object here.`,
+        )
+      const publicKey = { challenge: 'x', allowCredentials: [{ id: 'a)})' }] }
+      expect(ask(JSON.stringify(publicKey, null, 4))).toEqual({
+        kind: 'passkey',
+        url: 'https://x.example',
+        publicKey,
+      })
+      expect(ask('null')).toEqual({
+        kind: 'failed',
+        message: `asks for a passkey in words that we don't know: Run the following JS on ${on}`,
+      })
+    },
+  )
+
   test.each([
     ['`ABCD-1234`', { kind: 'code', data: 'ABCD-1234' }],
     ['🐱', { kind: 'emoji', data: '🐱' }],
@@ -142,6 +175,9 @@ describe('a login', () => {
     ['Invalid value: phone number must start with +', 'refused'],
     ['Failed to parse input as JSON: invalid character', 'refused'],
     ['Missing some keys: [li_at]', 'refused'],
+    ['Input is not valid JSON', 'refused'],
+    ['This login flow requires a client that supports client HTTP requests', 'failed'],
+    ['No login flows available.', 'failed'],
     ['Failed to submit input: wrong code', 'failed'],
     ['Login failed: context deadline exceeded', 'failed'],
     ['Failed to start login: no network', 'failed'],
@@ -173,6 +209,8 @@ describe('a login', () => {
       type: 'select',
       options: ['eu', 'us'],
     })
+    const optional = 'Please enter your Captcha\nIn the picture\nEnter `skip` to skip this field'
+    expect(promptedField(optional)).toMatchObject({ description: 'In the picture', required: false })
     const python = 'Your account has two-factor authentication. Please send your password here.'
     expect(asksForSomething(python)).toBe(true)
     expect(promptedField(python)).toMatchObject({ type: 'password' })

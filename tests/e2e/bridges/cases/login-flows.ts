@@ -105,6 +105,84 @@ export function loginFlowCases(setting: SettingOf): void {
     })
   })
 
+  test('an account with a passkey: its owner’s answer is given by the API, or over the socket', async () => {
+    const { deployment, testnet } = setting()
+    const account = await deployment.client.account()
+    for (const answersBy of ['api', 'socket']) {
+      const phone = await testnet.newPhone({ passkey: true })
+      const link = await begin(account, 'qr')
+      await using socket = account.watchLink('json')
+      const { payload } = JSON.parse(await socket.waitForText(0))
+      await phone.confirm(payload)
+      const asked = await waitFor(
+        () => socket.frames.map(text => JSON.parse(String(text))).find(({ type }) => type === 'passkey'),
+        { what: 'the question for a passkey', deadlineMs: 20_000 },
+      )
+      expect(asked).toMatchObject({
+        url: 'https://web.testnet.example',
+        publicKey: { rpId: 'web.testnet.example' },
+        fields: [{ id: 'credential', type: 'credential', required: true }],
+      })
+      expect((await tryAnswer(account, link, { credential: '{}' })).body).toMatchObject({
+        error: 'credential: expected the JSON that navigator.credentials.get() gave',
+      })
+      const credential = JSON.stringify(await phone.passkey(asked.publicKey))
+      if (answersBy === 'api') await answer(account, link, { credential })
+      else socket.send({ type: 'input', fields: { credential } })
+      expect(await socket.closed).toEqual({ code: 1000, reason: `connected: ${phone.number}` })
+    }
+  })
+
+  test('a passkey for another question ends the link, with what the bridge says', async () => {
+    const { deployment, testnet } = setting()
+    const account = await deployment.client.account()
+    const phone = await testnet.newPhone({ passkey: true })
+    const link = await begin(account, 'code', { phone_number: phone.number })
+    await phone.confirm(link.step.type === 'code' ? link.step.code : '')
+    const { step } = await waitFor(
+      async () => {
+        const { body } = await account.api.get<LinkView>(`/api/v1/devices/links/${link.id}`)
+        return body.step.type === 'passkey' && body
+      },
+      { what: 'the question for a passkey', deadlineMs: 20_000 },
+    )
+    const publicKey = { ...(step.type === 'passkey' && step.publicKey), challenge: 'another' }
+    const credential = JSON.stringify(await phone.passkey(publicKey))
+    expect(await tryAnswer(account, link, { credential })).toMatchObject({
+      status: 400,
+      body: { error: expect.stringMatching(/^credential: .*passkey.*the link has ended/i) },
+    })
+    expect(await account.devices()).toEqual([])
+  })
+
+  test('a choice beside a picture, and a field that may be left out', async () => {
+    const { deployment, testnet } = setting()
+    const account = await deployment.client.account()
+    const phone = await testnet.newPhone()
+    const link = await begin(account, 'choose')
+    expect(link.step).toMatchObject({
+      type: 'input',
+      fields: [
+        { id: 'method', type: 'select', options: ['Pairing code', 'Phone number', 'QR code'] },
+        { id: 'captcha', required: false },
+      ],
+      attachments: [{ file_name: 'captcha.png', mime_type: 'image/png' }],
+    })
+    const { step } = await answer(account, link, { method: 'QR code', captcha: '' })
+    await phone.confirm(step.type === 'qr' ? step.payload : '')
+    await untilConnected(account, link, phone.number)
+  })
+
+  test('a step of a kind that we don’t know fails with its kind and the bridge’s instructions', async () => {
+    const { deployment } = setting()
+    const account = await deployment.client.account()
+    const refused = await account.api.post('/api/v1/devices', { platform: PLATFORM, flow: 'novel' })
+    expect(refused).toMatchObject({
+      status: 502,
+      body: { error: expect.stringMatching(/hologram \(Hold the hologram in front of your phone\)$/) },
+    })
+  })
+
   test('a link that is cancelled can no longer be answered, and nothing is linked', async () => {
     const { deployment, testnet } = setting()
     const account = await deployment.client.account()
