@@ -12,6 +12,7 @@ export const ERROR_CODES = [
   'conflict',
   'gone',
   'unprocessable',
+  'unsupported_by_chat',
   'payload_too_large',
   'quota_exceeded',
   'unsupported_media_type',
@@ -40,7 +41,7 @@ export class GatewayError extends Error {
     /** Seconds after which the same call may succeed (HTTP Retry-After), where that is known. */
     readonly retryAfterS?: number,
     /** Further fields of the answer, for programs. */
-    readonly details: Readonly<Record<string, string | number>> = {},
+    readonly details: Readonly<Record<string, string | number | null>> = {},
   ) {
     super(message)
   }

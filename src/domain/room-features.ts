@@ -27,8 +27,10 @@ export interface FileFeatures {
 }
 
 export interface RoomFeatures {
-  /** A kind that isn't there is refused; null: the bridge says nothing of files. */
+  /** A kind that isn't there is refused; null: the bridge doesn't state features. */
   files: Readonly<Partial<Record<FileKind, FileFeatures>>> | null
   /** In characters; null: the bridge tells no limit. */
   maxTextLength: number | null
+  /** Where it isn't taken, an answer arrives as a message of its own, unless it is refused. */
+  reply: FeatureLevel
 }

@@ -15,6 +15,7 @@ export const STATUS_OF = {
   quota_exceeded: 413,
   unsupported_media_type: 415,
   unprocessable: 422,
+  unsupported_by_chat: 422,
   too_many_requests: 429,
   bridge_error: 502,
   homeserver_error: 502,
@@ -44,7 +45,7 @@ export class HttpError extends Error {
     message: string,
     readonly headers: Record<string, string> = {},
     /** Further fields of the body. */
-    readonly details: Readonly<Record<string, string | number>> = {},
+    readonly details: Readonly<Record<string, string | number | null>> = {},
   ) {
     super(message)
     this.status = STATUS_OF[code]

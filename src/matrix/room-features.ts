@@ -36,16 +36,20 @@ const fileFeatures = z
   .nullish()
   .catch(null)
 const roomFeatures = z.object({
+  id: z.string().optional().catch(undefined),
   file: z.record(z.string(), fileFeatures).nullish().catch(null),
   max_text_length: limit,
+  reply: level,
 })
 
 /** @param content of the state event; what of it isn't as it should be says nothing */
 export function readRoomFeatures(content: Readonly<Record<string, unknown>>): RoomFeatures {
   const parsed = roomFeatures.safeParse(content)
-  if (!parsed.success) return { files: null, maxTextLength: null }
-  const { file, max_text_length: maxTextLength } = parsed.data
-  return { files: file ? filesOf(file) : null, maxTextLength }
+  if (!parsed.success) return { files: null, maxTextLength: null, reply: 0 }
+  const { id, file, max_text_length: maxTextLength, reply } = parsed.data
+  // Go leaves an empty list out, too: a state that has its name lists all there is.
+  const listed = file ?? (id === undefined ? null : {})
+  return { files: listed && filesOf(listed), maxTextLength, reply }
 }
 
 function filesOf(listed: Readonly<Record<string, z.infer<typeof fileFeatures>>>): RoomFeatures['files'] {

@@ -6,7 +6,10 @@ import { model, nullable, oneOf, timestamp } from './schema.ts'
 export const AcceptedMessage = model('AcceptedMessage', {
   id: Type.String(),
   to: Type.String({ description: 'The recipient as it was given.' }),
-  status: Type.Literal('queued'),
+  status: oneOf(['queued', 'failed'], {
+    description: '`failed`: this recipient’s chat does not take it, while another recipient’s does.',
+  }),
+  reason: Type.Optional(Type.String({ description: 'Why it has failed; absent otherwise.' })),
 })
 
 export type AcceptedMessage = Static<typeof AcceptedMessage>

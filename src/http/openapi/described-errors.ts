@@ -1,7 +1,7 @@
 /** Describes errors in the document: their body, each code, and the answers of each status. */
 import { Type } from '@sinclair/typebox'
 import { t } from 'elysia'
-import { model, NAME, oneOf } from '../../domain/views/schema.ts'
+import { model, NAME, nullable, oneOf } from '../../domain/views/schema.ts'
 import { type AnsweredCode, type ErrorStatus, STATUS_OF } from '../error-answers.ts'
 
 interface CodeText {
@@ -9,7 +9,7 @@ interface CodeText {
   /** A sentence that comes with it. */
   example: string
   /** Fields that it alone has. */
-  details?: Record<string, string | number>
+  details?: Record<string, string | number | null>
 }
 
 const CODES: Record<AnsweredCode, CodeText> = {
@@ -62,6 +62,11 @@ const CODES: Record<AnsweredCode, CodeText> = {
     means: 'The Idempotency-Key stands for another request',
     example:
       'Idempotency-Key: stands for another request already; expected the same method, path and body, or a new key',
+  },
+  unsupported_by_chat: {
+    means: 'No chat of the send takes it; `feature` and `limit` say why',
+    example: 'Telegram takes texts of at most 4096 characters here, not 5000',
+    details: { feature: 'max_text_length', limit: 4_096 },
   },
   upgrade_required: {
     means: 'The request is no WebSocket handshake',
@@ -130,7 +135,17 @@ const ErrorBody = model(
     request_id: t.String({ description: 'Also in the X-Request-Id header and in the log.' }),
     oldest: t.Optional(t.String({ description: 'Of `gone`: the oldest event that is kept.' })),
     used: t.Optional(Type.Integer({ description: 'Of `quota_exceeded`, in bytes.' })),
-    limit: t.Optional(Type.Integer({ description: 'Of `quota_exceeded`, in bytes.' })),
+    feature: t.Optional(
+      t.String({ description: 'Of `unsupported_by_chat`: as com.beeper.room_features names it.' }),
+    ),
+    limit: t.Optional(
+      nullable(
+        Type.Number({
+          description:
+            'Of `quota_exceeded`, in bytes. Of `unsupported_by_chat`, in characters, bytes or seconds; null when it is not taken at all.',
+        }),
+      ),
+    ),
   },
   { examples: [bodyOf('bad_request')] },
 )

@@ -124,6 +124,12 @@ export function createMessageEndings(
     db.read(async reader => (await reader.get<unknown>(query, values)) !== undefined)
 
   return {
+    /** Ends a message that was stored just now and that its chat doesn't take. */
+    async refuse(tx: Tx, identityId: string, id: string, reason: string, now: number): Promise<void> {
+      const found = await findMessage(tx, identityId, id)
+      if (found) await statuses.endedUntried(tx, found.message, 'failed', reason, now)
+    },
+
     /**
      * Takes back a message if it is still queued; `cancelled` is false when it was queued no more.
      * @returns null when the identity has no such message

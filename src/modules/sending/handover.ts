@@ -6,9 +6,10 @@ import type { Message } from '../../db/schema/index.ts'
 import { GatewayError, isPassing, messageOf } from '../../domain/errors.ts'
 import type { MatrixSession } from '../../domain/ports.ts'
 import type { RoomFeatures } from '../../domain/room-features.ts'
-import type { ChatRooms } from '../chats/chat-rooms.ts'
+import { type PlannedFile, planMessage, unsupportedReason } from '../chats/capabilities.ts'
+import type { ChatRooms, EnteredChat } from '../chats/chat-rooms.ts'
 import type { MediaFiles } from '../media/media.ts'
-import { messageContent, planFile, textRefusal, UNSUPPORTED } from './content.ts'
+import { messageContent } from './content.ts'
 import { captionId, type SentCaption } from './message-repository.ts'
 import type { OutboxQueue } from './queue-repository.ts'
 
@@ -34,8 +35,7 @@ export function createHandover(options: {
 
   /**
    * @param along texts behind the message that may go with it
-   * @throws GatewayError conflict in an encrypted chat, unprocessable when the chat's network won't
-   * have it, and as sessions do
+   * @throws GatewayError conflict in an encrypted chat, unsupported_by_chat, and as sessions do
    */
   async function handOver(
     roomId: string,
@@ -51,7 +51,7 @@ export function createHandover(options: {
       )
     }
     const { bridgeBot, takes } = chat
-    const { content, captionApart } = await contentFor(message, takes)
+    const { content, captionApart } = await contentFor(message, chat)
     const others = session.sendTogether && message.mediaId === null ? textsThatFit(along, takes) : []
     if (session.sendTogether && others.length > 0) {
       const txnId = transactionId(message)
@@ -70,9 +70,9 @@ export function createHandover(options: {
 
   function textsThatFit(messages: readonly Message[], takes: RoomFeatures | null) {
     let characters = 0
-    const fit = takeWhile(messages, ({ text }) => {
-      characters += text?.length ?? 0
-      return characters <= MAX_CHARACTERS_TOGETHER && textRefusal(text ?? '', takes) === null
+    const fit = takeWhile(messages, message => {
+      characters += message.text?.length ?? 0
+      return characters <= MAX_CHARACTERS_TOGETHER && !('unsupported' in planned(message, undefined, takes))
     })
     return fit.map(message => ({
       content: messageContent(message, undefined),
@@ -105,25 +105,27 @@ export function createHandover(options: {
     }
   }
 
-  /** @throws GatewayError unprocessable, with the limit, when the chat's network won't have it */
+  /** @throws GatewayError unsupported_by_chat, with the limit, when the network won't have it */
   async function contentFor(
     message: Message,
-    takes: RoomFeatures | null,
+    { platform, takes }: EnteredChat,
   ): Promise<{ content: Record<string, unknown>; captionApart: string | null }> {
-    const { mediaId, text } = message
-    if (mediaId === null) {
-      const refused = textRefusal(text ?? '', takes)
-      if (refused !== null) throw new GatewayError('unprocessable', `${UNSUPPORTED}${refused}`)
-      return { content: messageContent(message, undefined), captionApart: null }
-    }
-    const { file, mxcUri } = await media.upload(mediaId)
-    const plan = planFile(file, text, takes)
-    if ('refused' in plan) throw new GatewayError('unprocessable', plan.refused)
-    const content = messageContent(message, { media: file, mxcUri, plan })
-    return { content, captionApart: plan.isCaptionApart ? text : null }
+    const placed = message.mediaId === null ? undefined : await media.upload(message.mediaId)
+    const plan = planned(message, placed?.file, takes)
+    if ('unsupported' in plan)
+      throw new GatewayError('unsupported_by_chat', unsupportedReason(platform, plan.unsupported))
+    const { file: filePlan } = plan
+    if (!placed || !filePlan) return { content: messageContent(message, undefined), captionApart: null }
+    const { file, mxcUri } = placed
+    const content = messageContent(message, { media: file, mxcUri, plan: filePlan })
+    return { content, captionApart: filePlan.isCaptionApart ? message.text : null }
   }
 
   return handOver
+}
+
+function planned({ text, replyTo }: Message, file: PlannedFile | undefined, takes: RoomFeatures | null) {
+  return planMessage({ text, file, isReply: replyTo !== null }, takes)
 }
 
 /**

@@ -3,6 +3,7 @@
  * `recipients.ts` finds their rooms, `status-repository.ts` keeps what the network says of them.
  */
 import type { Device } from '../../db/schema/index.ts'
+import type { Tx } from '../../db/transaction.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { MAX_RECIPIENT_LENGTH, MAX_TEXT_BYTES } from '../../domain/limits.ts'
 import type { Bridges } from '../../domain/ports.ts'
@@ -13,13 +14,14 @@ import { isBlank } from '../../lib/blank-text.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { trimmed } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
+import { planMessage, unsupportedByChat, unsupportedReason } from '../chats/capabilities.ts'
 import type { PeoplesPhones } from '../chats/phones.ts'
 import { contactProblem } from '../chats/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
 import type { Recorder } from '../idempotency/types.ts'
 import type { MediaFiles, StagedFile } from '../media/media.ts'
-import { checkReply, checkReplyId, textRefusalWith } from './content.ts'
+import { checkReply, checkReplyId } from './content.ts'
 import type { MessageEndings } from './ending-repository.ts'
 import type { WaitingMessages } from './lane-repository.ts'
 import { type Backlog, createDueTimes, type Pace } from './limits.ts'
@@ -49,7 +51,7 @@ export type Messages = ReturnType<typeof createMessages>
 export interface MessagesOptions {
   repository: MessageRepository
   waiting: Pick<WaitingMessages, 'turns' | 'lanesOfPeople'>
-  endings: Pick<MessageEndings, 'cancel'>
+  endings: Pick<MessageEndings, 'cancel' | 'refuse'>
   phones: Pick<PeoplesPhones, 'of'>
   recipients: Pick<Recipients, 'known'>
   devices: Pick<LinkedDevices, 'find' | 'linked'>
@@ -122,7 +124,7 @@ export function createMessages(options: MessagesOptions) {
     if (request.replyId) await checkReply(repository, device, request.replyId)
     const now = clock.now()
     const addressed = await distinct(device, kind, recipients)
-    refuseTooLong(request, addressed)
+    const reasons = refusals(request, addressed)
     const lanes = await waiting.lanesOfPeople(device.id, addressed)
     const rows = addressed.map(({ recipient, key }, index) => ({
       id: timeOrderedId('msg_'),
@@ -136,10 +138,18 @@ export function createMessages(options: MessagesOptions) {
       replyTo: request.replyId || null,
       expiresAt: request.expiresInS === undefined ? null : now + request.expiresInS * 1000,
     }))
-    const accepted = rows.map(({ id, recipient }) => ({ id, to: recipient, status: 'queued' as const }))
+    const accepted = rows.map(({ id, recipient: to }, index): AcceptedMessage => {
+      const reason = reasons?.[index]
+      return reason == null ? { id, to, status: 'queued' } : { id, to, status: 'failed', reason }
+    })
+    const settle = async (tx: Tx) => {
+      for (const { id, reason } of accepted)
+        if (reason !== undefined) await endings.refuse(tx, identityId, id, reason, now)
+      await record?.(tx, accepted)
+    }
     backlog.enter(identityId, rows.length, paceOf(device.platform).intervalMs)
     try {
-      await repository.accept(rows, file, now, record && (tx => record(tx, accepted)))
+      await repository.accept(rows, file, now, settle)
     } catch (error) {
       backlog.leave(identityId, rows.length)
       throw error
@@ -152,7 +162,8 @@ export function createMessages(options: MessagesOptions) {
      * Takes a send: one message for each recipient. Resolves once they are on disk.
      * @throws GatewayError bad_request (`Missing required field…`, `Either text or file must be
      * provided`), not_found (no such device), conflict (the device is logged out),
-     * too_many_requests (too many wait already); a staged file is then discarded
+     * unsupported_by_chat (no recipient's chat takes it), too_many_requests (too many wait
+     * already); a staged file is then discarded
      */
     async accept(request: SendRequest): Promise<AcceptedMessage[]> {
       try {
@@ -252,21 +263,24 @@ function checkContent({ text, replyId }: SendRequest): void {
 }
 
 /**
- * A recipient who can't be written to doesn't hold up others, so the text has to be too long for
- * the chats of all.
- * @throws GatewayError bad_request
+ * A recipient who can't be written to doesn't hold up others.
+ * @returns the reasons of those whose chats don't take the message, null for the others; null as a
+ * whole where there are none
+ * @throws GatewayError unsupported_by_chat when no chat takes it
  */
-function refuseTooLong(
-  { text = '', file }: SendRequest,
+function refusals(
+  { platform, text, file, replyId }: SendRequest,
   addressed: readonly { chat: KnownChat | null }[],
-): void {
-  let refused: string | null = null
-  for (const { chat } of addressed) {
-    const here = chat && textRefusalWith(file, text, chat.takes)
-    if (here === null) return
-    refused ??= here
-  }
-  if (refused !== null) throw refusal(refused)
+): (string | null)[] | null {
+  const message = { text: isBlank(text) ? null : (text ?? null), file, isReply: Boolean(replyId) }
+  const found = addressed.map(({ chat }) => {
+    const plan = chat && planMessage(message, chat.takes)
+    return plan && 'unsupported' in plan ? plan.unsupported : null
+  })
+  const [first] = found
+  if (first && found.every(unsupported => unsupported !== null)) throw unsupportedByChat(platform, first)
+  if (found.every(unsupported => unsupported === null)) return null
+  return found.map(unsupported => unsupported && unsupportedReason(platform, unsupported))
 }
 
 function missing(field: string): GatewayError {

@@ -6,6 +6,7 @@ import { Testnet } from '../../support/testnet.ts'
 import { addressingCases } from './cases/addressing.ts'
 import { botDriverCases } from './cases/bot-driver.ts'
 import { deviceCases } from './cases/devices.ts'
+import { featureCases } from './cases/features.ts'
 import { linkingCases } from './cases/linking.ts'
 import { loginFlowCases } from './cases/login-flows.ts'
 import { receivingCases } from './cases/receiving.ts'
@@ -63,6 +64,7 @@ export function bridgeSuite(kind: HomeserverKind): void {
     describe('login flows', () => loginFlowCases(current))
     describe('addressing', () => addressingCases(current))
     describe('sending', () => sendingCases(current))
+    describe('features', () => featureCases(current))
     describe('receiving', () => receivingCases(current))
     describe('statuses', () => statusCases(current))
     describe('devices', () => deviceCases(current))

@@ -195,7 +195,7 @@ describe('where the homeserver takes events together', () => {
   })
 
   test('one that its chat doesn’t take isn’t among them, and fails alone', async () => {
-    const chat = { ...insertChat(db), takes: { files: null, maxTextLength: 5 } }
+    const chat = { ...insertChat(db), takes: { files: null, maxTextLength: 5, reply: 2 } }
     await accept('a', '1', 'far too long', '3', '4')
     startOutbox({ chatRooms: { ensureEntered: async () => chat } }, sendTogether)
     await idle()
@@ -433,14 +433,14 @@ describe('a failure', () => {
 
   test('of a text that its chat turns out to have no room for is final at its first try, with the limit', async () => {
     await accept('a', 'too long', 'fits')
-    const chat = { ...insertChat(db), takes: { files: null, maxTextLength: 5 } }
+    const chat = { ...insertChat(db), takes: { files: null, maxTextLength: 5, reply: 2 } }
     startOutbox({ chatRooms: { ensureEntered: async () => chat } })
     await idle()
     expect(sentTexts()).toEqual(['fits'])
     expect(rows()[0]).toMatchObject({
       status: 'failed',
       attempts: 1,
-      reason: 'unsupported_by_chat: text: the chat takes at most 5 characters, not 8',
+      reason: 'unsupported_by_chat: WhatsApp takes texts of at most 5 characters here, not 8',
     })
   })
 

@@ -3,9 +3,17 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { chats, type Device, messages as rows } from '../../../src/db/schema/index.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
 import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
+import { createBacklog } from '../../../src/modules/sending/limits.ts'
 import type { Messages, SendRequest } from '../../../src/modules/sending/sending.ts'
 import { messageStore, messagesOn, SEND_REQUEST, stagedFile } from '../../support/messages.ts'
-import { insertChat, insertDevice, insertEvent, insertIdentity, insertMessage } from '../../support/rows.ts'
+import {
+  insertChat,
+  insertDevice,
+  insertEvent,
+  insertIdentity,
+  insertMessage,
+  insertWebhook,
+} from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 let db: TempDb
@@ -175,7 +183,7 @@ test('a contact that is known, named by number, chat and Matrix user in a call, 
 })
 
 describe('a text that is too long for the chats of its recipients', () => {
-  const TOO_LONG = 'text: the chat takes at most 5 characters, not 6'
+  const TOO_LONG = 'WhatsApp takes texts of at most 5 characters here, not 6'
   async function limited(max_text_length: number, file?: object) {
     db.orm.update(chats).set({ features: null }).run()
     await createChatRepository(db).learnFeatures('id_1', '!g:s', { max_text_length, ...(file && { file }) })
@@ -195,8 +203,9 @@ describe('a text that is too long for the chats of its recipients', () => {
   ])('is refused at once, %s', async (_, change) => {
     if (change.file) await limited(5, { 'm.file': { mime_types: { '*/*': 2 }, max_caption_length: 4 } })
     await expect(send({ text: 'abc😀ef', ...change })).rejects.toMatchObject({
-      code: 'bad_request',
+      code: 'unsupported_by_chat',
       message: TOO_LONG,
+      details: { feature: 'max_text_length', limit: 5 },
     })
     expect([all(), discarded]).toEqual([[], change.file ? ['file_1'] : []])
     expect(await send({ ...change, text: 'abc😀e' })).toHaveLength(1)
@@ -214,6 +223,68 @@ describe('a text that is too long for the chats of its recipients', () => {
   test('is taken as the caption of a file for which the network has room', async () => {
     await limited(5, { 'm.file': { mime_types: { '*/*': 2 }, caption: 2, max_caption_length: 10 } })
     expect(await send({ text: 'x'.repeat(6), contact: '1', file: FILE })).toHaveLength(1)
+  })
+})
+
+describe('what a recipient’s chat does not take', () => {
+  const SMALL = { mime_types: { '*/*': 2 }, max_size: 1_000 }
+  beforeEach(async () => {
+    for (const [id, file] of [
+      ['5', { 'm.file': SMALL }],
+      ['6', { 'm.file': { mime_types: { '*/*': 2 } } }],
+    ] as const) {
+      insertChat(db, { roomId: `!${id}:s`, kind: 'group', channelId: `${id}@g.us` })
+      await createChatRepository(db).learnFeatures('id_1', `!${id}:s`, { file })
+    }
+  })
+  const large = stagedFile({ sizeBytes: 1_001 })
+
+  test('fails for that recipient alone, at once, with the limit; others get it', async () => {
+    insertWebhook(db, { events: ['message.status'] })
+    let answer: unknown
+    const accepted = await messages.accept({
+      ...SEND_REQUEST,
+      groupUrl: '5@g.us, 6@g.us',
+      file: large,
+      record: async (_tx, kept) => {
+        answer = kept
+      },
+    })
+    const reason = 'unsupported_by_chat: WhatsApp takes files of at most 1 KB here'
+    expect(accepted).toMatchObject([
+      { to: '5@g.us', status: 'failed', reason },
+      { to: '6@g.us', status: 'queued' },
+    ])
+    expect(accepted[1]).not.toHaveProperty('reason')
+    expect(answer).toEqual(accepted)
+    expect(all().map(({ status, reason }) => [status, reason])).toEqual([
+      ['failed', reason],
+      ['queued', null],
+    ])
+    expect(await messages.get('id_1', accepted[0]?.id ?? '')).toMatchObject({ status: 'failed', reason })
+    expect(discarded).toEqual([])
+    const events = db.orm.query.events.findMany().sync()
+    expect(events).toMatchObject([{ payload: { event: 'message.status', status: 'failed', reason } }])
+  })
+
+  test('takes no place in the queue', async () => {
+    const backlog = createBacklog({ limits: { perIdentity: 2, inAll: 2 }, waiting: new Map() })
+    messages = messagesOn(messageStore(db, undefined, backlog), {
+      backlog,
+      devices: { linked: async () => [device], find: async () => device },
+    })
+    await messages.accept({ ...SEND_REQUEST, groupUrl: '5@g.us, 6@g.us', file: large })
+    expect(await messages.accept({ ...SEND_REQUEST, groupUrl: '6@g.us' })).toHaveLength(1)
+  })
+
+  test('is refused where it is so for all, with nothing stored', async () => {
+    const send = messages.accept({ ...SEND_REQUEST, groupUrl: '5@g.us', file: large })
+    await expect(send).rejects.toMatchObject({
+      code: 'unsupported_by_chat',
+      message: 'WhatsApp takes files of at most 1 KB here',
+      details: { feature: 'max_size', limit: 1_000 },
+    })
+    expect([all(), discarded]).toEqual([[], ['file_1']])
   })
 })
 

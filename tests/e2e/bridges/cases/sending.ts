@@ -77,8 +77,13 @@ export function sendingCases(setting: SettingOf): void {
       await friend.waitForText('hello')
       const tooLong = { contact: friend.number, text: 'x'.repeat(20_001) }
       expect(await user.account.trySend(user.device, tooLong)).toMatchObject({
-        status: 400,
-        body: { error: 'text: the chat takes at most 20000 characters, not 20001' },
+        status: 422,
+        body: {
+          code: 'unsupported_by_chat',
+          error: 'WhatsApp takes texts of at most 20000 characters here, not 20001',
+          feature: 'max_text_length',
+          limit: 20_000,
+        },
       })
     })
 

@@ -4,7 +4,12 @@
  */
 import { describe, expect, test } from 'bun:test'
 import { readRoomFeatures } from '../../../src/matrix/room-features.ts'
-import { planFile, textRefusal } from '../../../src/modules/sending/content.ts'
+import {
+  planFile,
+  planMessage,
+  unsupportedReason,
+  unsupportedText,
+} from '../../../src/modules/chats/capabilities.ts'
 
 const OPUS = 'audio/ogg; codecs=opus'
 const file = (mimeType: string, change: { sizeBytes?: number; durationMs?: number } = {}) => ({
@@ -32,7 +37,7 @@ const FEATURES = readRoomFeatures({
 })
 const planned = (of: ReturnType<typeof file>, features = FEATURES) => {
   const plan = planFile(of, null, features)
-  return 'refused' in plan ? plan.refused : `${plan.kind} ${plan.mimeType}`
+  return 'unsupported' in plan ? unsupportedReason('wa', plan.unsupported) : `${plan.kind} ${plan.mimeType}`
 }
 
 describe('by the features of its room', () => {
@@ -62,12 +67,16 @@ describe('by the features of its room', () => {
   test('what is too large for its kind goes as a file, and what is too large for that is refused, with the limit', () => {
     expect(planned(file('audio/mpeg', { sizeBytes: 5_001 }))).toBe('file audio/mpeg')
     expect(planned(file('image/heic', { sizeBytes: 10_001 }))).toStartWith('unsupported_by_chat: ')
-    expect(planned(file('application/pdf', { sizeBytes: 10_001 }))).toContain('at most 10000 bytes')
+    expect(planned(file('application/pdf', { sizeBytes: 10_001 }))).toContain(
+      'takes files of at most 10 KB here',
+    )
   })
 
   test('a network without files takes none', () => {
     const onlyImages = readRoomFeatures({ file: { 'm.image': { mime_types: { 'image/jpeg': 2 } } } })
-    expect(planned(file('application/pdf'), onlyImages)).toBe('unsupported_by_chat: the chat takes no files')
+    expect(planned(file('application/pdf'), onlyImages)).toBe(
+      'unsupported_by_chat: WhatsApp takes no files here',
+    )
     expect(planned(file('image/jpeg'), onlyImages)).toBe('image image/jpeg')
   })
 })
@@ -97,7 +106,7 @@ test.each([
 describe('a caption', () => {
   const apart = (mimeType: string, caption: string | null) => {
     const plan = planFile(file(mimeType), caption, FEATURES)
-    return 'refused' in plan ? plan.refused : plan.isCaptionApart
+    return 'unsupported' in plan ? plan.unsupported.words : plan.isCaptionApart
   }
   test('goes by itself where the network drops it, or has no room for it', () => {
     expect(apart('audio/mpeg', 'listen')).toBe(true)
@@ -108,12 +117,73 @@ describe('a caption', () => {
   })
 
   test('that is too long for a message, too, keeps its file back', () => {
-    expect(apart('audio/mpeg', 'x'.repeat(21))).toContain('at most 20 characters, not 21')
+    expect(apart('audio/mpeg', 'x'.repeat(21))).toContain('takes texts of at most 20 characters here, not 21')
   })
 })
 
 test('a text is counted in characters', () => {
-  expect(textRefusal('😀'.repeat(20), FEATURES)).toBeNull()
-  expect(textRefusal('😀'.repeat(21), FEATURES)).toContain('at most 20 characters, not 21')
-  expect(textRefusal('x'.repeat(100_000), null)).toBeNull()
+  expect(unsupportedText('😀'.repeat(20), FEATURES)).toBeNull()
+  expect(unsupportedText('😀'.repeat(21), FEATURES)).toEqual({
+    feature: 'max_text_length',
+    limit: 20,
+    words: 'takes texts of at most 20 characters here, not 21',
+  })
+  expect(unsupportedText('x'.repeat(100_000), null)).toBeNull()
+})
+
+describe('the limit that is told', () => {
+  const limitOf = (of: ReturnType<typeof file>, state: Record<string, unknown>) => {
+    const plan = planFile(of, null, readRoomFeatures({ id: 'a', ...state }))
+    return 'unsupported' in plan ? plan.unsupported : plan
+  }
+  const large = file('video/mp4', { sizeBytes: 20 * 1024 * 1024 })
+  const listed = (max_size?: number) => ({ mime_types: { '*/*': 2 }, max_size })
+
+  test('is a size as people say it, of the kind that takes most', () => {
+    const file = { 'm.video': listed(16 * 1024 * 1024), 'm.file': listed(18_000_000) }
+    expect(limitOf(large, { file })).toEqual({
+      feature: 'max_size',
+      limit: 18_000_000,
+      words: 'takes files of at most 18 MB here',
+    })
+    expect(limitOf(large, { file: { 'm.video': listed(16 * 1024 * 1024) } })).toEqual({
+      feature: 'max_size',
+      limit: 16 * 1024 * 1024,
+      words: 'takes videos of at most 16 MB here',
+    })
+  })
+
+  test('is a duration, where there is no other way', () => {
+    const voice = { mime_types: { [OPUS]: 2 }, max_duration: 300 }
+    const long = file(OPUS, { durationMs: 300_001 })
+    expect(limitOf(long, { file: { 'org.matrix.msc3245.voice': voice } })).toEqual({
+      feature: 'max_duration',
+      limit: 300,
+      words: 'takes voice messages of at most 5 minutes here',
+    })
+  })
+
+  test('is a type, or a kind, without a number', () => {
+    const images = { 'm.image': { mime_types: { 'image/png': 2 } } }
+    expect(limitOf(file('image/jpeg'), { file: images })).toEqual({
+      feature: 'mime_types',
+      limit: null,
+      words: 'takes no images of the type image/jpeg here',
+    })
+    // A state with its name lists all there is: without files, there are none.
+    expect(limitOf(file('image/jpeg'), {})).toEqual({
+      feature: 'file',
+      limit: null,
+      words: 'takes no images here',
+    })
+  })
+})
+
+test('an answer is refused only where the network says so; elsewhere it arrives without its quote', () => {
+  const plan = (reply?: number) =>
+    planMessage({ text: 'yes', file: undefined, isReply: true }, readRoomFeatures({ reply }))
+  for (const level of [undefined, -1, 0, 1, 2]) expect(plan(level)).toEqual({ file: null })
+  expect(plan(-2)).toEqual({
+    unsupported: { feature: 'reply', limit: null, words: 'takes no replies here' },
+  })
 })

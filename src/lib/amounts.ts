@@ -1,0 +1,22 @@
+/** Amounts as people say them. */
+
+const KB = 1024
+const MB = 1024 * KB
+
+/** @returns such as "16 MB": binary or decimal, whichever the number is a round one of */
+export function sizeInWords(bytes: number): string {
+  if (bytes >= 1_000_000) return `${rounded(bytes / (bytes % MB === 0 ? MB : 1_000_000))} MB`
+  if (bytes >= 1_000) return `${rounded(bytes / (bytes % KB === 0 ? KB : 1_000))} KB`
+  return `${bytes} bytes`
+}
+
+/** @returns such as "90 seconds" or "5 minutes" */
+export function durationInWords(ms: number): string {
+  const seconds = ms / 1_000
+  return seconds >= 120 && seconds % 60 === 0 ? `${seconds / 60} minutes` : `${rounded(seconds)} seconds`
+}
+
+/** Down, as what is more than a limit isn't taken. */
+function rounded(value: number): number {
+  return Math.floor(value * 10) / 10
+}
