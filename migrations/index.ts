@@ -69,6 +69,8 @@ import bridgeProgramsDown from './0034_bridge_programs.down.sql' with { type: 't
 import bridgeProgramsUp from './0034_bridge_programs.up.sql' with { type: 'text' }
 import profileFieldsDown from './0035_profile_fields.down.sql' with { type: 'text' }
 import profileFieldsUp from './0035_profile_fields.up.sql' with { type: 'text' }
+import chatKindsDown from './0036_chat_kinds.down.sql' with { type: 'text' }
+import chatKindsUp from './0036_chat_kinds.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -114,4 +116,5 @@ export const migrations: readonly Migration[] = [
   { version: 33, name: 'unread_in_rooms', up: unreadInRoomsUp, down: unreadInRoomsDown },
   { version: 34, name: 'bridge_programs', up: bridgeProgramsUp, down: bridgeProgramsDown },
   { version: 35, name: 'profile_fields', up: profileFieldsUp, down: profileFieldsDown },
+  { version: 36, name: 'chat_kinds', up: chatKindsUp, down: chatKindsDown },
 ]

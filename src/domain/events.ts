@@ -32,7 +32,25 @@ export interface MediaPayload {
   url: string | null
 }
 
-/** An incoming message as stored: delivery adds `is_contact` and media content. */
+export interface Poll {
+  question: string
+  /** `votes`: how many had voted for it when the event was made. */
+  options: { id: string; text: string; votes: number }[]
+  /** How many options one person may choose. */
+  max_selections: number
+}
+
+export interface Vote {
+  /** All that the voter chooses now, none when the vote was taken back; text null if unknown. */
+  options: { id: string; text: string | null }[]
+}
+
+export interface Call {
+  /** Null where the network doesn't tell. */
+  type: 'voice' | 'video' | null
+}
+
+/** Something said in a chat as stored: delivery adds `is_contact` and media content. */
 export interface MessageEvent {
   id: string
   type: string
@@ -50,7 +68,7 @@ export interface MessageEvent {
   chat: { id: string; kind: ChatKind; name: string }
   /** The Matrix event id of the message that this one answers, null when it is no reply. */
   reply_to: string | null
-  /** The Matrix event id of the message that a reaction, an edit or a redaction is about. */
+  /** Matrix event id of the message that a reaction, an edit, a redaction or a vote is about. */
   relates_to: string | null
   location: { latitude: number; longitude: number; uri: string } | null
   /**
@@ -58,6 +76,12 @@ export interface MessageEvent {
    * don't.
    */
   removed?: boolean
+  /** Only messages of kind `poll` have it. */
+  poll?: Poll
+  /** Only a poll.vote has it; `relates_to` is the poll. */
+  vote?: Vote
+  /** Only a call.received has it. */
+  call?: Call
 }
 
 /** A device got another state: the device as GET /api/v1/devices lists it then. */

@@ -12,7 +12,7 @@ interface FromEvent {
 }
 
 /** An incoming message before it is known whose it is. */
-export interface MessageContent {
+export interface MessageContent extends Pick<MessageEvent, 'poll' | 'vote' | 'call'> {
   event: MessageEventName
   kind: MessageKind
   /** The msgtype (m.text, m.image, …), as in the usage guide; of other events their type. */
@@ -26,7 +26,7 @@ export interface MessageContent {
   removed?: boolean
 }
 
-/** Somebody has said, edited or deleted something. */
+/** Somebody has said, edited or deleted something, voted, or called. */
 export interface MessageFact extends FromEvent {
   fact: 'message'
   /** Milliseconds since the Unix epoch. */

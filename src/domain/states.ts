@@ -36,7 +36,8 @@ export const SHOWN_MESSAGE_STATUSES = MESSAGE_STATUSES.filter(
 export const RECIPIENT_KINDS = ['contact', 'group'] as const
 export type RecipientKind = (typeof RECIPIENT_KINDS)[number]
 
-export const CHAT_KINDS = ['dm', 'group', 'space', 'management', 'other'] as const
+/** `channel`: its owners post to whoever follows it; `status`: the posts of contacts (stories). */
+export const CHAT_KINDS = ['dm', 'group', 'channel', 'status', 'space', 'management', 'other'] as const
 export type ChatKind = (typeof CHAT_KINDS)[number]
 
 /**
@@ -66,6 +67,10 @@ export const MESSAGE_KINDS = [
   'edit',
   'redaction',
   'encrypted',
+  'poll',
+  'vote',
+  'poll_end',
+  'call',
 ] as const
 export type MessageKind = (typeof MESSAGE_KINDS)[number]
 
@@ -82,7 +87,24 @@ export const MESSAGE_EVENT_NAMES = [
  * ask for it.
  */
 export const UNDECRYPTABLE = 'message.undecryptable'
-export type MessageEventName = (typeof MESSAGE_EVENT_NAMES)[number] | typeof UNDECRYPTABLE
+
+/** Said in a chat, but no message to anybody. */
+const CHAT_EVENT_NAMES = [
+  'call.received',
+  'status.posted',
+  'channel.posted',
+  'poll.vote',
+  'poll.ended',
+  'chat.notice',
+] as const
+
+/** Events that webhooks and readers of the feed get only if they name them, or ask for `*`. */
+export const NAMED_ONLY_EVENT_NAMES: readonly string[] = [...CHAT_EVENT_NAMES]
+
+export type MessageEventName =
+  | (typeof MESSAGE_EVENT_NAMES)[number]
+  | typeof UNDECRYPTABLE
+  | (typeof CHAT_EVENT_NAMES)[number]
 
 /**
  * `device.disconnected` covers the states `disconnected` and `error`; `connecting` has no event.
@@ -94,6 +116,7 @@ export type DeviceEventName = (typeof DEVICE_EVENT_NAMES)[number]
 export const EVENT_NAMES = [
   ...MESSAGE_EVENT_NAMES,
   UNDECRYPTABLE,
+  ...CHAT_EVENT_NAMES,
   'message.status',
   ...DEVICE_EVENT_NAMES,
   'webhook.disabled',

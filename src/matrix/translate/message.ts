@@ -1,11 +1,12 @@
 /**
  * Reads a Matrix event as one of the message kinds of domain/states. Each kind is handled on
- * purpose; other events (state, calls, polls we don't know) give null.
+ * purpose; other events (state, calls between Matrix clients) give null.
  */
 import { z } from 'zod'
 import type { MessageContent } from '../../domain/facts.ts'
 import type { RoomEvent } from '../../domain/ports.ts'
 import { type MessageEventName, type MessageKind, UNDECRYPTABLE } from '../../domain/states.ts'
+import { POLL_END_TYPES, POLL_RESPONSE_TYPES, POLL_START_TYPES, pollOf, selectionsOf } from './poll.ts'
 
 const size = z.number().nonnegative().catch(0).default(0)
 const mediaInfo = z
@@ -52,6 +53,11 @@ const stickerContent = z.object({
   'm.relates_to': relatesTo,
 })
 const reactionContent = z.object({ 'm.relates_to': z.object({ event_id: z.string(), key: z.string() }) })
+/** https://github.com/mautrix/go, event.BeeperActionMessage: calls are the only ones so far. */
+const actionMessage = z.object({
+  type: z.literal('call'),
+  call_type: z.enum(['voice', 'video']).optional().catch(undefined),
+})
 const redactionContent = z.object({ redacts: z.string().optional().catch(undefined) })
 
 /** How each msgtype of m.room.message is told (client-server API, "m.room.message msgtypes"). */
@@ -82,6 +88,15 @@ export function messageContentOf(event: RoomEvent): MessageContent | null {
       return translateRedaction(event)
     case 'm.room.encrypted':
       return translateEncrypted(event)
+    case POLL_START_TYPES.stable:
+    case POLL_START_TYPES.unstable:
+      return translateMessage(event)
+    case POLL_RESPONSE_TYPES.stable:
+    case POLL_RESPONSE_TYPES.unstable:
+      return translateVote(event)
+    case POLL_END_TYPES.stable:
+    case POLL_END_TYPES.unstable:
+      return translatePollEnd(event)
     default:
       return null
   }
@@ -89,14 +104,58 @@ export function messageContentOf(event: RoomEvent): MessageContent | null {
 
 function translateMessage(event: RoomEvent): MessageContent | null {
   const content = messageContent.safeParse(event.content)
-  if (!content.success) return null
+  if (!content.success) return translatePoll(event.content)
   const relation = content.data['m.relates_to']
   if (relation?.rel_type === 'm.replace' && relation.event_id)
-    return translateEdit(content.data, relation.event_id)
-  return describe(content.data)
+    return translateEdit(content.data, relation.event_id, event.content)
+  return describe(content.data, event.content)
 }
 
-function describe(content: MatrixContent): MessageContent {
+/** @param raw the same content, with what only some messages have */
+function describe(content: MatrixContent, raw: Record<string, unknown>): MessageContent {
+  return translateCall(content, raw) ?? translatePoll(raw) ?? describeMessage(content)
+}
+
+/** A bridge tells of a call by a text or a notice. */
+function translateCall(
+  { msgtype, body }: MatrixContent,
+  raw: Record<string, unknown>,
+): MessageContent | null {
+  const action = actionMessage.safeParse(raw['com.beeper.action_message'])
+  if (!action.success) return null
+  const call = { type: action.data.call_type ?? null }
+  return { ...blank('call.received', 'call', msgtype), message: body, call }
+}
+
+/** Also a text that has the poll beside it, for clients that know polls. */
+function translatePoll(raw: Record<string, unknown>): MessageContent | null {
+  const poll = pollOf(raw)
+  if (!poll) return null
+  const replyTo = relatesTo.parse(raw['m.relates_to'])?.['m.in_reply_to']?.event_id ?? null
+  return {
+    ...blank('message.received', 'poll', POLL_START_TYPES.stable),
+    message: poll.question,
+    replyTo,
+    poll,
+  }
+}
+
+function translateVote({ content }: RoomEvent): MessageContent | null {
+  const relation = relatesTo.parse(content['m.relates_to'])
+  const selections = selectionsOf(content)
+  if (!relation?.event_id || !selections) return null
+  const vote = { options: selections.map(id => ({ id, text: null })) }
+  const blankVote = blank('poll.vote', 'vote', POLL_RESPONSE_TYPES.stable)
+  return { ...blankVote, relatesTo: relation.event_id, vote }
+}
+
+function translatePollEnd({ content }: RoomEvent): MessageContent | null {
+  const relation = relatesTo.parse(content['m.relates_to'])
+  if (!relation?.event_id) return null
+  return { ...blank('poll.ended', 'poll_end', POLL_END_TYPES.stable), relatesTo: relation.event_id }
+}
+
+function describeMessage(content: MatrixContent): MessageContent {
   const kind = kindOf(content)
   const media = MEDIA_KINDS.includes(kind) ? mediaOf(content) : null
   const relation = content['m.relates_to']
@@ -118,9 +177,14 @@ function kindOf(content: MatrixContent): MessageKind {
   return MESSAGE_TYPES[content.msgtype] ?? 'text'
 }
 
-function translateEdit(content: MatrixContent, editedEventId: string): MessageContent {
-  const replacement = messageContent.safeParse(content['m.new_content'] ?? {})
-  const inner = describe(replacement.success ? replacement.data : content)
+function translateEdit(
+  content: MatrixContent,
+  editedEventId: string,
+  raw: Record<string, unknown>,
+): MessageContent {
+  const newContent = content['m.new_content'] ?? {}
+  const replacement = messageContent.safeParse(newContent)
+  const inner = replacement.success ? describe(replacement.data, newContent) : describe(content, raw)
   return { ...inner, event: 'message.edited', kind: 'edit', replyTo: null, relatesTo: editedEventId }
 }
 

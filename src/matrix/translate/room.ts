@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { Fact, PortalFact } from '../../domain/facts.ts'
 import type { RoomEvent } from '../../domain/ports.ts'
+import type { ChatKind } from '../../domain/states.ts'
 import { ROOM_FEATURES_TYPE } from '../room-features.ts'
 
 const bridgeState = z.object({
@@ -61,7 +62,6 @@ function portalFact(event: RoomEvent): PortalFact[] {
     'com.beeper.room_type': roomType,
     'com.beeper.room_type.v2': roomTypeV2,
   } = parsed.data
-  const type = roomTypeV2 ?? roomType
   return [
     {
       fact: 'portal',
@@ -69,7 +69,7 @@ function portalFact(event: RoomEvent): PortalFact[] {
       roomId: event.room_id,
       sender: event.sender,
       portal: {
-        kind: type === 'dm' ? 'dm' : type === 'space' ? 'space' : 'group',
+        kind: kindOf(channel.id, roomTypeV2 ?? roomType),
         channelId: channel.id,
         ...(bridgebot === undefined ? {} : { bridgeBot: bridgebot }),
         ...(channel['fi.mau.receiver'] === undefined ? {} : { receiver: channel['fi.mau.receiver'] }),
@@ -77,4 +77,11 @@ function portalFact(event: RoomEvent): PortalFact[] {
       },
     },
   ]
+}
+
+/** Bridges mark neither: WhatsApp's ids tell its channels, and the chat of all status posts. */
+function kindOf(channelId: string, roomType: string | undefined): ChatKind {
+  if (channelId === 'status@broadcast') return 'status'
+  if (channelId.endsWith('@newsletter')) return 'channel'
+  return roomType === 'dm' || roomType === 'space' ? roomType : 'group'
 }

@@ -49,7 +49,7 @@ export interface FeedPage {
 export interface FeedRequest {
   /** Id of an event, or `now` for future events; undefined: all that are kept. */
   after?: string | undefined
-  /** Names of the events asked for; undefined: all. */
+  /** Names of the events asked for, `*` for all; undefined: all but those one has to name. */
   events?: readonly string[] | undefined
 }
 

@@ -8,6 +8,7 @@ import { type EventRow, events, identities } from '../../db/schema/index.ts'
 import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Reader } from '../../db/transaction.ts'
+import { NAMED_ONLY_EVENT_NAMES } from '../../domain/states.ts'
 import { passedOn } from './event-repository.ts'
 import type { StoredEventRow } from './events.ts'
 
@@ -23,6 +24,9 @@ export interface FoundEvents {
   /** True when there may be more behind it. */
   more: boolean
 }
+
+/** Events that a reader asks for: those of these names, all, or all but those one has to name. */
+export type Wanted = ReadonlySet<string> | 'all' | 'unnamed'
 
 /** `goneSeq` is the newest removed event, `readAt` when a read was last noted, 0 for never. */
 export type FeedBounds = { goneSeq: number; newestSeq: number; readAt: number }
@@ -81,20 +85,14 @@ export function createFeedRepository(db: Pick<Db, 'read' | 'write'>) {
       return found ?? { goneSeq: 0, newestSeq: 0, readAt: 0 }
     },
 
-    /**
-     * The next events after `afterSeq`, oldest first.
-     * @param wanted names of the events to find; null finds all
-     */
-    names: (
-      identityId: string,
-      afterSeq: number,
-      wanted: ReadonlySet<string> | null,
-      limit: number,
-    ): Promise<FoundEvents> =>
+    /** The next events after `afterSeq`, oldest first, at most `limit`, perhaps fewer. */
+    names: (identityId: string, afterSeq: number, wanted: Wanted, limit: number): Promise<FoundEvents> =>
       db.read(async reader => {
-        const events = await namesOf(reader, { identityId, afterSeq, limit }, wanted)
-        const last = events.at(-1)?.seq ?? afterSeq
-        if (events.length === limit) return { events, upTo: last, more: true }
+        const found = await namesOf(reader, { identityId, afterSeq, limit }, wanted)
+        const events =
+          wanted === 'unnamed' ? found.filter(({ name }) => !NAMED_ONLY_EVENT_NAMES.includes(name)) : found
+        const last = found.at(-1)?.seq ?? afterSeq
+        if (found.length === limit) return { events, upTo: last, more: true }
         // In the same read, so no event comes between.
         const newestSeq = (await reader.get(bounds, { identityId }))?.newestSeq ?? 0
         return { events, upTo: Math.max(last, newestSeq), more: false }
@@ -123,9 +121,9 @@ export function createFeedRepository(db: Pick<Db, 'read' | 'write'>) {
 async function namesOf(
   reader: Reader,
   of: { identityId: string; afterSeq: number; limit: number },
-  wanted: ReadonlySet<string> | null,
+  wanted: Wanted,
 ): Promise<FoundEvents['events']> {
-  if (wanted === null) return reader.all(nextOfAll, of)
+  if (typeof wanted === 'string') return reader.all(nextOfAll, of)
   const found: FoundEvents['events'] = []
   for (const name of wanted) found.push(...(await reader.all(nextOfName, { ...of, name })))
   return found.sort((one, other) => one.seq - other.seq).slice(0, of.limit)

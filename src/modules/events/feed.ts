@@ -10,7 +10,7 @@ import { TurnBudget } from '../../lib/turn-budget.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Cursors } from './cursor.ts'
 import type { FeedEvent, FeedPage, FeedReader, FeedRequest, Payloads, Senders } from './events.ts'
-import type { FeedBounds, FeedRepository, FeedRow } from './feed-repository.ts'
+import type { FeedBounds, FeedRepository, FeedRow, Wanted } from './feed-repository.ts'
 
 export interface FeedOptions {
   repository: FeedRepository
@@ -71,7 +71,7 @@ export function createFeed(options: FeedOptions) {
     constructor(
       private readonly identityId: string,
       private seq: number,
-      private readonly wanted: ReadonlySet<string> | null,
+      private readonly wanted: Wanted,
       private readonly leave: () => void,
     ) {
       readers.add(this)
@@ -185,7 +185,7 @@ export function createFeed(options: FeedOptions) {
      * `details.oldest` is where to go on), too_many_requests (too many readers at a time)
      */
     async open(identityId: string, { after, events }: FeedRequest): Promise<FeedReader> {
-      const wanted = events === undefined ? null : new Set(checkedNames(events))
+      const wanted = events === undefined ? 'unnamed' : wantedOf(events)
       const bounds = await repository.bounds(identityId)
       const seq = await startOf(identityId, after, bounds)
       await refuseGap(identityId, seq, bounds)
@@ -197,9 +197,9 @@ export function createFeed(options: FeedOptions) {
 }
 
 /** @throws GatewayError bad_request */
-function checkedNames(names: readonly string[]): readonly string[] {
-  const unknown = names.find(name => !EVENT_NAMES.some(known => known === name))
-  if (unknown === undefined && names.length > 0) return names
+function wantedOf(names: readonly string[]): Wanted {
+  const unknown = names.find(name => name !== '*' && !EVENT_NAMES.some(known => known === name))
+  if (unknown === undefined && names.length > 0) return names.includes('*') ? 'all' : new Set(names)
   const what = unknown === undefined ? '' : `"${unknown}" is unknown: `
-  throw new GatewayError('bad_request', `events: ${what}expected names of ${EVENT_NAMES.join(', ')}`)
+  throw new GatewayError('bad_request', `events: ${what}expected names of ${EVENT_NAMES.join(', ')}, or *`)
 }

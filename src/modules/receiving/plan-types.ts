@@ -6,16 +6,16 @@ import type { EventBatch } from '../../domain/ports.ts'
 import type { Features } from '../chats/chat-repository.ts'
 import type { ChatKnowledge } from '../chats/knowledge.ts'
 import type { ReadReport, StatusReport } from '../sending/report-repository.ts'
+import type { Earlier } from './earlier-said.ts'
 import type { HeldFact } from './held-events.ts'
-import type { Reaction } from './reactions.ts'
 
 /** A plan's view of a chat. */
 export type ChatState = Omit<Chat, 'createdAt' | 'updatedAt'>
 
 /** Facts known before the batch. */
 export interface Knowledge extends ChatKnowledge {
-  /** Known reactions that the batch takes back, by their events. */
-  reactions?: ReadonlyMap<string, Reaction>
+  /** Stored events that the batch takes back or votes on, by their ids. */
+  earlier?: ReadonlyMap<string, Earlier>
   /** Senders' numbers as devices know them; undefined: the bridge may know; see `phoneKey`. */
   phones: ReadonlyMap<string, string | null | undefined>
   /** Whose devices the bridge couldn't be asked about just now; see `loginsOf`. */

@@ -14,9 +14,10 @@ import { UNKNOWN_CHAT } from '../chats/chat-repository.ts'
 import { columnsOf, describeChat } from '../chats/description.ts'
 import { ghostNamingOf } from '../devices/ghosts.ts'
 import { receivesFrom } from '../devices/history.ts'
+import { isToldIn, toldIn } from './chat-events.ts'
+import { EarlierSaid } from './earlier-said.ts'
 import type { HeldFact } from './held-events.ts'
 import type { ChatState, Knowledge, Plan, PlannedMessage } from './plan-types.ts'
-import { Reactions } from './reactions.ts'
 
 export const chatKey = (identityId: string, roomId: string) => `${identityId} ${roomId}`
 export const phoneKey = (deviceRowId: string, matrixUserId: string) => `${deviceRowId} ${matrixUserId}`
@@ -79,14 +80,14 @@ class Planner {
   }
   /** As the facts so far have made them, by room. */
   private readonly chats: Map<string, ChatState[]>
-  private readonly reactions: Reactions
+  private readonly earlier: EarlierSaid
 
   /** @param hearer the only identity that the events are for; undefined: all */
   constructor(
     private readonly knowledge: Knowledge,
     private readonly hearer?: string,
   ) {
-    this.reactions = new Reactions(knowledge.reactions)
+    this.earlier = new EarlierSaid(knowledge.earlier)
     const heard: readonly ChatState[] = knowledge.chats.filter(({ identityId }) => this.hears(identityId))
     this.chats = Map.groupBy(heard, chat => chat.roomId)
   }
@@ -154,18 +155,20 @@ class Planner {
   }
 
   private takeSaid(said: HeldFact): void {
-    const content = this.reactions.contentOf(said)
+    const content = this.earlier.contentOf(said)
     if (!content) return
     for (const chat of this.chats.get(said.roomId) ?? []) this.receive(chat, said, content)
   }
 
-  private receive(chat: ChatState, said: HeldFact, content: MessageContent): void {
+  private receive(chat: ChatState, said: HeldFact, spoken: MessageContent): void {
     if (chat.membership === 'left' || this.knowledge.identities.get(said.sender) === chat.identityId) return
     if (chat.membership !== 'joined') {
       this.plan.held.push({ identityId: chat.identityId, said })
       return
     }
-    if (chat.platform === null || (chat.kind !== 'dm' && chat.kind !== 'group')) return
+    if (chat.platform === null || !isToldIn(chat)) return
+    const content = toldIn(chat, said.sender, spoken)
+    if (!content) return
     const device = this.deviceOf(chat)
     if (!device && this.knowledge.unanswered?.has(loginsOf(chat.identityId, chat.platform))) {
       // It may be newly linked. The chat is joined once more when the bridge can be asked.
@@ -176,7 +179,7 @@ class Planner {
     }
     if (!device || device.state === 'logged_out')
       this.plan.unknownDevices.push({ identityId: chat.identityId, platform: chat.platform })
-    if (!device || !isReceived(said, chat, device)) return
+    if (!device || !isReceived(said, device)) return
     const key = phoneKey(device.id, said.sender)
     const phone = this.knowledge.phones.get(key)
     if (phone === undefined && this.knowledge.phones.has(key))
@@ -184,7 +187,8 @@ class Planner {
     // The account's own words, by the other of its Matrix users.
     if (phone && phone === device.phone) return
     this.plan.messages.push(this.planMessage(chat, device, said, content))
-    if (chat.kind === 'dm' && chat.peer !== said.sender) this.update(chat, { peer: said.sender })
+    if (chat.kind === 'dm' && chat.peer !== said.sender && said.sender !== chat.bridgeBot)
+      this.update(chat, { peer: said.sender })
   }
 
   /** The device of the login that the portal names, else the identity's first on the platform. */
@@ -201,7 +205,10 @@ class Planner {
     { eventId, roomId, sender, sentAt }: HeldFact,
     content: MessageContent,
   ): PlannedMessage {
-    const name = this.plan.names.get(sender) ?? this.knowledge.names.get(sender) ?? ''
+    // The bot is nobody: what it says is the channel's, or about the chat.
+    const isBot = sender === chat.bridgeBot
+    const known = this.plan.names.get(sender) ?? this.knowledge.names.get(sender) ?? ''
+    const name = isBot ? chat.name : known
     const media = content.media && splitMedia(content.media)
     const userId = [...this.knowledge.identities].find(
       ([, identityId]) => identityId === chat.identityId,
@@ -210,7 +217,7 @@ class Planner {
       identityId: chat.identityId,
       deviceRowId: device.id,
       roomId,
-      senderUserId: sender,
+      senderUserId: isBot ? '' : sender,
       media,
       payload: {
         id: eventId,
@@ -235,6 +242,9 @@ class Planner {
         relates_to: content.relatesTo,
         location: content.location,
         ...(content.event === 'message.reaction' ? { removed: content.removed ?? false } : {}),
+        ...(content.poll ? { poll: content.poll } : {}),
+        ...(content.vote ? { vote: content.vote } : {}),
+        ...(content.call ? { call: content.call } : {}),
       },
     }
   }
@@ -249,9 +259,9 @@ class Planner {
   }
 }
 
-/** Not our own words from the phone, not the bridge's notices, and not history. */
-function isReceived({ sender, sentAt }: HeldFact, chat: ChatState, device: Device): boolean {
-  if (sender === chat.bridgeBot || sender === device.ghostUserId) return false
+/** Not our own words from the phone, and not history. */
+function isReceived({ sender, sentAt }: HeldFact, device: Device): boolean {
+  if (sender === device.ghostUserId) return false
   if (remoteIdOf(sender, ghostNamingOf(device)) === device.loginId) return false
   return sentAt >= oldestReceived(sentAt, receivesFrom(device))
 }

@@ -1,5 +1,5 @@
 /** SQL of receiving: rows that a batch rests on, and the one transaction that stores its plan. */
-import { and, asc, eq, sql } from 'drizzle-orm'
+import { asc, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { equal, putRow, rowsBy } from '../../db/row-statements.ts'
 import {
@@ -22,10 +22,10 @@ import { rememberFeatures } from '../chats/chat-repository.ts'
 import { writeEvent } from '../events/event-repository.ts'
 import type { Backlog } from '../sending/limits.ts'
 import { createStatusWriter } from '../sending/status-repository.ts'
+import type { Earlier } from './earlier-said.ts'
 import { type HeldFact, heldEventOf, heldFactsOf } from './held-events.ts'
 import { chatKey } from './plan.ts'
 import type { Plan, PlannedChat, PlannedMessage } from './plan-types.ts'
-import type { Reaction } from './reactions.ts'
 
 type Position = EventBatch['position']
 
@@ -36,11 +36,11 @@ const insertTransaction = statement(orm =>
 )
 const oneChat = rowsBy(chats, 'identityId', 'roomId')
 const putProfile = putRow(profiles, ['matrixUserId'], ['displayName'])
-const reactionOf = statement(orm =>
+const storedEvent = statement(orm =>
   orm
     .select({ payload: events.payload })
     .from(events)
-    .where(and(equal(events, 'identityId', 'eventId'), eq(events.name, 'message.reaction'))),
+    .where(equal(events, 'identityId', 'eventId')),
 )
 const userAtSyncToken = rowsBy(identities, 'matrixUserId', 'syncToken')
 const ofRoom = equal(heldEvents, 'identityId', 'roomId')
@@ -84,15 +84,16 @@ export function createReceivingRepository(
     /** True when the batch at this position has been stored already. */
     isRepeat: (position: Position) => db.read(reader => isStored(reader, position)),
 
-    /** Finds the identities' reactions among events, by the events' ids. */
-    reactions: (identityIds: readonly string[], eventIds: readonly string[]) =>
+    /** Finds what any of the identities was told of events, by their ids. */
+    earlier: (identityIds: readonly string[], eventIds: readonly string[]) =>
       db.read(async reader => {
-        const found = new Map<string, Reaction>()
+        const found = new Map<string, Earlier>()
         for (const eventId of eventIds) {
           for (const identityId of identityIds) {
-            const payload = (await reader.get(reactionOf, { identityId, eventId }))?.payload
-            if (payload && isMessageEvent(payload))
-              found.set(eventId, { emoji: payload.message, relatesTo: payload.relates_to })
+            const payload = (await reader.get(storedEvent, { identityId, eventId }))?.payload
+            if (!payload || !isMessageEvent(payload)) continue
+            const { event, message, relates_to: relatesTo, poll } = payload
+            found.set(eventId, { event, message, relatesTo, ...(poll ? { poll } : {}) })
           }
         }
         return found

@@ -12,9 +12,9 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { KnowledgeOf } from '../chats/knowledge.ts'
 import type { PeoplesPhones } from '../chats/phones.ts'
+import { referredTo } from './earlier-said.ts'
 import { loginsOf, phoneKey, planBatch, planJoin } from './plan.ts'
 import type { Knowledge, Plan } from './plan-types.ts'
-import { takenBack } from './reactions.ts'
 import type { ReceivingRepository } from './receiving-repository.ts'
 
 export interface ReceivingOptions {
@@ -54,8 +54,8 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   async function knowledgeFor(...about: Parameters<KnowledgeOf>): Promise<Knowledge> {
     const [facts] = about
     const known = await knowledgeOf(...about)
-    const reactions = await repository.reactions([...known.identities.values()], takenBack(facts))
-    return { ...known, reactions, phones: await phonesOf(facts, known) }
+    const earlier = await repository.earlier([...known.identities.values()], referredTo(facts))
+    return { ...known, earlier, phones: await phonesOf(facts, known) }
   }
 
   async function phonesOf(

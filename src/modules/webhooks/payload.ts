@@ -59,6 +59,8 @@ export function createPayloads(options: PayloadsOptions): Payloads {
   }
 
   async function lookUp({ deviceRowId, senderUserId: userId }: StoredEventRow, shown: string | null) {
+    // Nobody in particular, such as a channel.
+    if (userId === '') return { isContact: false, phone: null, name: '' }
     const device = await devices.get(deviceRowId)
     const known = shown ?? (device && (await phones.of(device, userId)))
     const contact = device && (await contacts.lookUp(device, userId, known))
@@ -99,6 +101,9 @@ export function createPayloads(options: PayloadsOptions): Payloads {
       relates_to: payload.relates_to,
       location: payload.location,
       ...(payload.event === 'message.reaction' ? { removed: payload.removed ?? false } : {}),
+      ...(payload.poll ? { poll: payload.poll } : {}),
+      ...(payload.vote ? { vote: payload.vote } : {}),
+      ...(payload.call ? { call: payload.call } : {}),
     }
   }
 

@@ -80,8 +80,8 @@ describe('the embedded migrations', () => {
   test('have ascending versions and a text each way', () => {
     expect(embedded.map(migration => migration.version)).toEqual(embedded.map((_, index) => index + 1))
     for (const { up, down } of embedded) {
-      expect(up).toMatch(/CREATE (TABLE|INDEX)|ALTER TABLE|ANALYZE/)
-      expect(down).toMatch(/DROP (TABLE|INDEX)|ALTER TABLE/)
+      expect(up).toMatch(/CREATE (TABLE|INDEX)|ALTER TABLE|ANALYZE|UPDATE chats/)
+      expect(down).toMatch(/DROP (TABLE|INDEX)|ALTER TABLE|UPDATE chats/)
     }
   })
 
@@ -107,6 +107,30 @@ describe('the embedded migrations', () => {
     migrateUp(database, 2_000)
     const query = { target: '$a', sender: '@a:s', key: '👍', type: 'm.reaction', room: 1 }
     expect(eventStore(database).isAnnotated(query)).toBe(false)
+  })
+
+  test('go from chats that were all groups to channels and the chat of status posts, and back', () => {
+    migrateUp(
+      database,
+      1_000,
+      embedded.filter(({ version }) => version < 36),
+    )
+    database.run(`INSERT INTO identities (id, matrix_user_id, matrix_device_id, is_host, created_at, updated_at)
+      VALUES ('id_1', '@mg1:s', 'D', 0, 0, 0)`)
+    const channels = ['12@g.us', '34@newsletter', 'status@broadcast', '1@s.whatsapp.net']
+    for (const channel of channels)
+      database.run(
+        `INSERT INTO chats (identity_id, room_id, membership, kind, channel_id, name, encrypted, created_at, updated_at)
+         VALUES ('id_1', ?1, 'joined', ?2, ?1, '', 0, 0, 0)`,
+        [channel, channel.endsWith('net') ? 'dm' : 'group'],
+      )
+    const kinds = () => database.query('SELECT kind FROM chats ORDER BY room_id').values().flat()
+    const before = kinds()
+    migrateUp(database, 2_000)
+    expect(kinds()).toEqual(['group', 'dm', 'channel', 'status'])
+    const last = embedded.filter(({ version }) => version >= 36)
+    for (const _ of last) migrateDown(database)
+    expect(kinds()).toEqual(before)
   })
 
   test('go from times that lanes were given to the pace of their devices, and back with all that waits', () => {

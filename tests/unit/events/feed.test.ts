@@ -92,6 +92,17 @@ describe('a filter', () => {
     expect((await read({ after: none.next })).events).toEqual([])
   })
 
+  test('that names none leaves out what one has to name, however much of it; `*` gives all', async () => {
+    await scene.happens('first')
+    for (let index = 0; index < 1_200; index++) await scene.happens('post', { name: 'status.posted' })
+    await scene.happens('last')
+    expect(texts(await read())).toEqual(['first', 'last'])
+    const few = await read({ limit: 1 })
+    expect(texts(await read({ after: few.next }))).toEqual(['last'])
+    expect(texts(await read({ events: ['*'], limit: 2 }))).toEqual(['first', 'post'])
+    expect(texts(await read({ events: ['status.posted'], limit: 2 }))).toEqual(['post', 'post'])
+  })
+
   test('of several names gives the events in the order in which they came', async () => {
     for (const name of ['message.deleted', 'message.edited', 'message.deleted', 'message.edited'] as const)
       await scene.happens(name, { name })

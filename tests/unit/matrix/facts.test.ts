@@ -95,6 +95,15 @@ describe('describeRoom', () => {
     })
   })
 
+  test.each([
+    ['status@broadcast', 'status'],
+    ['120363144038483540@newsletter', 'channel'],
+    ['12@g.us', 'group'],
+    ['12@broadcast', 'group'],
+  ])('the id %s is of a %s', (id, kind) => {
+    expect(describeRoom([bridge({}, { id })]).kind).toBe(kind as never)
+  })
+
   test('without a room type it is a group; the room name wins over the channel name', () => {
     expect(
       describeRoom([state('m.room.name', { name: 'Hikers' }), bridge({}, { displayname: 'x' })]),

@@ -136,6 +136,128 @@ describe('messages', () => {
   })
 })
 
+describe('a poll', () => {
+  const UNSTABLE = 'org.matrix.msc3381.poll.start'
+  const poll = {
+    question: { 'org.matrix.msc1767.text': 'Where?' },
+    kind: 'org.matrix.msc3381.poll.disclosed',
+    max_selections: 1,
+    answers: [
+      { id: 'h', 'org.matrix.msc1767.text': 'Here' },
+      { id: 't', 'org.matrix.msc1767.text': 'There' },
+    ],
+  }
+  const stable = {
+    question: { 'm.text': [{ body: '<b>Where?</b>', mimetype: 'text/html' }, { body: 'Where?' }] },
+    max_selections: 1,
+    answers: [
+      { 'm.id': 'h', 'm.text': [{ body: 'Here' }] },
+      { 'm.id': 't', 'm.text': [{ body: 'There' }] },
+    ],
+  }
+  const hint = { msgtype: 'm.text', body: 'Where?\n1. Here\n2. There\n(This message is a poll.)' }
+
+  test.each([
+    ['beside a text', event('m.room.message', { ...hint, [UNSTABLE]: poll })],
+    ['of its own type, as bridges send it', event(UNSTABLE, { ...hint, [UNSTABLE]: poll })],
+    ['of its own type alone', event(UNSTABLE, { [UNSTABLE]: poll })],
+    ['in the stable form', event('m.poll.start', { 'm.text': [{ body: 'x' }], 'm.poll': stable })],
+  ])('%s', (_, given) => {
+    expect(messageContentOf(given)).toEqual({
+      event: 'message.received',
+      kind: 'poll',
+      type: 'm.poll.start',
+      message: 'Where?',
+      replyTo: null,
+      relatesTo: null,
+      media: null,
+      location: null,
+      poll: {
+        question: 'Where?',
+        options: [
+          { id: 'h', text: 'Here', votes: 0 },
+          { id: 't', text: 'There', votes: 0 },
+        ],
+        max_selections: 1,
+      },
+    })
+  })
+
+  test.each([
+    [2, 2],
+    [20, 2],
+    [0, 1],
+    [undefined, 1],
+  ])('of which %s options may be chosen: %s', (given, shown) => {
+    const content = { [UNSTABLE]: { ...poll, max_selections: given } }
+    expect(messageContentOf(event(UNSTABLE, content))?.poll?.max_selections).toBe(shown)
+  })
+
+  test('that answers a message', () => {
+    const relation = { 'm.relates_to': { 'm.in_reply_to': { event_id: '$0' } } }
+    const content = { [UNSTABLE]: poll, ...relation }
+    expect(messageContentOf(event(UNSTABLE, content))).toMatchObject({ replyTo: '$0' })
+  })
+
+  test('that can’t be read is the text beside it, or nothing', () => {
+    expect(message({ ...hint, [UNSTABLE]: { question: 'x' } })).toMatchObject({ kind: 'text' })
+    expect(messageContentOf(event(UNSTABLE, { [UNSTABLE]: {} }))).toBeNull()
+  })
+
+  const reference = { 'm.relates_to': { rel_type: 'm.reference', event_id: '$poll' } }
+  const RESPONSE = 'org.matrix.msc3381.poll.response'
+
+  test.each([
+    [
+      'of options',
+      event(RESPONSE, { ...reference, [RESPONSE]: { answers: ['h', 't', 'h', ''] } }),
+      ['h', 't'],
+    ],
+    ['taken back', event(RESPONSE, { ...reference, [RESPONSE]: { answers: [] } }), []],
+    ['in the stable form', event('m.poll.response', { ...reference, 'm.selections': ['t'] }), ['t']],
+  ])('has a vote %s', (_, given, ids) => {
+    expect(messageContentOf(given)).toMatchObject({
+      event: 'poll.vote',
+      kind: 'vote',
+      type: 'm.poll.response',
+      relatesTo: '$poll',
+      vote: { options: ids.map(id => ({ id, text: null })) },
+    })
+  })
+
+  test('has no vote on nothing, nor one without options', () => {
+    expect(messageContentOf(event(RESPONSE, { [RESPONSE]: { answers: ['h'] } }))).toBeNull()
+    expect(messageContentOf(event(RESPONSE, reference))).toBeNull()
+  })
+
+  test.each(['m.poll.end', 'org.matrix.msc3381.poll.end'])('ends by %s', type => {
+    const ended = { event: 'poll.ended', kind: 'poll_end', type: 'm.poll.end', relatesTo: '$poll' }
+    expect(messageContentOf(event(type, reference))).toMatchObject(ended)
+    expect(messageContentOf(event(type, {}))).toBeNull()
+  })
+})
+
+test.each([
+  ['m.text', { type: 'call', call_type: 'video' }, 'video'],
+  ['m.notice', { type: 'call', call_type: 'voice' }, 'voice'],
+  ['m.text', { type: 'call' }, null],
+  ['m.text', { type: 'call', call_type: 'hologram' }, null],
+])('a call by %s with %o', (msgtype, action, type) => {
+  const body = 'Incoming call. Use the WhatsApp app to answer.'
+  expect(message({ msgtype, body, 'com.beeper.action_message': action })).toMatchObject({
+    event: 'call.received',
+    kind: 'call',
+    type: msgtype,
+    message: body,
+    call: { type },
+  })
+})
+
+test('an action that is no call is the text that tells of it', () => {
+  const content = { msgtype: 'm.text', body: 'x', 'com.beeper.action_message': { type: 'dance' } }
+  expect(message(content)).toMatchObject({ event: 'message.received', kind: 'text' })
+})
+
 test('a sticker', () => {
   const sticker = event('m.sticker', { body: 'cat', url: 'mxc://s/1', info: INFO })
   expect(messageContentOf(sticker)).toMatchObject({ kind: 'sticker', type: 'm.sticker', message: 'cat' })

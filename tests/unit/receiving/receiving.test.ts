@@ -168,6 +168,139 @@ describe('a reaction', () => {
   })
 })
 
+describe('what isn’t a message', () => {
+  const RESPONSE = 'org.matrix.msc3381.poll.response'
+  const START = 'org.matrix.msc3381.poll.start'
+  const poll = (change: Partial<RoomEvent> = {}) =>
+    event({
+      type: START,
+      content: {
+        [START]: {
+          question: { 'org.matrix.msc1767.text': 'Where?' },
+          answers: [{ id: 'h', 'org.matrix.msc1767.text': 'Here' }],
+        },
+      },
+      ...change,
+    })
+  const vote = (on: RoomEvent, answers: string[], change: Partial<RoomEvent> = {}) =>
+    event({
+      type: RESPONSE,
+      content: {
+        'm.relates_to': { rel_type: 'm.reference', event_id: on.event_id },
+        [RESPONSE]: { answers },
+      },
+      ...change,
+    })
+  const call = (change: Partial<RoomEvent> = {}) =>
+    event({
+      content: {
+        msgtype: 'm.text',
+        body: 'Incoming voice call',
+        'com.beeper.action_message': { type: 'call', call_type: 'voice' },
+      },
+      ...change,
+    })
+  const names = () => payloads().map(({ event }) => event)
+  const BOT = '@whatsappbot:s'
+  beforeEach(() => {
+    insertDevice(db)
+    insertChat(db)
+    insertWebhook(db)
+  })
+
+  test('goes to no webhook that doesn’t name it', async () => {
+    insertWebhook(db, { id: 2, url: 'http://b', events: ['call.received'] })
+    insertWebhook(db, { id: 3, url: 'http://c', events: ['*'] })
+    insertWebhook(db, { id: 4, url: 'http://d', events: ['message.received'] })
+    await source.accept(batch([call()]))
+    expect(payloads()).toMatchObject([
+      { event: 'call.received', kind: 'call', message: 'Incoming voice call', call: { type: 'voice' } },
+    ])
+    const asked = db.orm.select().from(deliveries).all()
+    expect(asked.map(row => row.webhookId)).toEqual([2, 3])
+  })
+
+  test('a vote has the texts of its options where the poll is known, of this batch or an earlier one', async () => {
+    const [one, other] = [poll(), poll()]
+    await source.accept(batch([one]))
+    await source.accept(batch([vote(one, ['h', 'x']), other, vote(other, ['h']), vote(other, [])]))
+    await source.accept(batch([vote(event(), ['h'])]))
+    const votes = payloads().flatMap(({ event, vote }) => (event === 'poll.vote' ? [vote?.options] : []))
+    expect(votes).toEqual([
+      [
+        { id: 'h', text: 'Here' },
+        { id: 'x', text: null },
+      ],
+      [{ id: 'h', text: 'Here' }],
+      [],
+      [{ id: 'h', text: null }],
+    ])
+    expect(payloads().map(({ relates_to }) => relates_to)).toContain(one.event_id)
+  })
+
+  test('nor what the owner does at the phone: a vote, a call, a post', async () => {
+    insertChat(db, { roomId: '!status:s', kind: 'status' })
+    const sender = '@whatsapp_237:s'
+    const own = poll({ sender })
+    const post = event({ room_id: '!status:s', sender })
+    await source.accept(batch([own, vote(own, ['h'], { sender }), call({ sender }), post]))
+    expect(stored()).toEqual([])
+    await source.accept(batch([vote(own, ['h'])]))
+    expect(names()).toEqual(['poll.vote'])
+  })
+
+  describe.each(['channel', 'status'] as const)('in a %s chat', kind => {
+    const posted = kind === 'channel' ? 'channel.posted' : 'status.posted'
+    const room_id = '!posts:s'
+    beforeEach(() => void insertChat(db, { roomId: room_id, kind, name: 'News' }))
+    const sender = kind === 'channel' ? BOT : '@whatsapp_1:s'
+
+    test('posts, their edits and deletions are told as posts, reactions to them not at all', async () => {
+      const post = event({ room_id, sender })
+      const relation = { rel_type: 'm.replace', event_id: post.event_id }
+      const edit = { msgtype: 'm.text', body: '* b', 'm.new_content': { msgtype: 'm.text', body: 'b' } }
+      const liked = { rel_type: 'm.annotation', event_id: post.event_id, key: '👍' }
+      const reaction = event({ room_id, type: 'm.reaction', content: { 'm.relates_to': liked } })
+      const redact = (of: RoomEvent) =>
+        event({ room_id, sender, type: 'm.room.redaction', content: { redacts: of.event_id } })
+      const changed = event({ room_id, sender, content: { ...edit, 'm.relates_to': relation } })
+      await source.accept(batch([post, changed, reaction, redact(reaction), redact(post)]))
+      expect(payloads()).toMatchObject([
+        { event: posted, kind: 'text', message: 'Good morning', chat: { kind, name: 'News' } },
+        { event: posted, kind: 'edit', message: 'b', relates_to: post.event_id },
+        { event: posted, kind: 'redaction', relates_to: post.event_id },
+      ])
+      expect(db.orm.select().from(deliveries).all()).toEqual([])
+    })
+
+    test('a poll is a post, a vote on it a vote', async () => {
+      const post = poll({ room_id, sender })
+      await source.accept(batch([post, vote(post, ['h'], { room_id })]))
+      expect(payloads()).toMatchObject([
+        { event: posted, kind: 'poll', poll: { question: 'Where?' } },
+        { event: 'poll.vote', vote: { options: [{ text: 'Here' }] } },
+      ])
+    })
+  })
+
+  test('a channel’s post comes from the channel: its bot is nobody', async () => {
+    insertChat(db, { roomId: '!news:s', kind: 'channel', name: 'News' })
+    await source.accept(batch([event({ room_id: '!news:s', sender: BOT })]))
+    expect(stored()).toMatchObject([{ senderUserId: '' }])
+    expect(payloads()).toMatchObject([{ from: BOT, sender: { id: BOT, phone: null, name: 'News' } }])
+  })
+
+  test('a notice of the bridge’s bot is about the chat; nobody’s words, and not whom the chat is with', async () => {
+    const notice = { msgtype: 'm.notice', body: 'Set the disappearing message timer to 1 day' }
+    await source.accept(batch([event({ sender: BOT, content: notice })]))
+    expect(payloads()).toMatchObject([{ event: 'chat.notice', kind: 'notice', message: notice.body }])
+    expect(db.orm.select().from(chats).get()?.peer).toBeNull()
+    const redaction = { type: 'm.room.redaction', content: { redacts: '$x' } }
+    await source.accept(batch([event({ sender: BOT, ...redaction })]))
+    expect(names()).toEqual(['chat.notice'])
+  })
+})
+
 describe('a message from the phone network', () => {
   beforeEach(() => {
     insertDevice(db)

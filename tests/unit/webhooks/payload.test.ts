@@ -65,6 +65,23 @@ test('a sender whose number became known since the event has it, and is a contac
   })
 })
 
+test('nobody is looked up for what nobody in particular said, such as a channel', async () => {
+  const { of } = payloads(
+    async () => FILE,
+    async () => '237611111',
+  )
+  const [poll, vote, call] = [{ question: 'x' }, { options: [] }, { type: null }]
+  const sender = { id: '@bot:s', phone: null, name: 'News' }
+  const payload = JSON.stringify({ ...STORED, event: 'channel.posted', sender, poll, vote, call })
+  expect(await of({ ...EVENT, senderUserId: '', payload })).toMatchObject({
+    is_contact: false,
+    sender,
+    poll,
+    vote,
+    call,
+  })
+})
+
 test('payloads made together look each sender up once', async () => {
   const lookedUp: string[] = []
   const phones = async (userId: string) => {

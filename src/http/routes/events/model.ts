@@ -1,6 +1,6 @@
 /** Query and bodies of the event feed. */
 import { t } from 'elysia'
-import { EVENT_NAMES } from '../../../domain/states.ts'
+import { EVENT_NAMES, NAMED_ONLY_EVENT_NAMES } from '../../../domain/states.ts'
 import { model, oneOf } from '../../../domain/views/schema.ts'
 import { knownOnly, pageLimit, wholeNumber } from '../../schemas.ts'
 
@@ -25,7 +25,7 @@ export const FeedQuery = t.Object(
     events: t.Optional(
       t.String({
         maxLength: 1_024,
-        description: `Names of the events asked for, separated by commas: ${EVENT_NAMES.join(', ')}. By default all.`,
+        description: `Names of the events asked for, separated by commas, or \`*\` for all: ${EVENT_NAMES.join(', ')}. By default all but ${NAMED_ONLY_EVENT_NAMES.join(', ')}.`,
       }),
     ),
     wait: t.Optional(Wait.schema),

@@ -1,0 +1,1 @@
+UPDATE chats SET kind = 'group' WHERE kind IN ('channel', 'status');

@@ -1,0 +1,62 @@
+/**
+ * Completes facts by what was said before: Matrix names only the event that a redaction takes back
+ * and the poll that a vote is on. So a removed reaction is told from a deleted message, and a vote
+ * has the texts of its options.
+ */
+import type { Fact, MessageContent, MessageFact, ReactionFact } from '../../domain/facts.ts'
+
+/** Something said, as far as later events refer to it. */
+export type Earlier = Pick<MessageContent, 'event' | 'message' | 'relatesTo' | 'poll'>
+
+export class EarlierSaid {
+  /** By their events; null: seen, but with nothing left to tell. */
+  private readonly seen: Map<string, Earlier | null>
+
+  /** @param known what was stored of the events that this batch refers to */
+  constructor(known: ReadonlyMap<string, Earlier> = new Map()) {
+    this.seen = new Map(known)
+  }
+
+  /** @param said those of a batch, in their order. @returns null when there is nothing to tell */
+  contentOf({ fact, eventId, content }: MessageFact | ReactionFact): MessageContent | null {
+    if (fact === 'reaction' || content.poll) this.note(eventId, content)
+    if (content?.event === 'message.deleted') return this.removalOf(content)
+    return content?.vote ? this.withTexts(content) : content
+  }
+
+  private note(eventId: string, content: MessageContent | null): void {
+    if (content || !this.seen.has(eventId)) this.seen.set(eventId, content)
+  }
+
+  private removalOf(content: MessageContent): MessageContent | null {
+    const removed = content.relatesTo === null ? undefined : this.seen.get(content.relatesTo)
+    if (removed === null) return null
+    if (removed?.event !== 'message.reaction') return content
+    return {
+      ...content,
+      event: 'message.reaction',
+      kind: 'reaction',
+      type: 'm.reaction',
+      message: removed.message,
+      relatesTo: removed.relatesTo,
+      removed: true,
+    }
+  }
+
+  private withTexts(content: MessageContent): MessageContent {
+    const poll = content.relatesTo === null ? null : this.seen.get(content.relatesTo)?.poll
+    if (!poll || !content.vote) return content
+    const texts = new Map(poll.options.map(({ id, text }) => [id, text]))
+    const options = content.vote.options.map(({ id }) => ({ id, text: texts.get(id) ?? null }))
+    return { ...content, vote: { options } }
+  }
+}
+
+/** Events that a batch takes back or votes on. */
+export function referredTo(facts: readonly Fact[]): string[] {
+  return facts.flatMap(fact =>
+    fact.fact === 'message' && (fact.content.event === 'message.deleted' || fact.content.vote)
+      ? (fact.content.relatesTo ?? [])
+      : [],
+  )
+}
