@@ -15,6 +15,7 @@ import {
   type AttachedBridge,
   createAttachedBridges,
   describeProcess,
+  failedUpdate,
   startCommandOf,
 } from '../modules/bridges-attached/bridges-attached.ts'
 import { createArrivals, createAttachedBridgeRepository } from '../modules/bridges-attached/repository.ts'
@@ -192,6 +193,7 @@ function bridgesOf({ config, secrets, db, attached, homeserver, isRunning }: Sit
       attached: row ? { ...row, registrationFile: join(dir, 'registration.yaml') } : null,
       startCommand: startCommandOf({ platform, dir }),
       process: { isOurs, isGatewayUp: isRunning, notes: isOurs ? describeProcess(dir) : null },
+      failedUpdate: row ? failedUpdate(row) : null,
       version: async () => (command ? programVersion(command, childEnvironment()) : null),
       isEmbedded: homeserver.isEmbedded,
       userId: `@${GATEWAY_APPSERVICE_ID}:${config.matrix.serverName}`,

@@ -5,6 +5,7 @@ import { createHttp, type Http } from '../http/http.ts'
 import type { Mount } from '../http/mounts.ts'
 import type { Readiness } from '../http/services.ts'
 import { createHomeserverProbe } from '../matrix/homeserver-probe.ts'
+import { failedUpdate } from '../modules/bridges-attached/bridges-attached.ts'
 import { createObservationRepository } from '../modules/operations/observation/repository.ts'
 import { createSettingsRepository } from '../modules/tenants/settings-repository.ts'
 import type { Supervisor } from '../runtime/supervisor.ts'
@@ -74,6 +75,7 @@ function createReadinessOf(
     askHomeserver: () => askHomeserver(config.matrix.homeserverUrl),
     processes,
     bridges: () => new Map(bridges.platforms.map(platform => [platform, inUse.urlOf(platform)])),
+    failedUpdates: () => failedUpdatesOf(inUse),
     clock,
   })
 }
@@ -90,6 +92,14 @@ async function askHomeserver(url: string | undefined): Promise<string> {
 
 function wellness({ checks }: Readiness): ReadonlyMap<string, boolean> {
   return new Map(Object.entries(checks).map(([name, detail]) => [name, detail === 'ok']))
+}
+
+function failedUpdatesOf(inUse: BridgesInUse): ReadonlyMap<string, string> {
+  const failed = inUse.all().flatMap(bridge => {
+    const told = failedUpdate(bridge)
+    return told ? [[bridge.platform, `${told.problem} (${told.advice})`] as const] : []
+  })
+  return new Map(failed)
 }
 
 function restartsOf(processes: BridgeProcesses): ReadonlyMap<string, number> {

@@ -32,6 +32,8 @@ export interface ReadinessOptions {
   processes: Pick<BridgeProcesses, 'states'>
   /** Where the bridge of each platform is; null: within this process. */
   bridges(): ReadonlyMap<string, string | null>
+  /** The failed update of each platform's bridge, in words. */
+  failedUpdates(): ReadonlyMap<string, string>
   clock: Clock
 }
 
@@ -105,6 +107,9 @@ export function createReadiness(options: ReadinessOptions) {
     )
   }
 
+  const updateChecks = () =>
+    [...options.failedUpdates()].map(([platform, told]) => [`bridge-${platform}-update`, told])
+
   return {
     async check(): Promise<Readiness> {
       const workers = supervisor
@@ -131,7 +136,7 @@ export function createReadiness(options: ReadinessOptions) {
           ...(isDraining ? { shutdown: 'the gateway is stopping' } : {}),
           database: databaseState,
           homeserver: homeserver.detail,
-          ...Object.fromEntries([...workers, ...bridges]),
+          ...Object.fromEntries([...workers, ...bridges, ...updateChecks()]),
         },
       }
     },

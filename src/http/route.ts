@@ -39,7 +39,7 @@ export interface RouteContext<P extends TSchema, Q extends TSchema, B extends TS
   params: Static<P>
   query: Static<Q>
   body: Static<B>
-  set: { status?: number | string }
+  set: { status?: number | string; headers: Record<string, string | number | undefined> }
   /**
    * Keeps the answer in the transaction that does what was asked for; undefined without an
    * Idempotency-Key.

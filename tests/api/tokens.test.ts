@@ -30,6 +30,8 @@ describe('POST', () => {
       message: 'Matrix token created successfully',
       token: expect.stringMatching(/^mt_[A-Za-z0-9_-]{43}$/),
     })
+    const [first] = (await app.call('GET', TOKENS, { auth: basic() })).body.list as { id: number }[]
+    expect(answer.headers.get('location')).toBe(`${TOKENS}/${first?.id}`)
   })
 
   test.each([

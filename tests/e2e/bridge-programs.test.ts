@@ -7,6 +7,8 @@ import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts
 import { MESHGATE } from '../support/meshgate-program.ts'
 import { freePort, startProgram } from '../support/program.ts'
 import { forThisMachine, ReleaseServer, sha256 } from '../support/release-server.ts'
+import { selfSigned } from '../support/self-signed.ts'
+import { tempDir } from '../support/temp-dir.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const FAKE = join(import.meta.dir, '..', 'support', 'fake-bridge.ts')
@@ -91,6 +93,34 @@ describe('bridge add', () => {
     expect((await meshgate('bridge', 'add', 'wa', ...from())).out).toContain('wa has a bridge already')
     expect(releases.asked).toHaveLength(before)
   })
+
+  test('over TLS, and never on to an address without it', async () => {
+    const folder = tempDir()
+    const { cert, key } = selfSigned(folder, 'localhost')
+    await using mirror = Bun.serve({
+      port: 0,
+      tls: { cert: readFileSync(cert), key: readFileSync(key) },
+      fetch: ({ url }) =>
+        new URL(url).pathname.startsWith('/there')
+          ? new Response('hello')
+          : Response.redirect(`${releases.url}/x`, 302),
+    })
+    const fetching = async (path: string) => {
+      const command = ['bridge', 'add', 'signal', '--from', `https://localhost:${mirror.port}${path}`]
+      const child = Bun.spawn([...MESHGATE, ...command], {
+        cwd: gateway.directory,
+        env: { ...settings, PATH: process.env.PATH ?? '', NODE_EXTRA_CA_CERTS: cert },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+      return (await new Response(child.stderr).text()).trim()
+    }
+    const before = releases.asked.length
+    expect(await fetching('/elsewhere')).toEndWith("redirects to an address that isn't https://")
+    expect(releases.asked).toHaveLength(before)
+    // An answer that leads nowhere else is fetched, and is no program.
+    expect(await fetching('/there')).toContain('gave no example configuration')
+    folder[Symbol.dispose]()
+  }, 30_000)
 
   test('a program that gives no example is not kept', async () => {
     const file = join(gateway.directory, 'no-program')
@@ -179,6 +209,24 @@ describe('bridge update', () => {
     expect(readdirSync(folder()).filter(name => name.startsWith('before-'))).toEqual([])
     expect((await meshgate('bridge', 'logs', 'wa')).out).toContain('ERROR: no such column')
     expect((await meshgate('bridge', 'list')).out).toContain('v0.2608.0 (v0.2609.0 failed)')
+  }, 60_000)
+
+  test('an update that failed is told by /ready and the doctor, until somebody restarts the bridge', async () => {
+    const failed = "v0.2609.0 didn't become ready: it ends again and again (exit 3); v0.2608.0 runs on"
+    const advice =
+      'see meshgate bridge logs wa; then try again with meshgate bridge update wa, or stay with v0.2608.0 by meshgate bridge restart wa'
+    const ready = async () => {
+      const response = await fetch(`${gateway.url}/ready`)
+      const { checks } = (await response.json()) as { checks: Record<string, string> }
+      return { status: response.status, told: checks['bridge-wa-update'] }
+    }
+    expect(await ready()).toEqual({ status: 200, told: `${failed} (${advice})` })
+    const check = await meshgate('bridge', 'check', 'wa')
+    expect(check.out).toContain(failed)
+    expect(check.out).toContain(advice)
+    expect((await meshgate('bridge', 'restart', 'wa')).exitCode).toBe(0)
+    expect(await ready()).toEqual({ status: 200, told: undefined })
+    expect((await meshgate('bridge', 'check', 'wa')).out).not.toContain(failed)
   }, 60_000)
 
   test('a gateway that was killed meanwhile tries again at its start', async () => {

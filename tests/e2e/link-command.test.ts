@@ -31,6 +31,15 @@ function linking(...args: string[]): { done: Promise<number>; out: string[] } {
 const lineOf = (out: string[], pattern: RegExp) =>
   waitFor(() => out.map(line => pattern.exec(line)?.[0]).find(Boolean) ?? null, { what: String(pattern) })
 
+test('the admin’s token is kept when the link fails, since no later one would be the host', async () => {
+  const { done, out } = linking('nothing')
+  expect(await done).toBe(1)
+  expect(out).toEqual([
+    expect.stringMatching(/^To try again with the same token: meshgate link nothing --token mt_\S{43}$/),
+    expect.stringContaining('platform: "nothing" is unknown'),
+  ])
+})
+
 test('draws the code, and prints device and token once the phone has scanned it', async () => {
   const { done, out } = linking('wa')
   const code = await lineOf(out, /http:\/\/\S+\/sandbox\/link\/\S+/)
@@ -79,6 +88,32 @@ test('a pairing code, with the number given beforehand; without a terminal nothi
   process.emit('SIGINT')
   expect(await done).toBe(1)
   expect(out.at(-1)).toBe('meshgate: not linked: the link was cancelled')
+})
+
+test('a token that was made for a link which failed is gone', async () => {
+  const { clientId, clientSecret } = gateway
+  const tokens = async () => {
+    const authorization = `Basic ${btoa(`${clientId}:${clientSecret}`)}`
+    const response = await fetch(`${gateway.url}/api/v1/tokens`, { headers: { authorization } })
+    return ((await response.json()) as { id: number }[]).map(({ id }) => id)
+  }
+  const before = await tokens()
+  expect(await linking('wa', '--flow', 'fax').done).toBe(1)
+  const { done, out } = linking('wa')
+  await lineOf(out, /http:\/\/\S+\/sandbox\/link\/\S+/)
+  expect(await tokens()).toHaveLength(before.length + 1)
+  process.emit('SIGINT')
+  expect(await done).toBe(1)
+  expect(await tokens()).toEqual(before)
+})
+
+test('a file that can’t be written leaves the token to the terminal', async () => {
+  const { done, out } = linking('wa', '--save', join('nowhere', 'token.txt'))
+  const code = await lineOf(out, /http:\/\/\S+\/sandbox\/link\/\S+/)
+  await fetch(code, { method: 'POST', body: JSON.stringify({ phone: '4915112345672' }) })
+  expect(await done).toBe(0)
+  expect(out.at(-2)).toStartWith('--save: ENOENT')
+  expect(out.at(-1)).toMatch(/^token mt_\S{43}$/)
 })
 
 test.each([

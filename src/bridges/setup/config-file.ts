@@ -254,6 +254,8 @@ function bridgev2Facts({ database }: BridgeSettings): Fact[] {
     { path: ['bridge', 'split_portals'], value: true },
     // The homeserver repeats events after a restart of the bridge; each is sent once.
     { path: ['bridge', 'deduplicate_matrix_messages'], value: true },
+    // Our users leave a chat only when somebody wants to leave its group: nothing else makes them.
+    { path: ['bridge', 'bridge_matrix_leave'], value: true },
     // A device linked again keeps its chats.
     { path: ['bridge', 'cleanup_on_logout', 'enabled'], value: false },
     { path: ['provisioning', 'allow_matrix_auth'], value: false },

@@ -62,7 +62,9 @@ export async function restart(terminal: Terminal, platform: string): Promise<voi
     if (!isDataDirInUse(config.data.dir))
       throw new CommandError(`the gateway isn't running, and starts the ${platform} bridge when it does`)
     const [before] = recordedProcesses(bridge.dir)
-    await bridges.replace({ ...bridge, updatedAt: systemClock.now() })
+    // Whoever restarts it knows of an update that failed.
+    const update = bridge.update?.failure ? null : bridge.update
+    await bridges.replace({ ...bridge, update, updatedAt: systemClock.now() })
     const deadline = systemClock.now() + RESTART_WITHIN_MS
     while (systemClock.now() < deadline) {
       const [pid] = recordedProcesses(bridge.dir)

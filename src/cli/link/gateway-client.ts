@@ -2,11 +2,19 @@
 import { z } from 'zod'
 import { messageOf } from '../../domain/errors.ts'
 import type { LinkEvent, LinkView } from '../../domain/views/link.ts'
+import type { TokenView } from '../../domain/views/token.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { reachableHost } from '../../lib/hosts.ts'
 import { jsonOrNull } from '../../lib/json-or-null.ts'
 import { Nudge } from '../../runtime/worker.ts'
 import { CommandError, loadConfig, type Terminal } from '../terminal.ts'
+
+/** A token with an account of its own. */
+export interface NewToken {
+  token: string
+  /** Path at which it is deleted; null at a gateway that doesn't tell. */
+  path: string | null
+}
 
 /** As POST /devices answers. */
 export interface StartedLink {
@@ -31,6 +39,10 @@ export function gatewayClient(terminal: Terminal, url: string | undefined) {
   const tls = { rejectUnauthorized: url !== undefined }
 
   async function call<T>(method: string, path: string, authorization: string, body?: object): Promise<T> {
+    return (await ask(method, path, authorization, body)).json() as Promise<T>
+  }
+
+  async function ask(method: string, path: string, authorization: string, body?: object): Promise<Response> {
     const response = await fetch(`${base}${path}`, {
       method,
       headers: { authorization, 'content-type': 'application/json' },
@@ -42,21 +54,33 @@ export function gatewayClient(terminal: Terminal, url: string | undefined) {
         `the gateway at ${base} doesn't answer (${messageOf(error)}): start it with meshgate`,
       )
     })
-    const text = await response.text()
-    if (response.ok) return JSON.parse(text) as T
-    const said = refusal.safeParse(jsonOrNull(text))
+    if (response.ok) return response
+    const said = refusal.safeParse(jsonOrNull(await response.text()))
     throw new CommandError(said.success ? said.data.error : `${base}${path} answered ${response.status}`)
   }
 
+  const { clientId, clientSecret } = secrets
+  const basic = `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`
   const bearer = (token: string) => `Bearer ${token}`
   const linkPath = (id: string) => `/api/v1/devices/links/${id}`
 
   return {
-    /** A token with an account of its own. */
-    async newToken(): Promise<string> {
-      const { clientId, clientSecret } = secrets
-      const basic = `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`
-      return (await call<{ token: string }>('POST', '/api/v1/tokens', basic, {})).token
+    async newToken(): Promise<NewToken> {
+      const made = await ask('POST', '/api/v1/tokens', basic, {})
+      const { token } = (await made.json()) as { token: string }
+      return { token, path: made.headers.get('location') }
+    },
+
+    /**
+     * Takes a token back that came to no use.
+     * @returns false for the admin's: a later one wouldn't be the host
+     */
+    async removeToken({ path }: NewToken): Promise<boolean> {
+      const { data } = await call<{ data: TokenView[] }>('GET', '/api/v1/tokens?limit=100', basic)
+      const mine = data.find(({ id }) => path?.endsWith(`/${id}`))
+      if (!path || !mine || mine.is_admin) return false
+      await call('DELETE', path, basic)
+      return true
     },
 
     start: (token: string, request: object) =>

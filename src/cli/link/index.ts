@@ -7,7 +7,7 @@ import { messageOf } from '../../domain/errors.ts'
 import type { LinkEvent } from '../../domain/views/link.ts'
 import { baseUrl, CommandError, type Terminal } from '../terminal.ts'
 import { type Asking, answersTo } from './answers.ts'
-import { type GatewayClient, gatewayClient, type StartedLink } from './gateway-client.ts'
+import { type GatewayClient, gatewayClient, type NewToken, type StartedLink } from './gateway-client.ts'
 import { createScreen } from './screen.ts'
 
 interface LinkOptions {
@@ -40,25 +40,47 @@ export function addLinkCommand(program: Command, terminal: Terminal): void {
 export async function link(terminal: Terminal, platform: string, options: LinkOptions): Promise<void> {
   const file = options.save === undefined ? undefined : resolve(terminal.directory, options.save)
   if (file !== undefined && existsSync(file)) throw new CommandError(`--save: ${file} exists already`)
+  const inputs = Object.fromEntries(options.input.map(keyAndValue))
   const url = options.url === undefined ? undefined : baseUrl('--url', options.url)
   const gateway = gatewayClient(terminal, url)
-  const token = options.token ?? (await gateway.newToken())
-  const started = await gateway.start(token, {
-    platform,
-    flow: options.flow,
-    device_id: options.deviceId,
-    inputs: Object.fromEntries(options.input.map(keyAndValue)),
-  })
-  terminal.print(`Or open this on another device: ${started.link_url}`)
-  const device = await followed(terminal, gateway, token, started)
-  terminal.print(`linked ${platform} ${device.device_id}${device.name ? ` (${device.name})` : ''}`)
-  if (options.token !== undefined) return
-  if (file === undefined) {
-    terminal.print(`token ${token}`)
-    return
+  const made = options.token === undefined ? await gateway.newToken() : null
+  const token = made?.token ?? options.token ?? ''
+  try {
+    const request = { platform, flow: options.flow, device_id: options.deviceId, inputs }
+    const started = await gateway.start(token, request)
+    terminal.print(`Or open this on another device: ${started.link_url}`)
+    const device = await followed(terminal, gateway, token, started)
+    terminal.print(`linked ${platform} ${device.device_id}${device.name ? ` (${device.name})` : ''}`)
+  } catch (error) {
+    if (made) await takeBack(terminal, gateway, platform, made)
+    throw error
   }
-  writeFileSync(file, `${token}\n`, { mode: 0o600, flag: 'wx' })
-  terminal.print(`its token is in ${file}`)
+  if (made) tellToken(terminal, token, file)
+}
+
+/** Nobody would know a token that was made for a link which failed. */
+async function takeBack(
+  terminal: Terminal,
+  gateway: GatewayClient,
+  platform: string,
+  made: NewToken,
+): Promise<void> {
+  const isGone = await gateway.removeToken(made).catch(() => false)
+  if (!isGone)
+    terminal.print(`To try again with the same token: meshgate link ${platform} --token ${made.token}`)
+}
+
+function tellToken(terminal: Terminal, token: string, file: string | undefined): void {
+  if (file !== undefined) {
+    try {
+      writeFileSync(file, `${token}\n`, { mode: 0o600, flag: 'wx' })
+      terminal.print(`its token is in ${file}`)
+      return
+    } catch (error) {
+      terminal.complain(`--save: ${messageOf(error)}`)
+    }
+  }
+  terminal.print(`token ${token}`)
 }
 
 /** Shows each step, and gives what it asks for. Ctrl-C cancels the login. */
@@ -92,6 +114,9 @@ async function followed(
       if (!('fields' in event)) continue
       await answered(event)
     }
+    const last = await gateway.step(token, id)
+    if (last.type === 'connected') return last
+    cancel()
     throw new CommandError('the gateway ended the connection before the device was linked')
   } finally {
     process.removeListener('SIGINT', cancel)

@@ -79,6 +79,21 @@ export function startCommandOf(
   return `cd ${dir} && ${program ?? knownNetwork(platform)?.program ?? '<its program>'} -c config.yaml`
 }
 
+/** A failed update in words, with what to do about it; null when there is none. */
+export function failedUpdate({
+  platform,
+  version,
+  command,
+  update,
+}: AttachedBridge): { problem: string; advice: string } | null {
+  if (update === null || update.failure === null) return null
+  const stays = version ?? command?.[0]
+  return {
+    problem: `${update.version} didn't become ready: ${update.failure}; ${stays} runs on`,
+    advice: `see meshgate bridge logs ${platform}; then try again with meshgate bridge update ${platform}, or stay with ${stays} by meshgate bridge restart ${platform}`,
+  }
+}
+
 /** Describes a bridge's program by the gateway's notes in the bridge's folder. */
 export function describeProcess(dir: string): string {
   const record = readProcessRecord(dir)

@@ -18,6 +18,7 @@ function readiness(change: Partial<ReadinessOptions> = {}) {
       askHomeserver: async () => 'ok',
       processes: { states: () => new Map() },
       bridges: () => new Map([['wa', null]]),
+      failedUpdates: () => new Map(),
       clock,
       ...change,
     }),
@@ -28,6 +29,14 @@ test('with every part well', async () => {
   expect(await readiness().check()).toEqual({
     ready: true,
     checks: { database: 'ok', homeserver: 'ok', outbox: 'ok', 'bridge-wa': 'ok' },
+  })
+})
+
+test('an update of a bridge that failed, which keeps nothing from working', async () => {
+  const failed = readiness({ failedUpdates: () => new Map([['wa', 'v2 did not become ready']]) })
+  expect(await failed.check()).toMatchObject({
+    ready: true,
+    checks: { 'bridge-wa': 'ok', 'bridge-wa-update': 'v2 did not become ready' },
   })
 })
 

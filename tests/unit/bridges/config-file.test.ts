@@ -39,6 +39,7 @@ describe('bridgev2', () => {
         // A random prefix, so that no message is taken for a command.
         command_prefix: expect.stringMatching(/^![0-9a-f]{16}$/),
         personal_filtering_spaces: false,
+        bridge_matrix_leave: true,
         deduplicate_matrix_messages: true,
         split_portals: true,
         bridge_status_notices: 'none',
@@ -111,6 +112,7 @@ describe('bridgev2', () => {
     expect(gone.map(line => line.trim().split(':')[0])).toEqual([
       'command_prefix',
       'personal_filtering_spaces',
+      'bridge_matrix_leave',
       'deduplicate_matrix_messages',
       'split_portals',
       'bridge_status_notices',

@@ -25,17 +25,19 @@ export function tokenRoutes({ tokens }: Pick<HttpServices, 'tokens'>) {
       tag: 'Tokens',
       summary: 'Create a token',
       description:
-        "A super admin's first token is marked as admin and creates the host Matrix identity. Other tokens get an identity of their own, or share the host identity with `use_host`.",
+        "A super admin's first token is marked as admin and creates the host Matrix identity. Other tokens get an identity of their own, or share the host identity with `use_host`. The header `Location` is where the token is deleted.",
       scope: 'tokens:write:create',
       refuse: refuseHost,
       body: CreateToken,
       records: true,
       answer: answer(201, 'The token, shown this once', TokenCreated),
       errors: [502],
-      run: async ({ credential, body, recorder }) => {
+      run: async ({ credential, body, recorder, set }) => {
         const created = (token: string) => ({ message: CREATED, token })
         const { use_host: useHost, expires_at: expiresAt } = body
-        return created(await tokens.create({ credential, useHost, expiresAt, record: recorder(created) }))
+        const token = await tokens.create({ credential, useHost, expiresAt, record: recorder(created) })
+        set.headers.location = `/api/v1/tokens/${(await tokens.authenticate(token)).tokenId}`
+        return created(token)
       },
     }),
     basicRoute('GET', '/api/v1/tokens', {

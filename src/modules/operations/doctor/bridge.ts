@@ -31,6 +31,8 @@ export interface BridgeToCheck {
   homeserver: HomeserverProbe | null
   /** The listener that it came to last. */
   comesTo?(): Promise<Listener | null>
+  /** An update of its program that failed, and what to do about it. */
+  failedUpdate?: { problem: string; advice: string } | null
   /** How many devices are in each state. */
   deviceStates(): Promise<ReadonlyMap<string, number>>
   /**
@@ -57,7 +59,17 @@ export function bridgeCheck(bridge: BridgeToCheck): Check {
         await bridge.comesTo?.(),
         'see that homeserver.address and homeserver.status_endpoint in its configuration lead to BRIDGE_PORT, and restart it',
       )
-      const found = [reachable, await pinged(bridge), ...old, await authorised(bridge), await devices(bridge)]
+      const update = bridge.failedUpdate
+        ? [warning(bridge.failedUpdate.problem, bridge.failedUpdate.advice)]
+        : []
+      const found = [
+        reachable,
+        ...update,
+        await pinged(bridge),
+        ...old,
+        await authorised(bridge),
+        await devices(bridge),
+      ]
       return [...found, ...(await encrypted(bridge))]
     },
   }

@@ -303,6 +303,14 @@ describe('a bridge', () => {
     expect(first).toBe('ok runs at http://wa:29318 (process 7; mautrix-whatsapp v0.12.5)')
   })
 
+  test('whose last update failed', async () => {
+    const failedUpdate = { problem: 'v2 did not become ready', advice: 'try again' }
+    expect((await check({}, undefined, { failedUpdate })).slice(0, 2)).toEqual([
+      'ok runs at http://wa:29318',
+      'warning v2 did not become ready → try again',
+    ])
+  })
+
   test('whose chats are encrypted, or will be', async () => {
     const encryption = (setting: string | null, chats: number) => async () => ({ setting, chats })
     const last = async (setting: string | null, chats: number) =>
