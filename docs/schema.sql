@@ -45,7 +45,7 @@ CREATE TABLE chats (
   name text NOT NULL,
   encrypted integer NOT NULL,
   created_at integer NOT NULL,
-  updated_at integer NOT NULL, peer text, features text,
+  updated_at integer NOT NULL, peer text, features text, moved_to text,
   PRIMARY KEY(identity_id, room_id),
   FOREIGN KEY (identity_id) REFERENCES identities(id) ON UPDATE no action ON DELETE no action
 ) WITHOUT ROWID;

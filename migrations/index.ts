@@ -71,6 +71,8 @@ import profileFieldsDown from './0035_profile_fields.down.sql' with { type: 'tex
 import profileFieldsUp from './0035_profile_fields.up.sql' with { type: 'text' }
 import chatKindsDown from './0036_chat_kinds.down.sql' with { type: 'text' }
 import chatKindsUp from './0036_chat_kinds.up.sql' with { type: 'text' }
+import movedChatsDown from './0037_moved_chats.down.sql' with { type: 'text' }
+import movedChatsUp from './0037_moved_chats.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -117,4 +119,5 @@ export const migrations: readonly Migration[] = [
   { version: 34, name: 'bridge_programs', up: bridgeProgramsUp, down: bridgeProgramsDown },
   { version: 35, name: 'profile_fields', up: profileFieldsUp, down: profileFieldsDown },
   { version: 36, name: 'chat_kinds', up: chatKindsUp, down: chatKindsDown },
+  { version: 37, name: 'moved_chats', up: movedChatsUp, down: movedChatsDown },
 ]

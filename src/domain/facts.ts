@@ -99,6 +99,13 @@ export interface FeaturesFact extends FromEvent {
   content: Record<string, unknown>
 }
 
+/** The chat goes on in another room. Only the bridge can know. */
+export interface MovedFact extends FromEvent {
+  fact: 'moved'
+  /** The other room. */
+  movedTo: string
+}
+
 /** Something else about a room. */
 export interface RoomFact {
   fact: 'room'
@@ -109,4 +116,12 @@ export interface RoomFact {
 /** A fact of a room's timeline. */
 export type SaidFact = MessageFact | ReactionFact | StatusFact
 
-export type Fact = SaidFact | ReceiptFact | MembershipFact | NameFact | PortalFact | FeaturesFact | RoomFact
+export type Fact =
+  | SaidFact
+  | ReceiptFact
+  | MembershipFact
+  | NameFact
+  | PortalFact
+  | FeaturesFact
+  | MovedFact
+  | RoomFact

@@ -39,12 +39,11 @@ export function messageStore(db: Db, observer?: Pick<Observer, 'messageSettled'>
 }
 
 export function messagesOn(store: MessageStore, change: Partial<MessagesOptions> = {}) {
-  const { repository, waiting, endings, phones, recipients } = store
+  const { repository, waiting, endings, recipients } = store
   return createMessages({
     repository,
     waiting,
     endings,
-    phones,
     recipients,
     devices: { linked: async () => [], find: async () => null },
     bridges: {

@@ -27,6 +27,8 @@ export const chats = sqliteTable(
     peer: text('peer'),
     /** Digest of room_features; empty when the bridge states none, null while unknown. */
     features: text('features'),
+    /** The room in which the chat goes on, as its tombstone names it; null while it is here. */
+    movedTo: text('moved_to'),
     ...timestamps,
   },
   table => [

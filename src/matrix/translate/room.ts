@@ -1,4 +1,4 @@
-/** Reads a room's state: m.bridge (MSC2346), name, encryption, features, members. */
+/** Reads a room's state: m.bridge (MSC2346), name, encryption, features, members, tombstone. */
 import { z } from 'zod'
 import type { Fact, PortalFact } from '../../domain/facts.ts'
 import type { RoomEvent } from '../../domain/ports.ts'
@@ -16,6 +16,7 @@ const bridgeState = z.object({
   'com.beeper.room_type.v2': z.string().optional(),
 })
 const nameState = z.object({ name: z.string() })
+const tombstone = z.object({ replacement_room: z.string().startsWith('!') })
 const createState = z.object({ type: z.string().optional() })
 
 /** @param event of state. @returns nothing when it is of no use to us, or nonsense */
@@ -38,6 +39,11 @@ export function roomFactsOf(event: RoomEvent): Fact[] {
     case 'm.room.name': {
       const named = nameState.safeParse(content)
       return named.success ? [{ fact: 'room', roomId, room: { name: named.data.name } }] : []
+    }
+    case 'm.room.tombstone': {
+      const movedTo = tombstone.safeParse(content).data?.replacement_room
+      if (movedTo === undefined || movedTo === roomId) return []
+      return [{ fact: 'moved', eventId, roomId, sender, movedTo }]
     }
     default:
       return []

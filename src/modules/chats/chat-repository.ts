@@ -33,9 +33,22 @@ export interface Features {
 
 /** Columns that the state of a room tells. */
 export type DescribedColumns = Partial<
-  Pick<Chat, 'kind' | 'bridgeBot' | 'platform' | 'channelId' | 'receiver' | 'name' | 'encrypted' | 'features'>
+  Pick<
+    Chat,
+    | 'kind'
+    | 'bridgeBot'
+    | 'platform'
+    | 'channelId'
+    | 'receiver'
+    | 'name'
+    | 'encrypted'
+    | 'features'
+    | 'movedTo'
+  >
 >
 
+/** A chat moves once or twice; rooms may name each other. */
+export const MAX_MOVES = 5
 /** Networks have a few kinds of chat each. */
 const MAX_CACHED_FEATURES = 256
 
@@ -75,7 +88,7 @@ const waiting = statement(orm =>
 const ofDevice = eq(resolvedRecipients.deviceRowId, textParam('deviceRowId'))
 const roomOfRecipient = statement(orm =>
   orm
-    .select({ roomId: resolvedRecipients.roomId, features: chats.features })
+    .select({ roomId: resolvedRecipients.roomId, features: chats.features, movedTo: chats.movedTo })
     .from(resolvedRecipients)
     .leftJoin(
       chats,
@@ -97,12 +110,18 @@ export const UNKNOWN_CHAT = {
   receiver: null,
   name: '',
   encrypted: false,
+  movedTo: null,
 } as const
 
 const insertFeatures = statement(orm =>
   orm.insert(roomFeatures).values(given('digest', 'content')).onConflictDoNothing(),
 )
 const featuresByDigest = rowsBy(roomFeatures, 'digest')
+
+/** True unless we are out of the chat's room and don't know of another. */
+export function isReachable({ membership, movedTo }: Pick<Chat, 'membership' | 'movedTo'>): boolean {
+  return membership !== 'left' || movedTo !== null
+}
 
 /** @returns the features under the name that rows of chats have for this content */
 export function featuresOf(content: Content): Features {
@@ -121,16 +140,37 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
   /** By digest; rows of features never change. */
   const cached = new LRUCache<string, RoomFeatures>({ max: MAX_CACHED_FEATURES })
 
-  /** @returns the first of the chats that the device can write to */
+  async function get(identityId: string, roomId: string): Promise<Chat | null> {
+    return (await db.read(reader => reader.get(one, { identityId, roomId }))) ?? null
+  }
+
+  /** @returns the chat of the room in which this one goes on, as far as it is known to us */
+  async function living<Known extends Pick<Chat, 'roomId' | 'movedTo' | 'features'>>(
+    identityId: string,
+    chat: Known,
+  ): Promise<Known | Chat> {
+    let last: Known | Chat = chat
+    for (let moves = 0; last.movedTo !== null && moves < MAX_MOVES; moves++) {
+      const next = await get(identityId, last.movedTo)
+      if (!next) break
+      last = next
+    }
+    return last
+  }
+
+  /** @returns the first of the chats that the device can write to, where it goes on */
   async function firstOf(device: ChatOwner, found: Statement<Chat>, by: Partial<Chat>): Promise<Chat | null> {
     const { identityId, platform } = device
     const rows = await db.read(reader => reader.all(found, { identityId, platform, ...by }))
-    return rows.find(chat => chat.membership !== 'left' && isChatOf(device, chat)) ?? null
+    const own = rows.filter(chat => isReachable(chat) && isChatOf(device, chat))
+    const first = own.find(chat => chat.movedTo === null) ?? own[0]
+    return first ? living(identityId, first) : null
   }
 
   return {
-    get: async (identityId: string, roomId: string): Promise<Chat | null> =>
-      (await db.read(reader => reader.get(one, { identityId, roomId }))) ?? null,
+    get,
+
+    living,
 
     /** The chat with this id on the network, joined or invited, of this login or shared. */
     ofDevice: (device: ChatOwner, channelId: string) => firstOf(device, byChannel, { channelId }),
@@ -143,7 +183,7 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
       const { identityId, platform } = device
       const found = await db.read(reader => reader.all(groups, { identityId, platform }))
       return found
-        .filter(chat => isChatOf(device, chat))
+        .filter(chat => chat.movedTo === null && isChatOf(device, chat))
         .sort((one, other) => one.name.localeCompare(other.name) || (one.roomId < other.roomId ? -1 : 1))
     },
 
@@ -153,7 +193,8 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
       recipientKey: string,
     ): Promise<Pick<Chat, 'roomId' | 'features'> | null> {
       const key = { deviceRowId, identityId, recipientKey }
-      return (await db.read(reader => reader.get(roomOfRecipient, key))) ?? null
+      const known = await db.read(reader => reader.get(roomOfRecipient, key))
+      return known ? living(identityId, known) : null
     },
 
     rememberRoom: (deviceRowId: string, recipientKey: string, roomId: string, now: number) =>

@@ -10,7 +10,7 @@ import type { RoomFeatures } from '../../domain/room-features.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import { factsOf } from '../../matrix/translate/facts.ts'
-import type { ChatRepository } from './chat-repository.ts'
+import { type ChatRepository, MAX_MOVES } from './chat-repository.ts'
 import { columnsOf, describeChat } from './description.ts'
 import type { KnowledgeOf } from './knowledge.ts'
 
@@ -26,6 +26,8 @@ export interface EnteredChat extends Chat {
   /** The network's features; null where the bridge states none. */
   takes: RoomFeatures | null
 }
+
+const ABOUT_ROOMS: readonly Fact['fact'][] = ['portal', 'features', 'moved', 'room']
 
 export type ChatRooms = ReturnType<typeof createChatRooms>
 
@@ -61,7 +63,7 @@ export function createChatRooms(options: ChatRoomsOptions) {
 
   /** @returns facts about the room itself, without those that falsely claim to be its bridge's */
   async function believedOf(state: readonly Fact[], roomId: string) {
-    const ofRoom = state.filter(({ fact }) => fact === 'portal' || fact === 'features' || fact === 'room')
+    const ofRoom = state.filter(({ fact }) => ABOUT_ROOMS.includes(fact))
     const { forged, platforms } = await knowledgeOf(ofRoom, { rooms: [roomId] })
     return { believed: ofRoom.filter(fact => !forged.has(fact)), platforms }
   }
@@ -85,20 +87,27 @@ export function createChatRooms(options: ChatRoomsOptions) {
     return { ...chat, features: await repository.learnFeatures(identityId, roomId, content) }
   }
 
+  async function entered(identityId: string, roomId: string): Promise<Chat> {
+    const known = await repository.get(identityId, roomId)
+    if (known && (known.membership === 'joined' || known.movedTo !== null)) return known
+    await enterOnce(identityId, roomId)
+    const chat = await repository.get(identityId, roomId)
+    if (chat) return chat
+    throw new GatewayError('not_found', `the chat ${roomId} is gone`)
+  }
+
   return {
     enter: enterOnce,
 
     /**
-     * Makes sure the identity is in the room and the chat is known.
+     * Makes sure the identity is in the chat, and the chat is known.
+     * @param roomId of the chat, or of one that its bridge has closed in favour of it
      * @throws GatewayError forbidden when it may not join, and as sessions do
      */
     async ensureEntered(identityId: string, roomId: string): Promise<EnteredChat> {
-      let chat = await repository.get(identityId, roomId)
-      if (chat?.membership !== 'joined') {
-        await enterOnce(identityId, roomId)
-        chat = await repository.get(identityId, roomId)
-      }
-      if (!chat) throw new GatewayError('not_found', `the chat ${roomId} is gone`)
+      let chat = await entered(identityId, roomId)
+      for (let moves = 0; chat.movedTo !== null && moves < MAX_MOVES; moves++)
+        chat = await entered(identityId, chat.movedTo)
       if (chat.features === null) chat = await withFeatures(chat)
       return { ...chat, takes: await repository.featuresOf(chat) }
     },

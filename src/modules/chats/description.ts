@@ -7,6 +7,7 @@ export interface ChatDescription extends Partial<PortalFact['portal']> {
   encrypted?: boolean
   /** Content of a features fact. */
   features?: Record<string, unknown>
+  movedTo?: string
 }
 
 /** @param facts of one room, the newer ones later; they needn't be all there are */
@@ -16,6 +17,7 @@ export function describeChat(facts: readonly Fact[]): ChatDescription {
   for (const fact of facts) {
     if (fact.fact === 'portal') Object.assign(description, fact.portal)
     if (fact.fact === 'features') description.features = fact.content
+    if (fact.fact === 'moved') description.movedTo = fact.movedTo
     if (fact.fact === 'room') Object.assign(description, fact.room)
     if (fact.fact === 'room' && 'name' in fact.room) roomName = fact.room.name
   }

@@ -115,7 +115,7 @@ function checkBridgeFacts(facts: readonly Fact[], known: Known): Checked {
     else checked.forged.add(fact)
   }
   for (const fact of facts) {
-    if (fact.fact !== 'features') continue
+    if (fact.fact !== 'features' && fact.fact !== 'moved') continue
     const portal = portals.get(fact.roomId)
     if (!portal || !speaksFor(fact.sender, portal, known, checked)) checked.forged.add(fact)
   }

@@ -130,6 +130,7 @@ class Planner {
         break
       case 'portal':
       case 'features':
+      case 'moved':
       case 'room':
         this.describe(fact.roomId, fact)
         break

@@ -14,6 +14,8 @@ import { captionId, type SentCaption } from './message-repository.ts'
 import type { OutboxQueue } from './queue-repository.ts'
 
 export interface HandedOver {
+  /** Where the chat is now. */
+  roomId: string
   eventId: string
   /** Events of the messages behind it that went with it, in their order. */
   alsoSent: readonly string[]
@@ -23,11 +25,13 @@ export interface HandedOver {
   caption?: SentCaption
 }
 
+const QUOTE_LOST =
+  'reply_id: the message that is answered was said in a room that its bridge has closed since, and can’t be quoted any more: send it without reply_id'
 /** Texts sent together, besides the first: well below what a request may hold, as JSON too. */
 const MAX_CHARACTERS_TOGETHER = 100_000
 
 export function createHandover(options: {
-  queue: Pick<OutboxQueue, 'isCaptionSent'>
+  queue: Pick<OutboxQueue, 'isCaptionSent' | 'isQuoteLost'>
   chatRooms: Pick<ChatRooms, 'ensureEntered'>
   media: Pick<MediaFiles, 'upload'>
 }) {
@@ -38,19 +42,21 @@ export function createHandover(options: {
    * @throws GatewayError conflict in an encrypted chat, unsupported_by_chat, and as sessions do
    */
   async function handOver(
-    roomId: string,
+    knownRoomId: string,
     session: MatrixSession,
     message: Message,
     along: readonly Message[],
   ): Promise<HandedOver> {
-    const chat = await chatRooms.ensureEntered(message.identityId, roomId)
+    const chat = await chatRooms.ensureEntered(message.identityId, knownRoomId)
     if (chat.encrypted) {
       throw new GatewayError(
         'conflict',
         'room_encrypted: the chat is end-to-end encrypted, so nothing is sent in clear',
       )
     }
-    const { bridgeBot, takes } = chat
+    const { roomId, bridgeBot, takes } = chat
+    if (message.replyTo !== null && (await queue.isQuoteLost(message.identityId, message.replyTo, roomId)))
+      throw new GatewayError('unprocessable', QUOTE_LOST)
     const { content, captionApart } = await contentFor(message, chat)
     const others = session.sendTogether && message.mediaId === null ? textsThatFit(along, takes) : []
     if (session.sendTogether && others.length > 0) {
@@ -59,13 +65,13 @@ export function createHandover(options: {
         { content, txnId },
         ...others,
       ])
-      return { eventId, alsoSent, bridgeBot }
+      return { roomId, eventId, alsoSent, bridgeBot }
     }
     const isRepeat = message.attempts > 1
     const eventId = await session.send(roomId, 'm.room.message', content, transactionId(message), isRepeat)
     const caption =
       captionApart === null ? undefined : await sendCaption(roomId, session, message, captionApart)
-    return { eventId, alsoSent: [], bridgeBot, ...(caption && { caption }) }
+    return { roomId, eventId, alsoSent: [], bridgeBot, ...(caption && { caption }) }
   }
 
   function textsThatFit(messages: readonly Message[], takes: RoomFeatures | null) {

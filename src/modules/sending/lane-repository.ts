@@ -295,7 +295,7 @@ interface PersonKeys {
 
 /**
  * A number may have become known while messages wait under an id that stands for it.
- * @param key as `recipientKey` tells it
+ * @param key as `keyOf` of the recipients tells it
  * @returns null where no other key can mean the same recipient
  */
 function personKeys(key: string, recipient: string): PersonKeys | null {

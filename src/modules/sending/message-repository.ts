@@ -116,6 +116,20 @@ const answered = statement(orm =>
     .where(and(eq(messages.id, param('id')), eq(messages.identityId, param('identityId')))),
 )
 
+const closedRoomOf = statement(orm =>
+  orm
+    .select({ roomId: chats.roomId })
+    .from(chats)
+    .where(
+      // Spelled out, as a partial index is found by its text.
+      sql`${chats.identityId} = ${param('identityId')} and ${chats.movedTo} is not null and ${chats.roomId} <> ${param('roomId')}
+        and ${chats.roomId} in (
+          select room_id from events where identity_id = ${param('identityId')} and event_id = ${param('eventId')}
+          union all
+          select room_id from messages where event_id = ${param('eventId')} and event_id is not null)`,
+    ),
+)
+
 const seqOfId = statement(orm =>
   orm
     .select({ seq: messages.seq })
@@ -232,6 +246,16 @@ export function captionId(messageId: string): string {
 /** True when the message's caption was handed over already, with an earlier event of its file. */
 export async function isCaptionSent(reader: Reader, messageId: string): Promise<boolean> {
   return (await reader.get(seqOfId, { id: captionId(messageId) })) !== undefined
+}
+
+/** True when an event was said in another room than this one, which its bridge has closed. */
+export async function isSaidInClosedRoom(
+  reader: Reader,
+  identityId: string,
+  eventId: string,
+  roomId: string,
+): Promise<boolean> {
+  return (await reader.get(closedRoomOf, { identityId, eventId, roomId })) !== undefined
 }
 
 /** @returns the row of the caption, null when there was one before */

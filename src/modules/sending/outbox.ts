@@ -111,7 +111,6 @@ export function createOutbox(options: OutboxOptions): Worker {
     try {
       return {
         outcome: 'submitted',
-        roomId,
         ...(await handOver(roomId, session, { ...message, replyTo: quoted.eventId }, along)),
       }
     } catch (error) {
@@ -125,8 +124,7 @@ export function createOutbox(options: OutboxOptions): Worker {
 
   /** True when it can be sent with the one before: nothing needs to be asked or uploaded for it. */
   function goesAlong(message: Message): boolean {
-    const quotesMessage = message.replyTo?.startsWith('msg_') === true
-    return message.mediaId === null && !quotesMessage && !isExpired(message, clock.now())
+    return message.mediaId === null && message.replyTo === null && !isExpired(message, clock.now())
   }
 
   /** @throws GatewayError bridge_unavailable while the device has no connection */

@@ -8,7 +8,7 @@ import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { LaneClaim } from '../../runtime/lane-worker.ts'
 import { afterSending, mayNextSendAt, type Pace } from './limits.ts'
-import { isCaptionSent, PLACE } from './message-repository.ts'
+import { isCaptionSent, isSaidInClosedRoom, PLACE } from './message-repository.ts'
 import type { HandedOverAt, StatusWriter } from './status-repository.ts'
 
 export interface ClaimedLane {
@@ -162,6 +162,10 @@ export function createOutboxQueue(
 ) {
   return {
     isCaptionSent: (messageId: string) => db.read(reader => isCaptionSent(reader, messageId)),
+
+    /** True when the event is of another room, which its bridge has closed and forgotten. */
+    isQuoteLost: (identityId: string, eventId: string, roomId: string) =>
+      db.read(reader => isSaidInClosedRoom(reader, identityId, eventId, roomId)),
 
     claim: ({ leaseId, now, maxLanes, maxMessagesPerLane, paceOf }: ClaimRequest) =>
       db.write(async tx => {

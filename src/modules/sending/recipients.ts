@@ -10,15 +10,23 @@ import type { RecipientKind } from '../../domain/states.ts'
 import { groupKey, isGroupLink, isMatrixUserId } from '../../domain/written-recipients.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { contactKey, phoneDigits, trimmed } from '../../lib/phone-numbers.ts'
-import { type ChatRepository, isChatOf } from '../chats/chat-repository.ts'
-import type { PeoplesPhones } from '../chats/phones.ts'
+import { type ChatRepository, isChatOf, isReachable } from '../chats/chat-repository.ts'
+import { type PeoplesPhones, userOfId } from '../chats/phones.ts'
 import { resolveContact } from '../chats/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 
 export interface RecipientsOptions {
   chats: Pick<
     ChatRepository,
-    'get' | 'ofDevice' | 'directWith' | 'groupsOf' | 'featuresOf' | 'roomOf' | 'rememberRoom' | 'forgetRoom'
+    | 'get'
+    | 'living'
+    | 'ofDevice'
+    | 'directWith'
+    | 'groupsOf'
+    | 'featuresOf'
+    | 'roomOf'
+    | 'rememberRoom'
+    | 'forgetRoom'
   >
   devices: Pick<LinkedDevices, 'linked'>
   bridges: Bridges
@@ -29,7 +37,7 @@ export interface RecipientsOptions {
 export interface Addressed {
   kind: RecipientKind
   recipient: string
-  /** From `recipientKey`. */
+  /** From `keyOf`. */
   key: string
 }
 
@@ -83,7 +91,9 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
   async function chatNamed(device: Device, kind: RecipientKind, recipient: string): Promise<Chat | null> {
     if (recipient.startsWith('!')) {
       const chat = await chats.get(device.identityId, recipient)
-      return chat && chat.membership !== 'left' && isChatOf(device, chat) ? chat : null
+      return chat && isReachable(chat) && isChatOf(device, chat)
+        ? chats.living(device.identityId, chat)
+        : null
     }
     if (kind === 'contact') return isMatrixUserId(recipient) ? chats.directWith(device, recipient) : null
     return isGroupLink(recipient) ? null : chats.ofDevice(device, recipient)
@@ -153,7 +163,29 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
     )
   }
 
+  /** A room of a direct chat stands for its other party, as far as they are known. */
+  async function personOf(device: Device, recipient: string): Promise<string> {
+    const chat = recipient.startsWith('!') ? await chatNamed(device, 'contact', recipient) : null
+    return (chat?.kind === 'dm' && chat.peer) || recipient
+  }
+
+  async function keyOf(device: Device, kind: RecipientKind, written: string): Promise<string> {
+    const recipient = trimmed(written)
+    if (kind === 'group') return `group:${groupKey(recipient)}`
+    const digits = phoneDigits(recipient)
+    if (digits !== null) return `contact:${digits}`
+    const person = await personOf(device, recipient)
+    const phone = await phones.of(device, person)
+    return `contact:${phone ?? userOfId(device, person) ?? contactKey(person)}`
+  }
+
   return {
+    /**
+     * The one key of a device's recipient, however it is written: it names the recipient's lane and
+     * their room.
+     */
+    keyOf,
+
     /**
      * @param userId the identity's Matrix user
      * @returns the room id of the chat
@@ -163,10 +195,11 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
       const recipient = trimmed(written)
       // A Matrix room id is what it is, if it is a chat of ours.
       if (recipient.startsWith('!')) {
-        if (await chatNamed(device, kind, recipient)) return recipient
+        const chat = await chatNamed(device, kind, recipient)
+        if (chat) return chat.roomId
         throw new GatewayError('not_found', `${recipient} is no chat of this device`)
       }
-      const key = await recipientKey(phones, device, kind, recipient)
+      const key = await keyOf(device, kind, recipient)
       const known = await chats.roomOf(device, key)
       if (known) return known.roomId
       const roomId = await find(device, userId, kind, recipient)
@@ -174,28 +207,13 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
       return roomId
     },
     /** The recipient's chat, as far as it is known without asking the bridge. */
-    async known(device: Device, { kind, recipient, key }: Addressed): Promise<KnownChat | null> {
-      const found = (await chats.roomOf(device, key)) ?? (await chatNamed(device, kind, trimmed(recipient)))
+    async known(device: Device, { kind, recipient: written, key }: Addressed): Promise<KnownChat | null> {
+      const recipient = trimmed(written)
+      const byKey = recipient.startsWith('!') ? null : await chats.roomOf(device, key)
+      const found = byKey ?? (await chatNamed(device, kind, recipient))
       return found && { roomId: found.roomId, takes: await chats.featuresOf(found) }
     },
     /** The room has turned out to be none of ours any more: the next message asks again. */
     forget: (device: Device, roomId: string) => chats.forgetRoom(device.id, roomId),
   }
-}
-
-/**
- * The one key of a device's recipient, however it is written: it names the recipient's lane and
- * their room.
- * @param phones tell whose number an id stands for that isn't written as one
- */
-export async function recipientKey(
-  phones: Pick<PeoplesPhones, 'of'>,
-  device: Device,
-  kind: RecipientKind,
-  written: string,
-): Promise<string> {
-  const recipient = trimmed(written)
-  if (kind === 'group') return `group:${groupKey(recipient)}`
-  const phone = phoneDigits(recipient) ?? (await phones.of(device, recipient))
-  return `contact:${phone ?? contactKey(recipient)}`
 }

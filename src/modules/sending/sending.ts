@@ -15,7 +15,6 @@ import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { trimmed } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { planMessage, unsupportedByChat, unsupportedReason } from '../chats/capabilities.ts'
-import type { PeoplesPhones } from '../chats/phones.ts'
 import { contactProblem } from '../chats/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
@@ -26,7 +25,7 @@ import type { MessageEndings } from './ending-repository.ts'
 import type { WaitingMessages } from './lane-repository.ts'
 import { type Backlog, createDueTimes, type Pace } from './limits.ts'
 import { type MessageRepository, type MessageWithDevice, messageView } from './message-repository.ts'
-import { type Addressed, type KnownChat, type Recipients, recipientKey } from './recipients.ts'
+import type { Addressed, KnownChat, Recipients } from './recipients.ts'
 
 export interface SendRequest {
   identityId: string
@@ -52,8 +51,7 @@ export interface MessagesOptions {
   repository: MessageRepository
   waiting: Pick<WaitingMessages, 'turns' | 'lanesOfPeople'>
   endings: Pick<MessageEndings, 'cancel' | 'refuse'>
-  phones: Pick<PeoplesPhones, 'of'>
-  recipients: Pick<Recipients, 'known'>
+  recipients: Pick<Recipients, 'keyOf' | 'known'>
   devices: Pick<LinkedDevices, 'find' | 'linked'>
   bridges: Pick<Bridges, 'forPlatform'>
   media: Pick<MediaFiles, 'discard' | 'discardAll'>
@@ -69,7 +67,6 @@ export function createMessages(options: MessagesOptions) {
     repository,
     waiting,
     endings,
-    phones,
     recipients: addresses,
     devices,
     bridges,
@@ -98,7 +95,7 @@ export function createMessages(options: MessagesOptions) {
     const seen = new Set<string>()
     const addressed: (Addressed & { chat: KnownChat | null })[] = []
     for (const recipient of recipients) {
-      const key = await recipientKey(phones, device, kind, recipient)
+      const key = await addresses.keyOf(device, kind, recipient)
       if (seen.has(key)) continue
       seen.add(key)
       const chat = await addresses.known(device, { kind, recipient, key })

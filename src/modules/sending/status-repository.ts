@@ -53,6 +53,7 @@ type Settled = Pick<Message, 'id' | 'deviceRowId' | 'createdAt'>
 
 /** The reason of a message that counts as sent because its bridge says nothing. */
 const STATUS_TIMEOUT = 'status_timeout'
+const ROOM_CLOSED = 'the chat moved to another room before the message was taken'
 /** Statuses are kept for a reader of the feed until they have been away for so long. */
 const FEED_REMEMBERED_MS = 30 * 24 * 3_600_000
 
@@ -137,14 +138,22 @@ export function createStatusWriter(
     tx.afterCommit(() => backlog?.leave(identityId, 1))
   }
 
+  async function giveBack(
+    tx: Tx,
+    message: Waiting & Resent,
+    reason: string | null,
+    now: number,
+  ): Promise<void> {
+    const waits = await sendAgain(tx, message, reason, now)
+    if (waits) tx.afterCommit(() => backlog?.requeue(message.identityId))
+  }
+
   async function apply(tx: Tx, message: Reported, word: StatusWord, now: number): Promise<void> {
     const { status, reason } = word
     if (status === 'queued') {
       // A message that has arrived, or failed for good, isn't sent again by a late report.
       if (message.status !== 'submitted' && message.status !== 'sent') return
-      const waits = await sendAgain(tx, message, reason, now)
-      if (waits) tx.afterCommit(() => backlog?.requeue(message.identityId))
-      return
+      return giveBack(tx, message, reason, now)
     }
     // A report that comes after the time-out takes that back as the reason.
     if (message.status === 'sent' && status === 'sent' && message.reason !== reason)
@@ -243,6 +252,9 @@ export function createStatusWriter(
       observe(tx, message, 'sent', now)
       return change(tx, message, 'sent', STATUS_TIMEOUT, now)
     },
+
+    /** The bridge left the message's room while it was handed over there, and will say nothing. */
+    closedOut: (tx: Tx, message: Waiting & Resent, now: number) => giveBack(tx, message, ROOM_CLOSED, now),
   }
 }
 

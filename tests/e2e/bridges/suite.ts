@@ -9,6 +9,7 @@ import { deviceCases } from './cases/devices.ts'
 import { featureCases } from './cases/features.ts'
 import { linkingCases } from './cases/linking.ts'
 import { loginFlowCases } from './cases/login-flows.ts'
+import { movedChatCases } from './cases/moved-chats.ts'
 import { receivingCases } from './cases/receiving.ts'
 import { restartCases } from './cases/restarts.ts'
 import { sendingCases } from './cases/sending.ts'
@@ -67,6 +68,7 @@ export function bridgeSuite(kind: HomeserverKind): void {
     describe('features', () => featureCases(current))
     describe('receiving', () => receivingCases(current))
     describe('statuses', () => statusCases(current))
+    describe('moved chats', () => movedChatCases(current))
     describe('devices', () => deviceCases(current))
     // The embedded homeserver pushes events as Synapse does, so two kinds are enough.
     if (kind !== 'synapse') describe('by its bot', () => botDriverCases(() => started(plain), PLAIN))

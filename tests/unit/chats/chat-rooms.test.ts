@@ -1,5 +1,6 @@
 /** Entering rooms: once, however many need it, with what the room's state says of the chat. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { eq } from 'drizzle-orm'
 import { chats } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { MatrixSession, RoomEvent } from '../../../src/domain/ports.ts'
@@ -123,6 +124,23 @@ test('features that came meanwhile are not put back by a state that was read bef
   const newer = await repository.learnFeatures('id_1', '!r:s', { max_text_length: 9 })
   await repository.learnFeatures('id_1', '!r:s', { max_text_length: 5 })
   expect(await repository.get('id_1', '!r:s')).toMatchObject({ features: newer })
+})
+
+test('a chat that its bridge has moved is entered where it goes on, also when only its room tells', async () => {
+  insertChat(db, { roomId: '!r2:s', channelId: '1@lid' })
+  const closed = { body: 'merged', replacement_room: '!r2:s' }
+  state = [PORTAL(), told('m.room.tombstone', closed), told('m.room.tombstone', {}, '@mallory:s')]
+  expect(await rooms.ensureEntered('id_1', '!r:s')).toMatchObject({ roomId: '!r2:s', channelId: '1@lid' })
+  expect(joins).toEqual(['!r:s'])
+  db.orm.update(chats).set({ membership: 'left' }).where(eq(chats.roomId, '!r:s')).run()
+  expect(await rooms.ensureEntered('id_1', '!r:s')).toMatchObject({ roomId: '!r2:s' })
+  expect(joins).toEqual(['!r:s'])
+})
+
+test('rooms that name each other as the newer one are given up on', async () => {
+  insertChat(db, { movedTo: '!r2:s' })
+  insertChat(db, { roomId: '!r2:s', movedTo: '!r:s' })
+  expect(await rooms.ensureEntered('id_1', '!r:s')).toMatchObject({ membership: 'joined' })
 })
 
 test('a room that may not be joined is left', async () => {

@@ -734,6 +734,20 @@ describe('joining', () => {
       expect(chat()).toEqual(before)
     })
 
+    test('moves it to another room only by its own bridge', async () => {
+      await joined(by('@whatsappbot:s'))
+      const content = { body: 'merged', replacement_room: '!r2:s' }
+      const closed = (sender: string) => by(sender, { type: 'm.room.tombstone', state_key: '', content })
+      await source.accept(batch(closed('@mallory:s')))
+      await source.accept(batch(closed('@signalbot:s')))
+      expect(chat()?.movedTo).toBeNull()
+      const toItself = { replacement_room: '!r:s' }
+      await source.accept(batch(by('@whatsappbot:s', { type: 'm.room.tombstone', content: toItself })))
+      expect(chat()?.movedTo).toBeNull()
+      await source.accept(batch(closed('@whatsappbot:s')))
+      expect(chat()?.movedTo).toBe('!r2:s')
+    })
+
     test('of a bridge whose users nobody told us, the bot and ghosts named like a linked account’s', async () => {
       knowsUsers = false
       expect(await joined(by('@whatsapp_9:s'))).toMatchObject({ platform: 'wa' })

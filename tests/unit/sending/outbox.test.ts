@@ -12,7 +12,7 @@ import { createStatusWriter } from '../../../src/modules/sending/status-reposito
 import { collectedLog } from '../../support/collected-log.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { type MessageStore, messageStore } from '../../support/messages.ts'
-import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
+import { insertChat, insertDevice, insertIdentity, insertMessage, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 let db: TempDb
@@ -229,6 +229,20 @@ describe('where the homeserver takes events together', () => {
 
 describe('a reply to what was queued', () => {
   const quoted = () => sent.map(({ text, quotes }) => [text, quotes])
+
+  test('is told why it can’t quote what was said in a room that its bridge has closed', async () => {
+    const chat = { ...insertChat(db, { roomId: '!new:s' }), takes: null }
+    insertChat(db, { movedTo: '!new:s' })
+    insertMessage(db, { roomId: '!r:s', eventId: '$old' })
+    insertMessage(db, { id: 'msg_new', roomId: '!new:s', eventId: '$new' })
+    await acceptReply('$old', 'a', 'too late')
+    await acceptReply('$new', 'a', 'in time')
+    startOutbox({ chatRooms: { ensureEntered: async () => chat } })
+    await idle()
+    expect(quoted()).toEqual([['in time', '$new']])
+    expect(rows().at(2)).toMatchObject({ status: 'failed', reason: expect.stringContaining('reply_id') })
+    expect(rows().at(3)).toMatchObject({ status: 'submitted', roomId: '!new:s' })
+  })
 
   test('quotes its event, also when both are sent together', async () => {
     const [question] = await accept('a', 'question')

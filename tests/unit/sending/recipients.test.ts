@@ -1,6 +1,7 @@
 /** From an address as people write it to a room. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
-import { devices } from '../../../src/db/schema/index.ts'
+import { eq } from 'drizzle-orm'
+import { chats, devices } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { Bridge, JoinedGroup } from '../../../src/domain/ports.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
@@ -148,6 +149,69 @@ describe('a contact', () => {
     await recipients.forget(device(), '!new:s')
     await contact('12345')
     expect(calls).toHaveLength(4)
+  })
+})
+
+describe('a chat that its bridge has moved', () => {
+  beforeEach(() => {
+    insertChat(db, { peer: '@whatsapp_1:s', movedTo: '!r2:s' })
+    insertChat(db, { roomId: '!r2:s', channelId: '5@lid', peer: '@whatsapp_lid-5:s' })
+  })
+
+  test('is found in its new room by the old room, the old Matrix user, and what was remembered', async () => {
+    await createChatRepository(db).rememberRoom('dev_1', 'contact:23799', '!r:s', 1)
+    for (const way of ['!r:s', '@whatsapp_1:s', '+237 99', '!r2:s', '@whatsapp_lid-5:s'])
+      expect(await contact(way)).toBe('!r2:s')
+    expect(calls).toEqual([])
+    const known = { kind: 'contact', recipient: '+237 99', key: 'contact:23799' } as const
+    expect(await recipients.known(device(), known)).toMatchObject({ roomId: '!r2:s' })
+  })
+
+  test('is found there also when we are out of the old room, not when the new one isn’t known', async () => {
+    db.orm.update(chats).set({ membership: 'left' }).where(eq(chats.roomId, '!r:s')).run()
+    expect(await contact('!r:s')).toBe('!r2:s')
+    db.orm.delete(chats).where(eq(chats.roomId, '!r2:s')).run()
+    // Whoever enters it follows its state.
+    expect(await contact('!r:s')).toBe('!r:s')
+  })
+
+  test('isn’t listed as a group any more', async () => {
+    db.orm.update(chats).set({ kind: 'group' }).run()
+    const groups = await createChatRepository(db).groupsOf(device())
+    expect(groups.map(({ roomId }) => roomId)).toEqual(['!r2:s'])
+    expect(await group('1@s.whatsapp.net')).toBe('!r2:s')
+  })
+})
+
+describe('the key of a recipient', () => {
+  const keyOf = (recipient: string) => recipients.keyOf(device(), 'contact', recipient)
+
+  test('is the same for each way of writing a hidden id whose number nobody knows', async () => {
+    const ways = ['lid-55', '55@lid', '55:3@lid', '@whatsapp_lid-55:s', ' lid-55 ']
+    expect(new Set(await Promise.all(ways.map(keyOf)))).toEqual(new Set(['contact:@whatsapp_lid-55:s']))
+  })
+
+  test('is the same for a direct chat’s room as for whom it is with', async () => {
+    insertChat(db, { roomId: '!a:s', peer: '@whatsapp_49123456:s' })
+    insertChat(db, { roomId: '!b:s', peer: '@whatsapp_lid-55:s' })
+    insertChat(db, { roomId: '!nobody:s' })
+    insertChat(db, { roomId: '!g:s', kind: 'group', peer: '@whatsapp_49123456:s' })
+    const keys = await Promise.all(['!a:s', '!b:s', '!nobody:s', '!g:s', '!unknown:s'].map(keyOf))
+    expect(keys).toEqual([
+      'contact:49123456',
+      'contact:@whatsapp_lid-55:s',
+      'contact:!nobody:s',
+      'contact:!g:s',
+      'contact:!unknown:s',
+    ])
+  })
+
+  test('leaves names and UUIDs of other networks as they are', async () => {
+    const uuid = 'b0a4f1c2-0000-4000-8000-000000000001'
+    expect(await keyOf('@Ada')).toBe('contact:@Ada')
+    expect(await keyOf(uuid)).toBe(`contact:@whatsapp_${uuid}:s`)
+    db.orm.update(devices).set({ ghostUserId: null }).run()
+    expect(await keyOf(uuid)).toBe(`contact:${uuid}`)
   })
 })
 

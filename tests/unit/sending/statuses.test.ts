@@ -5,11 +5,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import {
+  chats,
   type Device,
   deliveries,
   events,
   type Message,
   messages,
+  outboxLanes,
   unmatchedStatuses,
 } from '../../../src/db/schema/index.ts'
 import type { StatusEvent } from '../../../src/domain/events.ts'
@@ -300,6 +302,16 @@ describe('a message that nobody says anything about', () => {
     await clock.advance(ms)
     await settled()
   }
+
+  test('in a room that its bridge has closed is sent again, once', async () => {
+    await send('$m')
+    db.orm.update(chats).set({ movedTo: '!r2:s' }).run()
+    await pass(TIMEOUT_MS + 5_000)
+    expect(row()).toMatchObject({ status: 'queued', resends: 1, eventId: null })
+    await pass(TIMEOUT_MS + 5_000)
+    expect(row()).toMatchObject({ status: 'queued', resends: 1 })
+    expect(db.orm.select().from(outboxLanes).all()).toHaveLength(1)
+  })
 
   test('counts as sent after a while, saying so, and not before', async () => {
     await send('$m')
