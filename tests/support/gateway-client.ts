@@ -1,4 +1,5 @@
 /** A gateway over HTTP alone, as users have it, with the sandbox's phones at the other end. */
+import type { GroupView } from '../../src/domain/views/contact.ts'
 import type { ListedDevice } from '../../src/domain/views/device.ts'
 import type { AcceptedMessage, MessageView } from '../../src/domain/views/message.ts'
 import type { WebhookView } from '../../src/domain/views/webhook.ts'
@@ -118,6 +119,17 @@ export class Account {
     const { code, reason } = await socket.closed
     if (code !== 1000) throw new Error(`the link ended with ${code}: ${reason}`)
     return phone
+  }
+
+  async groups(deviceId: string): Promise<GroupView[]> {
+    return (await this.api.get<GroupView[]>(`/api/v1/devices/${deviceId}/groups`)).body
+  }
+
+  /** @param query of the feed. @returns the events of one page */
+  async feed(query: Record<string, string | number>): Promise<{ event: string }[]> {
+    const asked = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
+    return (await this.api.get<{ events: { event: string }[] }>(`/api/v1/events?${asked.join('&')}`)).body
+      .events
   }
 
   async devices(): Promise<ListedDevice[]> {

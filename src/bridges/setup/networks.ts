@@ -33,10 +33,19 @@ function mautrix(id: string, port: number, tried: string | null = null): KnownNe
   return { program: `mautrix-${id}`, id, port, release: { repository: `mautrix/${id}`, tried } }
 }
 
+/** Polls as events of their type, without a text for clients that don't know polls. */
+const POLLS = { 'network.extev_polls': true }
+
 const whatsapp: KnownNetwork = {
   ...mautrix('whatsapp', 29318, 'v0.2607.0'),
-  // Without it, a restart loses what recipients ask to have sent again.
-  settings: { 'network.use_whatsapp_retry_store': true },
+  settings: {
+    ...POLLS,
+    // Without it, a restart loses what recipients ask to have sent again.
+    'network.use_whatsapp_retry_store': true,
+    // Only those who ask for these events get them.
+    'network.call_start_notices': true,
+    'network.enable_status_broadcast': true,
+  },
 }
 const gmessages = mautrix('gmessages', 29336, 'v0.2605.0')
 /** Messenger and Instagram share a repository; with their own names both can be attached. */
@@ -52,7 +61,7 @@ const facebook = { ...meta('facebook', 'mautrix-meta'), settings: { 'network.mod
 const KNOWN: Readonly<Record<string, KnownNetwork>> = {
   wa: whatsapp,
   whatsapp,
-  signal: mautrix('signal', 29328),
+  signal: { ...mautrix('signal', 29328), settings: POLLS },
   telegram: {
     ...mautrix('telegram', 29317),
     // The Python bridge, from before 2026, keeps them elsewhere.

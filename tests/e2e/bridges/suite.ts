@@ -10,6 +10,7 @@ import { featureCases } from './cases/features.ts'
 import { linkingCases } from './cases/linking.ts'
 import { loginFlowCases } from './cases/login-flows.ts'
 import { movedChatCases } from './cases/moved-chats.ts'
+import { otherEventCases } from './cases/other-events.ts'
 import { receivingCases } from './cases/receiving.ts'
 import { restartCases } from './cases/restarts.ts'
 import { sendingCases } from './cases/sending.ts'
@@ -67,6 +68,7 @@ export function bridgeSuite(kind: HomeserverKind): void {
     describe('sending', () => sendingCases(current))
     describe('features', () => featureCases(current))
     describe('receiving', () => receivingCases(current))
+    describe('what isn’t a message', () => otherEventCases(current))
     describe('statuses', () => statusCases(current))
     describe('moved chats', () => movedChatCases(current))
     describe('devices', () => deviceCases(current))

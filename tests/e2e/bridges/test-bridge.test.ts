@@ -16,7 +16,7 @@ import { stateCases } from './played/states.ts'
 setDefaultTimeout(120_000)
 
 /** Settings of the bridge for most cases. */
-const PLAYED = { 'bridge.phone_numbers_in_profile': 'true' }
+const PLAYED = { 'bridge.phone_numbers_in_profile': 'true', 'network.extev_polls': 'false' }
 
 const CHECK = join(import.meta.dir, '..', '..', '..', 'scripts', 'check-test-bridge.sh')
 /** A busy machine first compiles the tests. */

@@ -1,5 +1,7 @@
 /** The gateway runs real mautrix-whatsapps without a way to WhatsApp, and must say so at once. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { parse } from 'yaml'
 import {
   attachedGateway,
   type Deployment,
@@ -45,6 +47,15 @@ function whatsappCases(kind: HomeserverKind, program: string, words: string): vo
     })
     expect(answer.status).toBe(400)
     expect(answer.body.error).toContain('expected one of qr, phone')
+  })
+
+  test('it is set to tell what has events of its own', () => {
+    const { network } = parse(readFileSync(deployment.bridge('wa').configFile, 'utf8'))
+    expect(network).toMatchObject({
+      extev_polls: true,
+      call_start_notices: true,
+      enable_status_broadcast: true,
+    })
   })
 
   test('a login that needs the network says at once that it failed', async () => {
