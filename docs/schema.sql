@@ -284,7 +284,7 @@ CREATE TABLE hs_events (
   txn_id TEXT,
   -- Comma-separated numbers of the appservices that get this event, decided when it was written.
   interest TEXT
-) STRICT;
+, history_place INTEGER, history_at INTEGER, position INTEGER GENERATED ALWAYS AS (coalesce(history_place, stream_id)) VIRTUAL) STRICT;
 
 CREATE INDEX hs_events_annotations ON hs_events (
   relates_to, sender, CASE WHEN json_valid(content) THEN json_extract(content, '$."m.relates_to".key') END
@@ -292,9 +292,9 @@ CREATE INDEX hs_events_annotations ON hs_events (
 
 CREATE INDEX hs_events_by_id ON hs_events (event_id);
 
-CREATE INDEX hs_events_by_relation ON hs_events (relates_to, stream_id) WHERE relates_to IS NOT NULL;
+CREATE INDEX hs_events_by_relation ON hs_events (relates_to, position) WHERE relates_to IS NOT NULL;
 
-CREATE INDEX hs_events_by_room ON hs_events (room, stream_id);
+CREATE INDEX hs_events_by_room ON hs_events (room, position);
 
 CREATE INDEX hs_events_by_txn ON hs_events (txn_id, sender) WHERE txn_id IS NOT NULL;
 

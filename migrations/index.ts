@@ -73,6 +73,8 @@ import chatKindsDown from './0036_chat_kinds.down.sql' with { type: 'text' }
 import chatKindsUp from './0036_chat_kinds.up.sql' with { type: 'text' }
 import movedChatsDown from './0037_moved_chats.down.sql' with { type: 'text' }
 import movedChatsUp from './0037_moved_chats.up.sql' with { type: 'text' }
+import historyBatchesDown from './0038_history_batches.down.sql' with { type: 'text' }
+import historyBatchesUp from './0038_history_batches.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -120,4 +122,5 @@ export const migrations: readonly Migration[] = [
   { version: 35, name: 'profile_fields', up: profileFieldsUp, down: profileFieldsDown },
   { version: 36, name: 'chat_kinds', up: chatKindsUp, down: chatKindsDown },
   { version: 37, name: 'moved_chats', up: movedChatsUp, down: movedChatsDown },
+  { version: 38, name: 'history_batches', up: historyBatchesUp, down: historyBatchesDown },
 ]

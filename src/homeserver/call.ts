@@ -141,9 +141,12 @@ const MAX_BODY_BYTES = 1024 * 1024
 /** Reading, parsing and validating a longer body each get their own turn of the event loop. */
 const LARGE_CHARACTERS = 64 * 1024
 
+/** @param maxBytes of the body, by default 1 MiB */
+type BodyRules = JsonRules & { maxBytes?: number }
+
 /** Reads a body's JSON object. An absent body is `{}`: calls without parameters send none. */
-export async function readObject({ request }: OpenCall, rules?: JsonRules): Promise<JsonObject> {
-  const text = await readText(request)
+export async function readObject({ request }: OpenCall, rules?: BodyRules): Promise<JsonObject> {
+  const text = await readText(request, rules?.maxBytes)
   if (text === '') return {}
   const isLarge = text.length > LARGE_CHARACTERS
   if (isLarge) await yieldToEventLoop()
@@ -153,9 +156,9 @@ export async function readObject({ request }: OpenCall, rules?: JsonRules): Prom
   return value
 }
 
-async function readText(request: Request): Promise<string> {
-  const bytes = await readBytesAtMost(request, MAX_BODY_BYTES)
-  if (bytes === null) throw tooLarge('The body is larger than 1 MiB')
+async function readText(request: Request, maxBytes = MAX_BODY_BYTES): Promise<string> {
+  const bytes = await readBytesAtMost(request, maxBytes)
+  if (bytes === null) throw tooLarge(`The body is larger than ${maxBytes >> 20} MiB`)
   try {
     return decodeText(bytes)
   } catch (error) {
@@ -165,7 +168,7 @@ async function readText(request: Request): Promise<string> {
 }
 
 /** Reads and validates a body. */
-export async function readBody<T>(call: OpenCall, schema: z.ZodType<T>, rules?: JsonRules): Promise<T> {
+export async function readBody<T>(call: OpenCall, schema: z.ZodType<T>, rules?: BodyRules): Promise<T> {
   return validate(schema, await readObject(call, rules))
 }
 

@@ -160,8 +160,8 @@ export class Core {
       this.allWokenAt = this.stream.position
       for (const pusher of this.pushers.values()) pusher.nudge()
     }
-    for (const { room, streamId, stateKey, interest } of tx.appended) {
-      this.lastInRoom.set(room.num, Math.max(streamId, this.lastPosition(room.num)))
+    for (const { room, position, stateKey, interest } of tx.appended) {
+      this.lastInRoom.set(room.num, Math.max(position, this.lastPosition(room.num)))
       if (interest !== null) this.nudge(interest)
       if (!this.stream.hasWaiters) continue
       this.wakeMembers(room.roomId)

@@ -31,6 +31,8 @@ const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/
 export interface JsonRules {
   /** True for events, which hold only whole numbers. */
   wholeNumbers?: boolean
+  /** Most fields and list items. */
+  maxValues?: number
 }
 
 /**
@@ -40,9 +42,9 @@ export interface JsonRules {
  * @throws MatrixError M_NOT_JSON; M_BAD_JSON when storing would change it or it is nested too deep;
  * M_TOO_LARGE
  */
-export function parseJson(text: string, { wholeNumbers = false }: JsonRules = {}): unknown {
+export function parseJson(text: string, rules: JsonRules = {}): unknown {
   if (isNestedTooDeep(text)) throw badJson(`Lists and objects are nested deeper than ${MAX_NESTING} levels`)
-  scan(text, wholeNumbers)
+  scan(text, rules)
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -54,14 +56,13 @@ export function parseJson(text: string, { wholeNumbers = false }: JsonRules = {}
   return value
 }
 
-function scan(text: string, wholeNumbers: boolean): void {
+function scan(text: string, { wholeNumbers = false, maxValues = MAX_VALUES }: JsonRules): void {
   let commas = 0
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index)
     if (code === QUOTE) index = endOfString(text, index)
     else if (code === COMMA) {
-      if (++commas > MAX_VALUES)
-        throw tooLarge(`The body holds more than ${MAX_VALUES} fields and list items`)
+      if (++commas > maxValues) throw tooLarge(`The body holds more than ${maxValues} fields and list items`)
     } else if (code === MINUS || (code >= ZERO && code <= NINE)) {
       NUMBER.lastIndex = index
       const number = NUMBER.exec(text)?.[0]

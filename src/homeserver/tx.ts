@@ -33,11 +33,24 @@ export interface Draft {
   originServerTs?: number | undefined
   redacts?: string
   txn?: { scope: string; id: string }
+  /** An event of a batch. */
+  batch?: FromBatch
+}
+
+/** How an event of a batch differs from one that is sent by itself. */
+export interface FromBatch {
+  eventId: string
+  /** Its position, when it is from before all that the room has. */
+  place: number | null
+  /** True when nobody is to be told of it as news. */
+  isHistory: boolean
+  /** The appservices that get it. */
+  interest: string | null
 }
 
 export interface Appended {
   room: RoomState
-  streamId: number
+  position: number
   eventId: string
   stateKey: string | null
   interest: string | null
@@ -111,10 +124,8 @@ export class Tx {
     const current = stateKey === null ? undefined : this.core.events.currentState(room.num, type, stateKey)
     const streamId = this.nextStreamId()
     const now = this.core.clock.now()
-    const eventId = eventIdAt(now)
-    let interest = room.interest
-    // The room's interest includes a member's appservices; a new room's creator isn't a member.
-    if (room.membershipOf(sender) !== 'join') interest = this.withUser(interest, sender)
+    const { eventId = eventIdAt(now), place = null, isHistory = false } = draft.batch ?? {}
+    let interest = draft.batch ? draft.batch.interest : this.interestIn(room, sender)
     if (stateKey !== null) {
       const membership = type === 'm.room.member' ? (content.membership as Membership) : null
       this.core.events.setState(room.num, type, stateKey, streamId, membership)
@@ -140,9 +151,16 @@ export class Tx {
       txn_scope: draft.txn?.scope ?? null,
       txn_id: draft.txn?.id ?? null,
       interest,
+      history_place: place,
+      history_at: isHistory ? now : null,
     })
-    this.appended.push({ room, streamId, eventId, stateKey, interest })
+    this.appended.push({ room, position: place ?? streamId, eventId, stateKey, interest })
     return eventId
+  }
+
+  /** The room's interest includes a member's appservices; a new room's creator isn't a member. */
+  private interestIn(room: RoomState, sender: string): string | null {
+    return room.membershipOf(sender) === 'join' ? room.interest : this.withUser(room.interest, sender)
   }
 
   private withUser(interest: string | null, userId: string): string | null {

@@ -17,6 +17,7 @@ export interface RoomEvent {
   state_key?: string
   content: Json
   origin_server_ts: number
+  unsigned: Json
 }
 
 export class DrivenBridge {

@@ -2,7 +2,7 @@
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import type { Core } from '../core.ts'
 import type { JsonObject } from '../json.ts'
-import { clientEventText, type EventRow } from '../rooms/events.ts'
+import { clientEventText, type EventRow, historyMark } from '../rooms/events.ts'
 import { receiptContent, stateFields } from '../rooms/shown-events.ts'
 import type { ReceiptRow } from '../store/users.ts'
 import type { Appservice } from './appservices.ts'
@@ -94,8 +94,9 @@ function includes(interest: string | null, num: number): boolean {
 }
 
 function unsignedText(core: Core, row: EventRow, now: number): string {
-  const age = `"age":${now - row.origin_server_ts}`
-  return row.state_key === null ? `{${age}}` : `{${[age, ...stateFields(core, row)].join(',')}}`
+  const fields = [`"age":${now - row.origin_server_ts}`, ...historyMark(row)]
+  if (row.state_key !== null) fields.push(...stateFields(core, row))
+  return `{${fields.join(',')}}`
 }
 
 async function receipts(

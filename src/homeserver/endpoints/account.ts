@@ -21,6 +21,7 @@ export const versions = answered({
   versions: ['r0.6.0', 'r0.6.1', 'v1.1', 'v1.2', 'v1.3', 'v1.4'],
   unstable_features: {
     'com.beeper.arbitrary_profile_meta': true,
+    'com.beeper.batch_sending': true,
     'fi.mau.msc2246.stable': true,
     'fi.mau.msc2659.stable': true,
     'org.matrix.msc3916.stable': true,

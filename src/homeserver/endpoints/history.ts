@@ -6,9 +6,16 @@ import type { Core } from '../core.ts'
 import { invalidParam, notFound } from '../errors.ts'
 import { isObject, parseJson, parseStored } from '../json.ts'
 import { clientEventText, type EventRow } from '../rooms/events.ts'
-import { type RoomView, stateOf, viewRoom, visibleEvent } from '../rooms/room-history.ts'
+import { type RoomView, stateOf, statePosition, viewRoom, visibleEvent } from '../rooms/room-history.ts'
 import { showEvent, showEvents } from '../rooms/shown-events.ts'
-import { type Page, positionQuery, positionToken, readPage, timelinePage } from '../rooms/timeline.ts'
+import {
+  BEGINNING,
+  type Page,
+  positionQuery,
+  positionToken,
+  readPage,
+  timelinePage,
+} from '../rooms/timeline.ts'
 import type { RelationRow } from '../store/events.ts'
 import { type RoomEventFilter, roomEventFilterSchema } from '../sync/filter.ts'
 
@@ -38,10 +45,10 @@ export async function* getMessages(call: Call): Pieces {
   const limit = intQuery(call, 'limit', 10, MAX_LIMIT)
   const filter = pageFilter(call)
   const backwards = dir === 'b'
-  const from = positionQuery(call, 'from') ?? (backwards ? readable : 0)
+  const from = positionQuery(call, 'from') ?? (backwards ? readable : BEGINNING)
   const to = positionQuery(call, 'to')
   const span = backwards
-    ? { from: to ?? 0, to: Math.min(from, readable) }
+    ? { from: to ?? BEGINNING, to: Math.min(from, readable) }
     : { from, to: Math.min(to ?? readable, readable) }
   const page = await timelinePage(roomView, { ...span, backwards, limit, filter })
   // Forwards more may always come, so a client that has read everything gets a place to resume.
@@ -57,7 +64,7 @@ export async function* getMessages(call: Call): Pieces {
 }
 
 function senders(core: Core, roomView: RoomView, rows: EventRow[]): EventRow[] {
-  const last = Math.max(0, ...rows.map(row => row.stream_id))
+  const last = statePosition(Math.max(...rows.map(row => row.position)))
   return [...new Set(rows.map(row => row.sender))].flatMap(sender => {
     const member = core.events.stateAt(roomView.room.num, 'm.room.member', sender, last)
     return member ? [member] : []
@@ -78,19 +85,19 @@ export async function* getContext(call: Call): Pieces {
   const limit = intQuery(call, 'limit', 10, MAX_LIMIT)
   const filter = pageFilter(call)
   const readable = roomView.readable()
-  const here = event.stream_id
-  const older = { backwards: true, from: 0, to: here - 1, limit: Math.floor(limit / 2), filter }
+  const here = event.position
+  const older = { backwards: true, from: BEGINNING, to: here - 1, limit: Math.floor(limit / 2), filter }
   const newer = { backwards: false, from: here, to: readable, limit: Math.ceil(limit / 2), filter }
   const before = await timelinePage(roomView, older)
   const after = await timelinePage(roomView, newer)
-  const last = after.rows.at(-1)?.stream_id ?? here
-  yield `{"start":"${positionToken((before.rows.at(-1)?.stream_id ?? here) - 1)}"`
+  const last = after.rows.at(-1)?.position ?? here
+  yield `{"start":"${positionToken((before.rows.at(-1)?.position ?? here) - 1)}"`
   yield `,"end":"${positionToken(last)}","event":${showEvent(roomView, event)},`
   yield* eventsField(roomView, 'events_before', before.rows)
   yield ','
   yield* eventsField(roomView, 'events_after', after.rows)
   yield ','
-  const state = stateOf(roomView, { position: last })
+  const state = stateOf(roomView, { position: statePosition(last) })
   yield* eventsField(roomView, 'state', state)
   yield '}'
 }
@@ -103,7 +110,7 @@ export async function* getRelations(call: Call): Pieces {
   const parent = visibleEvent(roomView, param(call, 'eventId'))
   const limit = intQuery(call, 'limit', 50, MAX_LIMIT)
   const backwards = call.query.get('dir') !== 'f'
-  const from = positionQuery(call, 'from') ?? (backwards ? core.stream.position : 0)
+  const from = positionQuery(call, 'from') ?? (backwards ? core.stream.position : BEGINNING)
   const readable = roomView.readable()
   const read = backwards ? core.events.relationsBefore : core.events.relationsAfter
   const isWanted = (row: RelationRow) =>
@@ -113,7 +120,12 @@ export async function* getRelations(call: Call): Pieces {
   const page = await readPage(
     { read: (low, high, size) => read(parent.event_id, roomView.room.num, low, high, size), isWanted },
     roomView.turn,
-    { backwards, from: backwards ? 0 : from, to: backwards ? Math.min(from, readable) : readable, limit },
+    {
+      backwards,
+      from: backwards ? BEGINNING : from,
+      to: backwards ? Math.min(from, readable) : readable,
+      limit,
+    },
   )
   yield '{'
   yield* eventsField(roomView, 'chunk', page.rows)
@@ -134,7 +146,7 @@ export async function* getThreads(call: Call): Pieces {
   const roots: EventRow[] = []
   let next: number | undefined = Math.min(positionQuery(call, 'from') ?? readable, readable)
   while (next !== undefined && roots.length < limit) {
-    const wish = { backwards: true, from: 0, to: next, limit: THREADS_CHUNK }
+    const wish = { backwards: true, from: BEGINNING, to: next, limit: THREADS_CHUNK }
     const replies: Page = await timelinePage(roomView, wish)
     next = replies.next
     for (const reply of replies.rows) {
@@ -142,12 +154,12 @@ export async function* getThreads(call: Call): Pieces {
       if (!root) continue
       roots.push(root)
       if (roots.length < limit) continue
-      next = reply.stream_id - 1
+      next = reply.position - 1
       break
     }
   }
   yield '{'
-  if (next !== undefined && next > 0) yield `"next_batch":"${positionToken(next)}",`
+  if (next !== undefined) yield `"next_batch":"${positionToken(next)}",`
   yield* eventsField(roomView, 'chunk', roots)
   yield '}'
 }
@@ -165,7 +177,7 @@ function threadFinder({ core, query, userId }: Call, roomView: RoomView, readabl
     if (rootId === undefined || passed.has(rootId) || (by !== null && reply.sender !== by)) return undefined
     passed.add(rootId)
     // A thread with a newer reply is on an earlier page.
-    if (core.events.lastOfThread(rootId, room, readable, by) !== reply.stream_id) return undefined
+    if (core.events.lastOfThread(rootId, room, readable, by) !== reply.position) return undefined
     const root = core.events.byId(rootId)
     return root?.room === room && roomView.sees(root) ? root : undefined
   }

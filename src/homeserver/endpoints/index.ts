@@ -5,6 +5,7 @@ import { sync } from '../sync/sync.ts'
 import * as account from './account.ts'
 import * as accountData from './account-data.ts'
 import { ping } from './appservice-ping.ts'
+import { batchSend } from './batch-send.ts'
 import { createRoom } from './create-room.ts'
 import * as devices from './devices.ts'
 import * as directory from './directory.ts'
@@ -205,6 +206,7 @@ const OTHERS: readonly Route[] = [
   ['GET', '/_matrix/client/v1/media/thumbnail/:serverName/:mediaId', media.download, ROOMLESS],
   ['POST', '/_matrix/media/v1/create', media.createMedia, ROOMLESS],
   ['POST', '/_matrix/client/unstable/org.meshgate/rooms/:roomId/send/:eventType', sending.sendTogether],
+  ['POST', '/_matrix/client/unstable/com.beeper.backfill/rooms/:roomId/batch_send', batchSend],
 ]
 
 /** Paths below /_matrix/media/v3 and /r0, the legacy place of media; here they need an account. */

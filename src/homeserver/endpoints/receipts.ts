@@ -33,7 +33,13 @@ async function putMarks(call: Call, marks: readonly Mark[]): Promise<undefined> 
   })
 }
 
-function putMark({ core, userId }: Call, tx: Tx, room: RoomState, mark: Mark): void {
+/** Puts a user's mark in a room, unless it would move back. */
+export function putMark(
+  { core, userId }: Pick<Call, 'core' | 'userId'>,
+  tx: Tx,
+  room: RoomState,
+  mark: Mark,
+): void {
   const { type, eventId, threadId = UNTHREADED } = mark
   if (type === FULLY_READ) {
     tx.putAccountData(userId, room.num, FULLY_READ, { event_id: eventId })
@@ -59,7 +65,7 @@ function isOlder(core: Core, current: string | undefined, next: string): boolean
   if (current === next) return true
   const had = core.events.byId(current)
   const wanted = core.events.byId(next)
-  return had !== undefined && wanted !== undefined && wanted.stream_id <= had.stream_id
+  return had !== undefined && wanted !== undefined && wanted.position <= had.position
 }
 
 const receiptBody = z.object({ thread_id: z.string().min(1).max(255).optional() })

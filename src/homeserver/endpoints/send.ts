@@ -9,6 +9,7 @@ import {
   readObject,
   transaction,
 } from '../call.ts'
+import type { Core } from '../core.ts'
 import { badJson, forbidden, MatrixError, notFound } from '../errors.ts'
 import { assertUserId } from '../identifiers.ts'
 import { isObject, type JsonObject, parseStored } from '../json.ts'
@@ -79,7 +80,9 @@ function appendOnce(
   const sender = call.userId
   const done = call.core.events.byTxn(txn.id, sender, txn.scope, room.num, type)
   if (done !== undefined) return done
-  assertNewAnnotation(call, { type, sender, content, room: room.num })
+  // Client-server API, "Avoiding duplicate annotations".
+  if (annotationOf(call.core, { type, sender, content, room: room.num }) !== undefined)
+    throw new MatrixError(400, 'M_DUPLICATE_ANNOTATION', 'The same reaction is there already')
   return tx.appendAllowed(room, { ...draft, type, sender })
 }
 
@@ -105,20 +108,16 @@ export async function putState(call: Call): Promise<JsonObject> {
   return { event_id: eventId }
 }
 
-/**
- * Refuses a reaction that the sender has already made.
- * @see https://spec.matrix.org/v1.12/client-server-api/#avoiding-duplicate-annotations
- */
-function assertNewAnnotation(
-  { core }: Call,
+/** @returns the event by which the sender has made this reaction already */
+export function annotationOf(
+  core: Core,
   { type, sender, content, room }: { type: string; sender: string; content: JsonObject; room: number },
-): void {
+): string | undefined {
   const relation = content['m.relates_to']
-  if (!isObject(relation) || relation.rel_type !== 'm.annotation') return
+  if (!isObject(relation) || relation.rel_type !== 'm.annotation') return undefined
   const { event_id: target, key } = relation
-  if (typeof target !== 'string' || typeof key !== 'string') return
-  if (core.events.isAnnotated({ target, sender, key, type, room }))
-    throw new MatrixError(400, 'M_DUPLICATE_ANNOTATION', 'The same reaction is there already')
+  if (typeof target !== 'string' || typeof key !== 'string') return undefined
+  return core.events.annotation({ target, sender, key, type, room })
 }
 
 /** Aliases claimed by a room must lead to it. */

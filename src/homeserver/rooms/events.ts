@@ -19,6 +19,10 @@ export interface EventRow {
   redacts: string | null
   txn_scope: string | null
   txn_id: string | null
+  /** Place in the room: `stream_id`, or below 0 for history from before all others. */
+  position: number
+  /** When history was stored, in milliseconds since 1970; null for news. */
+  history_at: number | null
 }
 
 /**
@@ -32,6 +36,13 @@ export function clientEventText(row: EventRow, unsigned: string): string {
   const redacts = row.redacts === null ? '' : `,"redacts":${JSON.stringify(row.redacts)}`
   return `{"type":${JSON.stringify(row.type)},"sender":${JSON.stringify(row.sender)},"content":${row.content},"event_id":"${row.event_id}","origin_server_ts":${row.origin_server_ts},"room_id":${JSON.stringify(row.room_id)}${stateKey}${redacts},"unsigned":${unsigned}}`
 }
+
+/**
+ * The field of `unsigned` that tells history from news.
+ * @see https://github.com/matrix-org/matrix-spec-proposals/pull/2716
+ */
+export const historyMark = (row: EventRow): string[] =>
+  row.history_at === null ? [] : ['"org.matrix.msc2716.historical":true']
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#stripped-state */
 export function strippedEventText({ type, sender, content, state_key: stateKey }: EventRow): string {

@@ -10,6 +10,10 @@ import { type EventRow, type Membership, strippedEventText } from './events.ts'
 import type { RoomState } from './room-state.ts'
 
 const NOW = Number.MAX_SAFE_INTEGER
+const NEVER = Number.NEGATIVE_INFINITY
+
+/** History has no state of its own time, and is shown with that of now. */
+export const statePosition = (position: number): number => (position < 0 ? NOW : position)
 
 /** One piece of state over time. Consecutive look-ups mostly fall between the same two changes. */
 class StateTimeline<T> {
@@ -25,8 +29,9 @@ class StateTimeline<T> {
     private readonly read: (event: EventRow) => T,
   ) {}
 
-  /** Value after `position`. */
-  at(position: number): T | undefined {
+  /** Value after the event at `position`. */
+  at(eventPosition: number): T | undefined {
+    const position = statePosition(eventPosition)
     if (position < this.from || position >= this.until) this.look(position)
     return this.value
   }
@@ -116,17 +121,17 @@ export class RoomView {
   /** @see https://spec.matrix.org/v1.12/client-server-api/#server-behaviour-8 */
   sees(event: EventRow): boolean {
     if (event.type === 'm.room.member' && event.state_key === this.userId) return true
-    const before = this.membershipAt(event.stream_id - 1)
+    const before = this.membershipAt(event.position - 1)
     if (before === 'join') return true
-    switch (this.visibilities.at(event.stream_id)) {
+    switch (this.visibilities.at(event.position)) {
       case 'world_readable':
         return true
       case 'joined':
-        return this.membershipAt(event.stream_id) === 'join'
+        return this.membershipAt(event.position) === 'join'
       case 'invited':
-        return ['invite', 'join'].includes(this.membershipAt(event.stream_id) ?? before ?? '')
+        return ['invite', 'join'].includes(this.membershipAt(event.position) ?? before ?? '')
       default:
-        return this.joinsAfter(event.stream_id)
+        return this.joinsAfter(event.position)
     }
   }
 
@@ -171,16 +176,16 @@ function membershipIn(event: EventRow): Membership {
 /** Most changes of a membership searched for the last stay. */
 const MAX_CHANGES = 1_000
 
-/** Last position at which the user was in the room; -1 if never. */
+/** Last position at which the user was in the room. */
 function lastPositionIn(core: Core, room: number, userId: string): number {
   let end = NOW
   for (let changes = 0; changes < MAX_CHANGES; changes++) {
     const event = core.events.stateAt(room, 'm.room.member', userId, end)
-    if (!event) return -1
+    if (!event) return NEVER
     if (membershipIn(event) === 'join') return end
     end = event.stream_id - 1
   }
-  return -1
+  return NEVER
 }
 
 /** Endpoint's view of a room. An unknown room looks like one the user isn't in. */
@@ -194,7 +199,7 @@ export function viewRoom(call: Call): RoomView {
 export function visibleEvent(view: RoomView, eventId: string): EventRow {
   const limit = view.readableUpTo()
   const event = view.core.events.byId(eventId)
-  if (!event || event.room !== view.room.num || event.stream_id > limit || !view.sees(event))
+  if (!event || event.room !== view.room.num || event.position > limit || !view.sees(event))
     throw notFound('Unknown event')
   return event
 }

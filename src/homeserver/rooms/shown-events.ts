@@ -3,15 +3,19 @@ import type { Pieces } from '../../lib/json-answer.ts'
 import type { Core } from '../core.ts'
 import { type JsonObject, parseStored } from '../json.ts'
 import type { ReceiptRow } from '../store/users.ts'
-import { clientEventText, type EventRow } from './events.ts'
+import { clientEventText, type EventRow, historyMark } from './events.ts'
 import { invitePreview, type RoomView } from './room-history.ts'
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#definition-clientevent_unsigneddata */
 export function showEvent(view: RoomView, row: EventRow): string {
   const { core, requester } = view
   const now = core.clock.now()
-  const membership = view.membershipAt(row.stream_id) ?? 'leave'
-  const unsigned = [`"age":${now - row.origin_server_ts}`, `"membership":${JSON.stringify(membership)}`]
+  const membership = view.membershipAt(row.position) ?? 'leave'
+  const unsigned = [
+    `"age":${now - row.origin_server_ts}`,
+    `"membership":${JSON.stringify(membership)}`,
+    ...historyMark(row),
+  ]
   if (row.txn_id !== null && row.sender === requester.userId && row.txn_scope === requester.scope)
     unsigned.push(`"transaction_id":${JSON.stringify(row.txn_id)}`)
   if (row.state_key !== null) unsigned.push(...stateFields(core, row))

@@ -65,12 +65,12 @@ export async function readPage<Row extends EventRow>(
     for (const row of chunk) {
       if (isWanted(row)) {
         const isFull = rows.length > 0 && characters + row.content.length > MAX_PAGE_CHARACTERS
-        if (isFull || rows.length >= limit) return { rows, next: backwards ? row.stream_id : low }
+        if (isFull || rows.length >= limit) return { rows, next: backwards ? row.position : low }
         rows.push(row)
         characters += row.content.length
       }
-      if (backwards) high = row.stream_id - 1
-      else low = row.stream_id
+      if (backwards) high = row.position - 1
+      else low = row.position
       if (turn.isSpent) await turn.pause()
     }
     if (chunk.length < size) return { rows, next: undefined }
@@ -78,15 +78,18 @@ export async function readPage<Row extends EventRow>(
   return { rows, next: backwards ? high : low }
 }
 
+/** The position before all events of a room, history included. */
+export const BEGINNING = -999_999_999_999_999
+
 /** A position in the stream, and one among typing changes, which aren't stored. */
 export interface StreamToken {
   position: number
   typing: number
 }
 
-/** Parses a pagination or sync token: the position after the event with that number. */
+/** Parses a pagination or sync token: the place after the event at that position. */
 export function parseToken(token: string): StreamToken | undefined {
-  const match = /^[st](\d{1,15})(?:_(\d{1,15}))?$/.exec(token)
+  const match = /^[st](-?\d{1,15})(?:_(\d{1,15}))?$/.exec(token)
   return match ? { position: Number(match[1]), typing: Number(match[2] ?? 0) } : undefined
 }
 

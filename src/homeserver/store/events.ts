@@ -4,10 +4,11 @@ import { statementsOf } from '../../lib/statements.ts'
 import type { EventRow, Membership } from '../rooms/events.ts'
 
 const COLUMNS = `e.stream_id, e.event_id, e.room, r.room_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.content,
-  e.replaces, e.redacted_by, e.redacts, e.txn_scope, e.txn_id`
+  e.replaces, e.redacted_by, e.redacts, e.txn_scope, e.txn_id, e.position, e.history_at`
 const EVENTS = 'hs_events e JOIN hs_rooms r ON r.room = e.room'
 
-export interface NewEvent extends Omit<EventRow, 'room_id' | 'redacted_by'> {
+export interface NewEvent extends Omit<EventRow, 'room_id' | 'redacted_by' | 'position'> {
+  history_place: number | null
   relates_to: string | null
   rel_type: string | null
   interest: string | null
@@ -25,6 +26,7 @@ export interface Interest {
 export interface AgedRow extends Interest {
   event_id: string
   origin_server_ts: number
+  history_at: number | null
   is_state: number
 }
 
@@ -53,7 +55,7 @@ interface Annotation {
 
 export type EventStore = ReturnType<typeof eventStore>
 
-/** A page of a room's events in (`from`, `to`]. */
+/** A page of a room's events in (`from`, `to`], by their position. */
 type Span = [room: number, from: number, to: number, limit: number]
 type StatePlace = [room: number, type: string, stateKey: string]
 
@@ -65,18 +67,19 @@ export function eventStore(db: Database) {
   const currentStreamId = value<number, StatePlace>(
     'SELECT stream_id FROM hs_room_state WHERE room = ? AND type = ? AND state_key = ?',
   )
-  const page = `SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.room = (? + 0) AND e.stream_id > (? + 0) AND e.stream_id <= (? + 0)
-    ORDER BY e.stream_id`
+  const page = `SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.room = (? + 0) AND e.position > (? + 0) AND e.position <= (? + 0)
+    ORDER BY e.position`
   const relations = `SELECT ${COLUMNS}, e.rel_type FROM ${EVENTS} WHERE e.relates_to = ? AND e.room = ?
-    AND e.stream_id > ? AND e.stream_id <= ? ORDER BY e.stream_id`
-  const aged = 'stream_id, event_id, origin_server_ts, state_key IS NOT NULL AS is_state, interest'
+    AND e.position > ? AND e.position <= ? ORDER BY e.position`
+  const aged =
+    'stream_id, event_id, origin_server_ts, history_at, state_key IS NOT NULL AS is_state, interest'
 
   return {
     insert: run<[NewEvent]>(
       `INSERT INTO hs_events (stream_id, event_id, room, type, state_key, sender, origin_server_ts, content, replaces, redacts,
-         relates_to, rel_type, txn_scope, txn_id, interest)
+         relates_to, rel_type, txn_scope, txn_id, interest, history_place, history_at)
        VALUES ($stream_id, $event_id, $room, $type, $state_key, $sender, $origin_server_ts, $content, $replaces, $redacts,
-         $relates_to, $rel_type, $txn_scope, $txn_id, $interest)`,
+         $relates_to, $rel_type, $txn_scope, $txn_id, $interest, $history_place, $history_at)`,
     ),
     at,
     byId: one<EventRow, [eventId: string]>(`SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.event_id = (? || '')`),
@@ -134,7 +137,10 @@ export function eventStore(db: Database) {
     before: all<EventRow, Span>(`${page} DESC LIMIT (? + 0)`),
     /** Oldest first. */
     after: all<EventRow, Span>(`${page} LIMIT (? + 0)`),
-    lastOfRoom: value<number | null, [room: number]>('SELECT max(stream_id) FROM hs_events WHERE room = ?'),
+    lastOfRoom: value<number | null, [room: number]>('SELECT max(position) FROM hs_events WHERE room = ?'),
+    firstOfRoom: value<number | null, [room: number]>('SELECT min(position) FROM hs_events WHERE room = ?'),
+    /** True when the room has more than its state. */
+    hasMessages: has<[room: number]>('SELECT 1 FROM hs_events WHERE room = ? AND state_key IS NULL LIMIT 1'),
     /** Appservices interested in each event of all rooms, in order. */
     stream: all<Interest, [from: number, to: number, limit: number]>(
       'SELECT stream_id, interest FROM hs_events WHERE stream_id > ? AND stream_id <= ? ORDER BY stream_id LIMIT ?',
@@ -145,13 +151,13 @@ export function eventStore(db: Database) {
     relationsBefore: all<RelationRow, [eventId: string, ...Span]>(`${relations} DESC LIMIT ?`),
     /** Position of a thread's newest reply up to `to`: anybody's, or one sender's. */
     lastOfThread: value<number, [root: string, room: number, to: number, sender: string | null]>(
-      `SELECT stream_id FROM hs_events INDEXED BY hs_events_by_relation
-       WHERE relates_to = ?1 AND room = ?2 AND stream_id <= ?3 AND rel_type = 'm.thread' AND sender = coalesce(?4, sender)
-       ORDER BY stream_id DESC LIMIT 1`,
+      `SELECT position FROM hs_events INDEXED BY hs_events_by_relation
+       WHERE relates_to = ?1 AND room = ?2 AND position <= ?3 AND rel_type = 'm.thread' AND sender = coalesce(?4, sender)
+       ORDER BY position DESC LIMIT 1`,
     ),
-    /** True when the sender has already put this key on the event. */
-    isAnnotated: has<[Annotation]>(
-      `SELECT 1 FROM hs_events INDEXED BY hs_events_annotations
+    /** The event by which the sender has already put this key on another. */
+    annotation: value<string, [Annotation]>(
+      `SELECT event_id FROM hs_events INDEXED BY hs_events_annotations
        WHERE relates_to = $target AND sender = $sender
          AND CASE WHEN json_valid(content) THEN json_extract(content, '$."m.relates_to".key') END = $key
          AND rel_type = 'm.annotation' AND type = $type AND room = $room LIMIT 1`,

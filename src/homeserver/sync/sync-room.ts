@@ -6,9 +6,9 @@ import type { TurnBudget } from '../../lib/turn-budget.ts'
 import type { Requester } from '../call.ts'
 import type { Core } from '../core.ts'
 import type { EventRow } from '../rooms/events.ts'
-import { invitePreview, RoomView, stateOf } from '../rooms/room-history.ts'
+import { invitePreview, RoomView, stateOf, statePosition } from '../rooms/room-history.ts'
 import { receiptContent, showEvents } from '../rooms/shown-events.ts'
-import { positionToken, type StreamToken, timelinePage } from '../rooms/timeline.ts'
+import { BEGINNING, positionToken, type StreamToken, timelinePage } from '../rooms/timeline.ts'
 import type { MembershipRow } from '../store/events.ts'
 import type { AccountDataKey } from '../store/users.ts'
 import { allowsEvent, allowsType, type Filter } from './filter.ts'
@@ -74,7 +74,7 @@ export async function* joinedRoom(
 
   const view = await viewOf(context, row.room_id)
   const isFresh = !request.since || (row.stream_id > since && view.membershipAt(since) !== 'join')
-  const timeline = await timelineOf(context, view, isFresh ? 0 : since, position)
+  const timeline = await timelineOf(context, view, isFresh ? BEGINNING : since, position)
   const isWhole = isFresh || request.fullState
   const ephemeral = ephemeralOf(context, view, isFresh)
   const hasTimeline = timeline.rows.length > 0 || timeline.limited
@@ -102,7 +102,7 @@ export async function* leftRoom(context: SyncContext, row: MembershipRow): Piece
   const view = await viewOf(context, row.room_id)
   const since = request.since?.position ?? 0
   const wasIn = request.since !== undefined && view.membershipAt(since) === 'join'
-  const timeline = await timelineOf(context, view, wasIn ? since : 0, row.stream_id)
+  const timeline = await timelineOf(context, view, wasIn ? since : BEGINNING, row.stream_id)
   yield `${JSON.stringify(row.room_id)}:{`
   yield* timelineField(view, timeline)
   // A user who never was in the room only learns that the invite is gone.
@@ -125,12 +125,12 @@ async function timelineOf(context: SyncContext, view: RoomView, from: number, to
   const page = await timelinePage(view, { backwards: true, from, to, limit, filter })
   const rows = page.rows.reverse()
   const limited = page.next !== undefined
-  const start = limited ? (rows[0] ? rows[0].stream_id - 1 : to) : from
+  const start = limited ? (rows[0] ? rows[0].position - 1 : to) : from
   return { rows, limited, start }
 }
 
 function timelineField(view: RoomView, { rows, limited, start }: Timeline): Pieces {
-  const before = positionToken(rows[0] ? rows[0].stream_id - 1 : start)
+  const before = positionToken(rows[0] ? rows[0].position - 1 : start)
   const head = `"timeline":{"limited":${limited},"prev_batch":"${before}","events":[`
   return eventsField(view, head, rows)
 }
@@ -157,7 +157,8 @@ async function* stateFor(
 ): AsyncGenerator<EventRow, void> {
   const { core, request } = context
   const filter = request.filter.room?.state
-  const start = (timeline.rows[0]?.stream_id ?? timeline.start + 1) - 1
+  const before = (timeline.rows[0]?.position ?? timeline.start + 1) - 1
+  const start = Math.min(statePosition(before), context.position)
   const isLazy = filter?.lazy_load_members || request.filter.room?.timeline?.lazy_load_members
   // Lazy loading only includes the senders in the timeline, and the user itself.
   const needed = isLazy ? new Set(timeline.rows.map(row => row.sender)) : undefined

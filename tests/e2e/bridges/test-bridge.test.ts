@@ -1,7 +1,7 @@
 /** The test bridge itself: its own checks (format, vet and tests), and each thing that it plays. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { join } from 'node:path'
-import { ALL_FIELDS, BATCH_SENDING, type Features } from '../../support/announcing-homeserver.ts'
+import { ALL_FIELDS, type Features } from '../../support/announcing-homeserver.ts'
 import { testBridge } from '../../support/bridge-program.ts'
 import { featureCases } from './played/features.ts'
 import { groupCases } from './played/groups.ts'
@@ -44,7 +44,7 @@ describe.skipIf(!testBridge)('the test bridge plays', () => {
 })
 
 describe.skipIf(!testBridge)('the test bridge with backfill plays', () => {
-  describe('history', () => historyCases(useScene({ [BATCH_SENDING]: true }, HISTORY)))
+  describe('history', () => historyCases(useScene({}, HISTORY)))
 })
 
 describe.skipIf(!testBridge)('the test bridge with other settings plays', () => {

@@ -106,7 +106,7 @@ describe('the embedded migrations', () => {
     )
     migrateUp(database, 2_000)
     const query = { target: '$a', sender: '@a:s', key: '👍', type: 'm.reaction', room: 1 }
-    expect(eventStore(database).isAnnotated(query)).toBe(false)
+    expect(eventStore(database).annotation(query)).toBeUndefined()
   })
 
   test('go from chats that were all groups to channels and the chat of status posts, and back', () => {

@@ -16,6 +16,7 @@ const MIGRATIONS = [
   '0010_event_ids',
   '0020_homeserver_history',
   '0035_profile_fields',
+  '0038_history_batches',
 ].map(name => readFileSync(join(import.meta.dir, `../../../migrations/${name}.up.sql`), 'utf8'))
 export const SERVER = 'hs.test'
 

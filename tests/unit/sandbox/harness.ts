@@ -10,6 +10,7 @@ import refusalTable from '../../../migrations/0011_sandbox_refusal.up.sql' with 
 import homeserverHistory from '../../../migrations/0020_homeserver_history.up.sql' with { type: 'text' }
 import mediaUse from '../../../migrations/0025_sandbox_media_use.up.sql' with { type: 'text' }
 import profileFields from '../../../migrations/0035_profile_fields.up.sql' with { type: 'text' }
+import historyBatches from '../../../migrations/0038_history_batches.up.sql' with { type: 'text' }
 import { createHomeserver } from '../../../src/homeserver/index.ts'
 import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { GroupCommit } from '../../../src/lib/group-commit.ts'
@@ -57,6 +58,7 @@ export async function createHarness(options: HarnessOptions = {}) {
       eventIdIndex,
       homeserverHistory,
       profileFields,
+      historyBatches,
       sandboxTables,
       refusalTable,
       mediaUse,

@@ -1,7 +1,5 @@
 /** Messages from before the link, by themselves and on demand, where the homeserver takes them. */
 import { expect, test } from 'bun:test'
-import type { Batch } from '../../../support/announcing-homeserver.ts'
-import { waitFor } from '../../../support/wait-for.ts'
 import { link, PLATFORM } from '../cases/setting.ts'
 import type { SceneOf } from './scene.ts'
 
@@ -16,7 +14,7 @@ export const HISTORY = {
 
 export function historyCases(scene: SceneOf): void {
   test('the last messages come at the link, older ones when they are asked for', async () => {
-    const { bridge, deployment, homeserver, testnet } = scene()
+    const { bridge, deployment, testnet } = scene()
     await testnet.change({ slow_history: true })
     const [phone, friend] = [await testnet.newPhone({ receipts: 'read' }), await testnet.newPhone()]
     const texts = Array.from({ length: 12 }, (_, index) => `number ${index}`)
@@ -29,37 +27,39 @@ export function historyCases(scene: SceneOf): void {
     }
     await link(await deployment.client.account(), phone, PLATFORM)
     const portal = await bridge.portal(friend.id)
-    const batches = () => homeserver.batches.filter(({ room }) => room === portal.id)
-    const [first] = await waitFor(() => (batches().length > 0 ? batches() : null))
-    const told = (batch: Batch | undefined) =>
-      batch?.events.filter(({ type }) => type === 'm.room.message').map(({ content }) => content.body)
-    expect(told(first)).toEqual(texts.slice(7))
+    const said = async () => (await portal.events()).filter(({ type }) => type === 'm.room.message')
+    const told = async () => (await said()).map(({ content }) => content.body)
+    await portal.waitForEvent(({ type }) => type === 'm.reaction')
+    expect(await told()).toEqual(texts.slice(7))
+    const [first] = await said()
+    expect(first).toMatchObject({
+      origin_server_ts: yesterday + 7 * 60_000,
+      unsigned: { 'org.matrix.msc2716.historical': true },
+    })
     const user = await portal.user()
-    expect(first).toMatchObject({ forward: true, send_notification: false, mark_read_by: user })
-    expect(first?.events.at(-1)).toMatchObject({ type: 'm.reaction' })
-    expect(first?.events[0]).toMatchObject({ origin_server_ts: yesterday + 7 * 60_000 })
-    expect(first?.events.map(({ sender }) => sender.includes(friend.id))).toContain(true)
+    const isOwn = (await said()).map(({ sender }) => sender === user)
+    expect(isOwn).toEqual([7, 8, 9, 10, 11].map(index => index % 3 === 0))
 
     const older = async () =>
       (await bridge.post(user, `/backfill/${encodeURIComponent(portal.id)}?login_id=${phone.id}`)).status
     expect(await older()).toBe(200)
-    expect(told(batches()[1])).toEqual(texts.slice(3, 7))
-    expect(batches()[1]).toMatchObject({ forward: false, send_notification: false })
+    expect(await told()).toEqual(texts.slice(3))
     expect(await older()).toBe(200)
-    expect(told(batches()[2])).toEqual(texts.slice(0, 3))
+    expect(await told()).toEqual(texts)
     // No task is left when all has been fetched.
     expect(await older()).toBe(204)
-    expect(batches()).toHaveLength(3)
+    expect(await told()).toEqual(texts)
+    // The bridge doesn't take its puppet's words for new ones.
+    expect(await friend.messages()).toHaveLength(texts.length)
   })
 
-  test('the message that makes a chat comes as history, too, which tells of itself', async () => {
-    const { bridge, deployment, homeserver, testnet } = scene()
+  test('the message that makes a chat comes as a batch, too, which tells of itself', async () => {
+    const { bridge, deployment, testnet } = scene()
     const [phone, friend] = [await testnet.newPhone(), await testnet.newPhone()]
     await link(await deployment.client.account(), phone, PLATFORM)
     await friend.send({ to: phone.id, text: 'hello, stranger' })
     const portal = await bridge.portal(friend.id)
-    const batch = await waitFor(() => homeserver.batches.find(({ room }) => room === portal.id))
-    expect(batch).toMatchObject({ forward: true, send_notification: true })
-    expect(batch.events.map(({ content }) => content.body)).toEqual(['hello, stranger'])
+    const { unsigned } = await portal.waitForBody('hello, stranger')
+    expect(unsigned).not.toContainKey('org.matrix.msc2716.historical')
   })
 }

@@ -1,10 +1,6 @@
 /** The test bridge on the embedded homeserver; the gateway only has the accounts. */
 
-import {
-  type AnnouncingHomeserver,
-  announcingHomeserver,
-  type Features,
-} from '../../../support/announcing-homeserver.ts'
+import { announcingHomeserver, type Features } from '../../../support/announcing-homeserver.ts'
 import { attachedGateway, type Deployment } from '../../../support/attached-gateway.ts'
 import { testBridge } from '../../../support/bridge-program.ts'
 import { DrivenBridge, type Portal } from '../../../support/driven-bridge.ts'
@@ -16,7 +12,6 @@ export interface Scene extends AsyncDisposable {
   deployment: Deployment
   testnet: Testnet
   bridge: DrivenBridge
-  homeserver: AnnouncingHomeserver
 }
 
 export type SceneOf = () => Scene
@@ -42,7 +37,6 @@ export async function openScene(features: Features, settings: Record<string, str
       deployment,
       testnet: new Testnet(program.controlUrl),
       bridge: new DrivenBridge(program),
-      homeserver,
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     }
   } catch (error) {
