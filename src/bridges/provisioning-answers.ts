@@ -8,7 +8,7 @@ import { GatewayError } from '../domain/errors.ts'
 import type { LoginStep } from '../domain/login-steps.ts'
 import type { BridgeCapabilities, BridgeContact, BridgeLogin } from '../domain/ports.ts'
 import type { CookieField, LinkField } from '../domain/views/link.ts'
-import { phoneDigits } from '../lib/phone-numbers.ts'
+import { phoneAmong } from '../lib/phone-numbers.ts'
 import { TurnBudget } from '../lib/turn-budget.ts'
 
 const text = z.string().catch('').default('')
@@ -268,12 +268,11 @@ function stateReason({
 }
 
 export function bridgeContact(contact: z.infer<typeof contactAnswer>): BridgeContact {
-  const tel = contact.identifiers.find(identifier => identifier.startsWith('tel:'))
   return {
     id: contact.id,
     matrixUserId: contact.mxid || null,
     name: contact.name || contact.id,
-    phone: tel ? phoneDigits(tel) : null,
+    phone: phoneAmong(contact.identifiers),
     identifiers: contact.identifiers,
     roomId: contact.dm_room_mxid || null,
   }

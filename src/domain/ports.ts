@@ -122,6 +122,11 @@ export interface MatrixSession {
   join(roomId: string): Promise<void>
   createDirectRoom(invitee: string): Promise<string>
   state(roomId: string): Promise<RoomEvent[]>
+  /**
+   * Addresses of a bridge's user, as URIs such as tel:+237…, where bridge and homeserver keep them
+   * in its profile; none elsewhere.
+   */
+  identifiersOf(userId: string): Promise<string[]>
   /** Newest first, from the end of the room (or from `from`). */
   messagesBackwards(
     roomId: string,

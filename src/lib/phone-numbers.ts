@@ -111,6 +111,12 @@ export function phoneDigits(text: string): string | null {
   return readPhoneNumber(text)?.digits ?? null
 }
 
+/** @returns digits of the first phone number among URIs, null without one */
+export function phoneAmong(uris: readonly string[]): string | null {
+  const tel = uris.find(uri => uri.startsWith('tel:'))
+  return tel ? phoneDigits(tel) : null
+}
+
 /** @returns why a number's URI can't be called; null for any other text */
 export function numberUriProblem(text: string): string | null {
   if (!LINK_SIGN.test(text) || phoneDigits(text) !== null) return null

@@ -10,6 +10,10 @@ const eventIdsAnswer = z.object({ event_ids: z.tuple([z.string()], z.string()) }
 const roomIdAnswer = z.object({ room_id: z.string() })
 const uploadAnswer = z.object({ content_uri: z.string().startsWith('mxc://') })
 const messagesAnswer = z.object({ chunk: z.array(z.unknown()), end: z.string().optional() })
+/** As bridgev2 sets it (mautrix-go, bridgev2/ghost.go and matrixinterface.go). */
+const profileAnswer = z.object({
+  'com.beeper.bridge.identifiers': z.array(z.string()).catch([]).default([]),
+})
 
 const MEDIA_DOWNLOAD_PREFIX = '/_matrix/client/v1'
 const MEDIA_UPLOAD_PREFIX = '/_matrix/media/v3'
@@ -115,6 +119,12 @@ function createSession(calls: MatrixCalls, userId: string, isOurs: boolean): Mat
     async state(roomId) {
       const call: JsonCall = { method: 'GET', path: `${roomPath(roomId)}/state` }
       return roomEvents(await ask(z.array(z.unknown()), "read the room's state", call), roomId)
+    },
+
+    async identifiersOf(user) {
+      const call: JsonCall = { method: 'GET', path: `/profile/${encodeURIComponent(user)}` }
+      const answer = await ask(profileAnswer, 'show the profile of a user', call)
+      return answer['com.beeper.bridge.identifiers']
     },
 
     async messagesBackwards(roomId, limit, from) {

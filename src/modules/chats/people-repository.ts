@@ -111,7 +111,9 @@ export function createPeopleRepository(db: Pick<Db, 'read' | 'write'>) {
     findPhone: (deviceRowId: string, matrixUserId: string) =>
       db.read(async reader => {
         const ids = { deviceRowId, matrixUserId }
-        return (await reader.get(phoneInBook, ids)) ?? (await reader.get(phoneOfGhost, ids)) ?? null
+        const inBook = await reader.get(phoneInBook, ids)
+        const known = inBook ?? (await reader.get(phoneOfGhost, ids))
+        return known ? { ...known, isInBook: inBook !== undefined } : null
       }),
 
     putPhone: (deviceRowId: string, matrixUserId: string, phone: string | null, now: number) =>

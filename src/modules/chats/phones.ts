@@ -1,15 +1,17 @@
 /**
- * Phone numbers of people whose Matrix users don't show them: WhatsApp's hidden ids (LIDs). The
- * bridge is asked once for each and its answer is kept, so that one person stays one, whichever of
- * their Matrix users speaks or is written to.
+ * Phone numbers of people whose Matrix users don't show them: WhatsApp's hidden ids (LIDs). Each is
+ * looked up once and kept, so that one person stays one, whichever of their Matrix users speaks or
+ * is written to. The profile at the homeserver is read first, as that needs no network; where it
+ * has no number, the bridge is asked.
  */
 import type { Device } from '../../db/schema/index.ts'
 import { GatewayError, isPassing } from '../../domain/errors.ts'
 import { ghostLike, remoteIdOf } from '../../domain/ghosts.ts'
-import type { BridgeContact, Bridges } from '../../domain/ports.ts'
+import type { BridgeContact, Bridges, MatrixSessions } from '../../domain/ports.ts'
 import { isMatrixUserId } from '../../domain/written-recipients.ts'
 import { type Clock, within } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { phoneAmong } from '../../lib/phone-numbers.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import { ghostNamingOf, phoneOfGhost } from '../devices/ghosts.ts'
 import type { PeopleRepository } from './people-repository.ts'
@@ -18,6 +20,7 @@ import { resolveContact } from './resolve.ts'
 export interface PeoplesPhonesOptions {
   repository: Pick<PeopleRepository, 'findPhone' | 'putPhone'>
   bridges: Bridges
+  sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
   clock: Clock
   logger: Logger
@@ -29,28 +32,54 @@ const PATIENCE_MS = 1_000
 const COOL_DOWN_MS = 15_000
 /** A number that the bridge didn't know may have become known since. */
 const ASK_AGAIN_MS = 3_600_000
+/** A number that is known may have changed since. */
+const CHECK_AGAIN_MS = 24 * 3_600_000
 
 export type PeoplesPhones = ReturnType<typeof createPeoplesPhones>
 
 export function createPeoplesPhones(options: PeoplesPhonesOptions) {
-  const { repository, bridges, matrixUserOf, clock, logger } = options
+  const { repository, bridges, sessions, matrixUserOf, clock, logger } = options
   /** By devices, until when their bridges aren't asked. */
   const coolUntil = new Map<string, number>()
   const asking = new SingleFlight()
 
+  async function phoneInProfile(userId: string, matrixUserId: string): Promise<string | null> {
+    try {
+      return phoneAmong(await sessions.actingAs(userId).identifiersOf(matrixUserId))
+    } catch (error) {
+      logger.debug({ err: error }, "a profile couldn't be read")
+      return null
+    }
+  }
+
+  async function phoneAtBridge(device: Device, userId: string, matrixUserId: string): Promise<string | null> {
+    const bridge = bridges.forPlatform(device.platform)
+    return (await resolveContact(bridge, device, userId, matrixUserId)).contact.phone
+  }
+
+  /** A number that was known stays so when nobody knows it any more. */
+  async function keep(device: Device, matrixUserId: string, phone: string | null): Promise<void> {
+    const known = phone ?? (await repository.findPhone(device.id, matrixUserId))?.phone ?? null
+    await repository.putPhone(device.id, matrixUserId, known, clock.now())
+  }
+
   async function ask(device: Device, matrixUserId: string): Promise<void> {
     try {
-      const bridge = bridges.forPlatform(device.platform)
       const userId = await matrixUserOf(device.identityId)
-      const { contact } = await resolveContact(bridge, device, userId, matrixUserId)
-      await repository.putPhone(device.id, matrixUserId, contact.phone, clock.now())
+      const phone =
+        (await phoneInProfile(userId, matrixUserId)) ?? (await phoneAtBridge(device, userId, matrixUserId))
+      await keep(device, matrixUserId, phone)
     } catch (error) {
       logger.debug({ device: device.id, err: error }, "the bridge couldn't be asked for a number")
       // After anything else the bridge has said that it knows no number.
       if (!(error instanceof GatewayError) || isPassing(error) || error.code === 'bridge_error')
         coolUntil.set(device.id, clock.steady() + COOL_DOWN_MS)
-      else await repository.putPhone(device.id, matrixUserId, null, clock.now()).catch(() => undefined)
+      else await keep(device, matrixUserId, null).catch(() => undefined)
     }
+  }
+
+  function askOnce(device: Device, matrixUserId: string): Promise<void> {
+    return asking.run(keyOf(device, matrixUserId), () => ask(device, matrixUserId))
   }
 
   const isCooling = (device: Device) => clock.steady() < (coolUntil.get(device.id) ?? 0)
@@ -67,13 +96,19 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions) {
       return phoneOfGhost(device, ghost) ?? (await repository.findPhone(device.id, ghost))?.phone ?? null
     },
 
-    /** As `of`, for a Matrix user; undefined when the bridge may know and wasn't asked lately. */
+    /**
+     * As `of`, for a Matrix user; undefined when it may be found out and wasn't asked for lately.
+     * One that has been known for long is checked meanwhile.
+     */
     async ofSender(device: Device, matrixUserId: string): Promise<string | null | undefined> {
       if (!isHidden(device, matrixUserId)) return phoneOfGhost(device, matrixUserId)
       const known = await repository.findPhone(device.id, matrixUserId)
+      if (!known) return undefined
       // The clock may have been set back since.
-      const isStale = !known || (known.phone === null && Math.abs(clock.now() - known.askedAt) > ASK_AGAIN_MS)
-      return isStale ? undefined : known.phone
+      const ageMs = Math.abs(clock.now() - known.askedAt)
+      if (known.phone === null) return ageMs > ASK_AGAIN_MS ? undefined : null
+      if (ageMs > CHECK_AGAIN_MS && !known.isInBook && !isCooling(device)) void askOnce(device, matrixUserId)
+      return known.phone
     },
 
     /** Asks the bridge about Matrix users, only as long as a message can wait. Never rejects. */
@@ -82,10 +117,8 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions) {
       for (const matrixUserId of matrixUserIds) {
         const left = deadline - clock.steady()
         if (left <= 0 || isCooling(device)) return
-        const key = `${device.id} ${matrixUserId}`
-        const answer = asking.run(key, () => ask(device, matrixUserId))
-        await within(clock, left, answer)
-        if (asking.has(key)) coolUntil.set(device.id, clock.steady() + COOL_DOWN_MS)
+        await within(clock, left, askOnce(device, matrixUserId))
+        if (asking.has(keyOf(device, matrixUserId))) coolUntil.set(device.id, clock.steady() + COOL_DOWN_MS)
       }
     },
 
@@ -97,6 +130,8 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions) {
     },
   }
 }
+
+const keyOf = (device: Device, matrixUserId: string) => `${device.id} ${matrixUserId}`
 
 /** True for a ghost that doesn't show its number, on a network where accounts are their numbers. */
 function isHidden(device: Device, matrixUserId: string): boolean {

@@ -42,11 +42,17 @@ export function ghostUserId(
 export const DIRECT = { group: null }
 
 /** @returns the phone of a ghost, or null for any other user */
-export function phoneOfGhost({ facts, homeserver }: BridgeContext, userId: string): string | null {
+export function phoneOfGhost(context: BridgeContext, userId: string): string | null {
+  const id = remoteIdOf(context, userId)
+  return id === null ? null : context.facts.phoneOf(id)
+}
+
+/** @returns the id on the network of a ghost's account, or null for any other user */
+export function remoteIdOf({ facts, homeserver }: BridgeContext, userId: string): string | null {
   const prefix = `@${facts.networkId}_`
   const suffix = `:${homeserver.serverName}`
   if (!userId.startsWith(prefix) || !userId.endsWith(suffix)) return null
-  return facts.phoneOf(userId.slice(prefix.length, -suffix.length))
+  return userId.slice(prefix.length, -suffix.length)
 }
 
 /** @returns true for the bot and ghosts of this bridge */

@@ -2,20 +2,32 @@
 import { SingleFlight } from '../../lib/single-flight.ts'
 import { statementsOf } from '../../lib/statements.ts'
 import type { Chat } from '../network/types.ts'
-import { type BridgeContext, ghostUserId } from './context.ts'
+import { type BridgeContext, ghostUserId, remoteIdOf } from './context.ts'
 
 export type Ghosts = ReturnType<typeof createGhosts>
 
 export function createGhosts(context: BridgeContext) {
-  const { committer, database, homeserver, network } = context
+  const { committer, database, facts, homeserver, network } = context
   const { value, run } = statementsOf(database)
   const find = value<string, [string]>('SELECT name FROM sandbox_ghost WHERE user_id = ?')
   const put = run<[string, string]>('INSERT OR REPLACE INTO sandbox_ghost (user_id, name) VALUES (?, ?)')
   const underWay = new SingleFlight<string>()
 
-  async function make(userId: string, name: string, exists: boolean): Promise<string> {
+  /** As bridgev2 does with `phone_numbers_in_profile`. */
+  function profileOf(userId: string, phone: string) {
+    return {
+      'com.beeper.bridge.identifiers': [`tel:+${phone}`],
+      'com.beeper.bridge.remote_id': remoteIdOf(context, userId),
+      'com.beeper.bridge.service': facts.networkId,
+      'com.beeper.bridge.network': facts.networkId,
+      'com.beeper.bridge.is_network_bot': false,
+    }
+  }
+
+  async function make(userId: string, phone: string, name: string, exists: boolean): Promise<string> {
     if (!exists) await homeserver.register(userId.slice(1, userId.indexOf(':')))
     await homeserver.setDisplayName(userId, name)
+    await homeserver.setProfile(userId, profileOf(userId, phone))
     await committer.write(() => put(userId, name))
     return userId
   }
@@ -25,7 +37,7 @@ export function createGhosts(context: BridgeContext) {
     const { name } = network.store.phone(phone)
     const known = find(userId)
     if (known === name) return userId
-    return underWay.run(userId, () => make(userId, name, known !== undefined))
+    return underWay.run(userId, () => make(userId, phone, name, known !== undefined))
   }
 
   return {

@@ -85,6 +85,11 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
     },
     setDisplayName: (userId: string, displayname: string) =>
       call('PUT', v3('profile', userId, 'displayname'), { as: userId, json: { displayname } }),
+    /** Sets fields of a user's profile, where the homeserver takes other ones than its own. */
+    setProfile: (userId: string, json: Record<string, unknown>) =>
+      call('PATCH', v3('profile', userId), { as: userId, json }).catch(error => {
+        if (!(error instanceof MatrixError) || error.errcode !== 'M_UNRECOGNIZED') throw error
+      }),
     createRoom: (json: Record<string, unknown>) => textOf('room_id', 'POST', v3('createRoom'), { json }),
     join: (roomId: string, as?: string) => call('POST', v3('rooms', roomId, 'join'), { as, json: {} }),
     invite: (roomId: string, userId: string) =>

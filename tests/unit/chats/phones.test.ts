@@ -7,10 +7,11 @@ import type { Device } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { BridgeContact } from '../../../src/domain/ports.ts'
 import type { PeoplesPhones } from '../../../src/modules/chats/phones.ts'
-import type { ManualClock } from '../../support/manual-clock.ts'
+import { type ManualClock, settled } from '../../support/manual-clock.ts'
 import { insertDevice } from '../../support/rows.ts'
 import type { TempDb } from '../../support/temp-db.ts'
 import { testModule } from '../../support/test-module.ts'
+import { waitFor } from '../../support/wait-for.ts'
 
 const LID = '@whatsapp_lid-55:s'
 const HOUR_MS = 3_600_000
@@ -21,9 +22,12 @@ let device: Device
 let asked: string[]
 let answer: () => Promise<string | null>
 let phones: PeoplesPhones
+/** As in the profile at the homeserver. */
+let identifiers: () => Promise<string[]>
 
 beforeEach(() => {
   asked = []
+  identifiers = async () => []
   answer = async () => '237600000'
   const resolveIdentifier = async (
     _user: string,
@@ -34,7 +38,10 @@ beforeEach(() => {
     const phone = await answer()
     return { id: 'lid-55', matrixUserId: LID, name: 'Ann', phone, identifiers: [], roomId: null }
   }
-  ;({ db, clock, phones } = testModule({ bridge: { resolveIdentifier } }))
+  ;({ db, clock, phones } = testModule({
+    bridge: { resolveIdentifier },
+    session: { identifiersOf: () => identifiers() },
+  }))
   device = insertDevice(db)
 })
 afterEach(() => db.destroy())
@@ -55,6 +62,40 @@ test('what the bridge says of a hidden id is asked for once, and known in each s
     expect(await phones.of(device, written)).toBe('237600000')
   expect(await phones.of(device, 'somebody')).toBeNull()
   expect(await phones.of({ ...device, id: 'dev_2' }, LID)).toBeNull()
+})
+
+test('a number in the profile at the homeserver is taken from there, without the bridge', async () => {
+  identifiers = async () => ['mailto:ann@example.org', 'tel:+237611111']
+  await phones.learn(device, [LID])
+  expect(await phones.ofSender(device, LID)).toBe('237611111')
+  expect(asked).toEqual([])
+})
+
+test('a homeserver that shows no profile is no reason not to ask the bridge', async () => {
+  identifiers = () => Promise.reject(new GatewayError('homeserver_error', 'no'))
+  await phones.learn(device, [LID])
+  expect(await phones.ofSender(device, LID)).toBe('237600000')
+})
+
+test('a number that has changed is found out within a day, while nobody waits', async () => {
+  await phones.learn(device, [LID])
+  identifiers = async () => ['tel:+237611111']
+  await clock.advance(23 * HOUR_MS)
+  expect(await phones.ofSender(device, LID)).toBe('237600000')
+  await clock.advance(2 * HOUR_MS)
+  expect(await phones.ofSender(device, LID)).toBe('237600000')
+  await waitFor(async () => (await phones.ofSender(device, LID)) === '237611111')
+  expect(asked).toHaveLength(1)
+})
+
+test('a number that nobody knows any more stays known', async () => {
+  await phones.learn(device, [LID])
+  answer = () => Promise.reject(new GatewayError('not_found', 'nobody'))
+  await clock.advance(25 * HOUR_MS)
+  expect(await phones.ofSender(device, LID)).toBe('237600000')
+  await waitFor(() => asked.length === 3)
+  await settled()
+  expect(await phones.ofSender(device, LID)).toBe('237600000')
 })
 
 test.each([

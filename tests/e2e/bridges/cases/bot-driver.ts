@@ -30,6 +30,17 @@ export function botDriverCases(setting: SettingOf, platform: string): void {
     expect(bytesOfMessage(await friend.waitForText('a file')).equals(content)).toBe(true)
   })
 
+  test('whose number a hidden id has, which no command tells, is read in the profile', async () => {
+    await using user = await newUser()
+    const friend = await setting().testnet.newPhone({ lid: true })
+    await friend.send({ to: user.phone.id, text: 'hello' })
+    const { from, sender } = await user.inbox.next()
+    expect(from).toContain(`lid-${friend.lid}`)
+    expect(sender.phone).toBe(friend.number)
+    const contact = `${from},${friend.number}`
+    expect(await user.account.send(user.device, { platform, contact, text: 'once' })).toHaveLength(1)
+  })
+
   test('a QR code that nobody scans is replaced, and at last the link times out', async () => {
     const { deployment, testnet } = setting()
     const account = await deployment.client.account()
