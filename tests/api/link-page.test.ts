@@ -137,7 +137,7 @@ describe('the page', () => {
     })
     expect(page).toContain('href="https://web.whatsapp.com"')
     expect(page).toContain(
-      'navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON',
+      'copy(JSON.stringify(await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON',
     )
     expect(page).toContain('<textarea name="credential" rows="4" autocomplete="off" required>')
     expect(page).not.toContain('</script><b>')
@@ -156,7 +156,9 @@ describe('an answer', () => {
     app.failures.answer = new GatewayError('bad_request', 'code: wrong <one>')
     const response = await post({ code: '1' })
     expect(response.status).toBe(400)
-    expect(await response.text()).toContain('<p class="problem" role="alert">code: wrong &lt;one&gt;</p>')
+    expect(await response.text()).toContain(
+      '<p id="refusal" class="problem" role="alert">code: wrong &lt;one&gt;</p>',
+    )
   })
 })
 

@@ -161,6 +161,11 @@ export class Testnet {
     return new TestnetPhone(this.control, id, number, login_code, cookies, lid ?? null)
   }
 
+  /** Logins that show a code now, oldest first. */
+  async pairings(): Promise<{ phone?: string; code: string }[]> {
+    return taken(await this.control.get<{ phone?: string; code: string }[]>('/pairings'))
+  }
+
   async newGroup(
     name: string,
     owner: TestnetPhone,

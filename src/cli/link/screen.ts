@@ -1,7 +1,10 @@
 /** Shows the steps of a link in a terminal: a renewed QR code takes the place of the one before. */
 import QRCode from 'qrcode'
 import type { LinkEvent } from '../../domain/views/link.ts'
+import { passkeyScript } from '../../lib/passkey-script.ts'
 import type { Terminal } from '../terminal.ts'
+
+const PICTURED = '\nA picture belongs to the question: the page at the address above shows it.'
 
 /** Goes up and clears what is below (ECMA-48, CUU and ED). */
 const upAndClear = (lines: number) => `\u001b[${lines}A\u001b[0J`
@@ -36,7 +39,7 @@ export function createScreen(terminal: Terminal) {
         case 'wait':
           return print(event.instructions || 'Go on with your phone …')
         case 'input':
-          return print(event.instructions)
+          return print(`${event.instructions}${event.attachments.length > 0 ? PICTURED : ''}`)
         case 'cookies':
           return print(
             `${event.instructions}\nLog in at ${event.url}${event.extract_js ? `, then run this in the console of that page:\n\n${event.extract_js}\n` : ''}`,
@@ -49,13 +52,12 @@ export function createScreen(terminal: Terminal) {
 }
 
 function passkey({ url, publicKey, instructions }: LinkEvent & { type: 'passkey' }): string {
-  const question = JSON.stringify(publicKey)
   return [
     instructions || 'Your account is protected by a passkey.',
     `1. On a computer, in Chrome or Edge, open ${url}, and there the console (F12).`,
     '2. Paste this there, press Enter, and use your passkey:',
     '',
-    `navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(${question}) }).then(c => copy(JSON.stringify(c)))`,
+    passkeyScript(publicKey),
     '',
     '3. The answer is in the clipboard now: paste it here.',
   ].join('\n')

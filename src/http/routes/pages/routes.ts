@@ -26,9 +26,22 @@ export interface PageRoutesOptions {
   clock: Clock
 }
 
-/** Shows each step as it comes, and how long it is good; a reload shows the same. */
+/**
+ * Shows each step as it comes, and how long it is good; a reload shows the same. A step that is
+ * told again, as after a lost connection, leaves what was typed and why it was refused.
+ */
 const FOLLOW = `
 const step = document.getElementById('step');
+let shown = step.innerHTML;
+function show(html) {
+  const next = document.createElement('div');
+  next.innerHTML = html;
+  if (next.innerHTML === shown) return;
+  shown = next.innerHTML;
+  step.replaceChildren(...next.childNodes);
+  document.getElementById('refusal')?.remove();
+  left();
+}
 function left() {
   for (const p of step.querySelectorAll('[data-until]')) {
     const s = Math.max(0, Math.round((Date.parse(p.dataset.until) - Date.now()) / 1000));
@@ -36,7 +49,7 @@ function left() {
   }
 }
 const events = new EventSource(location.pathname.replace(/\\/$/, '') + '/events');
-events.addEventListener('step', event => { step.innerHTML = event.data; left(); });
+events.addEventListener('step', event => show(event.data));
 events.addEventListener('end', () => events.close());
 setInterval(left, 1000);
 left();
@@ -48,10 +61,11 @@ export function pageRoutes(options: PageRoutesOptions) {
 
   async function linkPage(link: TicketedLink, problem?: string): Promise<Response> {
     const view = linking.get(link.identityId, link.linkId)
-    const step = await stepHtml(view, problem)
+    const refusal =
+      problem === undefined ? null : html`<p id="refusal" class="problem" role="alert">${problem}</p>`
     return page({
       title: 'Link a device',
-      body: html`<h1>Link a device</h1><div id="step" aria-live="polite">${step}</div>
+      body: html`<h1>Link a device</h1>${refusal}<div id="step" aria-live="polite">${await stepHtml(view)}</div>
         <noscript><p>Reload this page to see what has changed.</p></noscript>`,
       status: problem === undefined ? 200 : 400,
       script: FOLLOW,

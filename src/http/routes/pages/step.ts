@@ -1,15 +1,14 @@
 /** The part of the link page that shows a link's step, and asks for what it wants. */
 import QRCode from 'qrcode'
 import type { CookieField, LinkEvent, LinkField, LinkView } from '../../../domain/views/link.ts'
+import { passkeyScript } from '../../../lib/passkey-script.ts'
 import { Html, html } from './html.ts'
 
 type Step<Type extends LinkEvent['type']> = Extract<LinkEvent, { type: Type }>
 
-/** @param problem why the last answer was refused */
-export async function stepHtml({ step, expires_at: until }: LinkView, problem?: string): Promise<Html> {
-  const refusal = problem === undefined ? null : html`<p class="problem" role="alert">${problem}</p>`
+export async function stepHtml({ step, expires_at: until }: LinkView): Promise<Html> {
   const left = until === null ? null : html`<p class="left" data-until="${until}"></p>`
-  return html`${refusal}${await bodyOf(step)}${left}`
+  return html`${await bodyOf(step)}${left}`
 }
 
 async function bodyOf(step: LinkEvent): Promise<Html> {
@@ -72,13 +71,11 @@ function script({ extract_js: code }: Step<'cookies'>): Html | null {
 
 /** A passkey answers on pages of its own site alone, so the person carries question and answer. */
 function passkey(step: Step<'passkey'>): Html {
-  const question = JSON.stringify(step.publicKey)
-  const code = `navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(${question}) }).then(c => copy(JSON.stringify(c)))`
   return html`${words(step, 'Your account is protected by a passkey.')}
     <ol>
       <li>On a computer, in Chrome or Edge, open <a href="${step.url}" rel="noreferrer" target="_blank">${step.url}</a>.</li>
       <li>Open the console of that page: press F12, then choose Console.</li>
-      <li>Copy this, paste it there, press Enter, and use your passkey: <pre>${code}</pre></li>
+      <li>Copy this, paste it there, press Enter, and use your passkey: <pre>${passkeyScript(step.publicKey)}</pre></li>
       <li>The answer is in the clipboard now: paste it here.</li>
     </ol>
     ${form(step.fields)}`
