@@ -75,6 +75,8 @@ import movedChatsDown from './0037_moved_chats.down.sql' with { type: 'text' }
 import movedChatsUp from './0037_moved_chats.up.sql' with { type: 'text' }
 import historyBatchesDown from './0038_history_batches.down.sql' with { type: 'text' }
 import historyBatchesUp from './0038_history_batches.up.sql' with { type: 'text' }
+import restrictedDevicesDown from './0039_restricted_devices.down.sql' with { type: 'text' }
+import restrictedDevicesUp from './0039_restricted_devices.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -123,4 +125,5 @@ export const migrations: readonly Migration[] = [
   { version: 36, name: 'chat_kinds', up: chatKindsUp, down: chatKindsDown },
   { version: 37, name: 'moved_chats', up: movedChatsUp, down: movedChatsDown },
   { version: 38, name: 'history_batches', up: historyBatchesUp, down: historyBatchesDown },
+  { version: 39, name: 'restricted_devices', up: restrictedDevicesUp, down: restrictedDevicesDown },
 ]

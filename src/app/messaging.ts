@@ -12,6 +12,7 @@ import { createMediaRepository } from '../modules/media/repository.ts'
 import { sweepMedia } from '../modules/media/sweep.ts'
 import { createReceivingModule } from '../modules/receiving/index.ts'
 import { createMessageEndings } from '../modules/sending/ending-repository.ts'
+import { releaseFirstMessages } from '../modules/sending/first-messages.ts'
 import { createWaitingMessages } from '../modules/sending/lane-repository.ts'
 import type { Pace } from '../modules/sending/limits.ts'
 import { createBacklog } from '../modules/sending/limits.ts'
@@ -77,11 +78,13 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   const endings = createMessageEndings(db, statuses)
   const repository = createMessageRepository(db)
   const recipients = createRecipients({ chats, devices, bridges, phones, clock })
+  const queue = createOutboxQueue(db, statuses)
+  releaseFirstMessages({ ...context, chats, devices, recipients, queue })
   const outbox = createOutbox({
     ...context,
     ...parts,
     ...parts.phones,
-    queue: createOutboxQueue(db, statuses),
+    queue,
     recipients,
     messages: repository,
     media,

@@ -42,6 +42,7 @@ export const whoamiAnswer = z.object({
           reason: optionalText,
           error: optionalText,
           message: optionalText,
+          info: z.object({ reachout_timelock_until: optionalText }).nullish().catch(null),
         })
         .nullish()
         .catch(null),
@@ -49,6 +50,7 @@ export const whoamiAnswer = z.object({
   ),
 })
 export type Whoami = z.infer<typeof whoamiAnswer>
+type LoginState = NonNullable<Whoami['logins'][number]['state']>
 
 const fieldSource = z.object({
   type: z.string(),
@@ -247,6 +249,7 @@ function cookieField(field: z.infer<typeof cookiesStep>['fields'][number]): Cook
 
 export function bridgeLogin(login: Whoami['logins'][number]): BridgeLogin {
   const { profile, state } = login
+  const restrictedUntil = state ? restrictionIn(state) : undefined
   return {
     id: login.id,
     name: profile?.name || login.name || login.id,
@@ -254,15 +257,23 @@ export function bridgeLogin(login: Whoami['logins'][number]): BridgeLogin {
     stateEvent: state?.state_event ?? null,
     reason: state ? stateReason(state) : null,
     errorCode: state?.error || null,
+    ...(restrictedUntil === undefined ? {} : { restrictedUntil }),
   }
 }
 
+/**
+ * WhatsApp lets an account that wrote to many strangers start no new chats for a while;
+ * mautrix-whatsapp tells until when with the states of a login (FillBridgeState).
+ * @returns null when it is connected and nothing is told; undefined when that says nothing
+ */
+function restrictionIn({ info, state_event }: LoginState): number | null | undefined {
+  const until = Date.parse(info?.reachout_timelock_until ?? '')
+  if (!Number.isNaN(until)) return until
+  return state_event === 'CONNECTED' ? null : undefined
+}
+
 /** The message for people, with the code for looking it up in a manual or a search. */
-function stateReason({
-  message,
-  reason,
-  error,
-}: NonNullable<Whoami['logins'][number]['state']>): string | null {
+function stateReason({ message, reason, error }: LoginState): string | null {
   const words = message || reason
   return words && error ? `${words} (${error})` : words || error || null
 }

@@ -84,7 +84,10 @@ export interface MessageEvent {
   call?: Call
 }
 
-/** A device got another state: the device as GET /api/v1/devices lists it then. */
+/**
+ * A device got another state, or another restriction: the device as GET /api/v1/devices lists it
+ * then.
+ */
 export type DeviceEvent = DeviceView & {
   event: DeviceEventName
   /** When we learned of it, RFC 3339 in UTC. */

@@ -15,7 +15,7 @@ export interface SendAttempt {
   recipient: string
   /** Counts from 1. */
   attempt: number
-  outcome: 'submitted' | 'retry' | 'failed'
+  outcome: 'submitted' | 'retry' | 'held' | 'failed'
   /** Why it wasn't handed over; null when it was. */
   reason: string | null
   /** The Matrix event that it became; null when it became none. */

@@ -153,6 +153,11 @@ export interface BridgeLogin {
   reason: string | null
   /** The bridge's own code of what is wrong, such as wa-logged-out. */
   errorCode?: string | null
+  /**
+   * Until when the network lets it start no new chats, in milliseconds since the Unix epoch; null:
+   * it may. Absent where the bridge doesn't say.
+   */
+  restrictedUntil?: number | null
 }
 
 export interface BridgeContact {

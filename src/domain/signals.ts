@@ -11,6 +11,8 @@ export interface SignalPayloads {
   accepted: []
   /** A chat waits to be joined. */
   invited: []
+  /** A chat was joined, and what was said there before was taken up. */
+  joined: [identityId: string, roomId: string]
   /** The clock has moved, and with it what waits: something may be due at another time. */
   'clock-moved': []
   'identity-created': []

@@ -108,8 +108,14 @@ export type MessageEventName =
 
 /**
  * `device.disconnected` covers the states `disconnected` and `error`; `connecting` has no event.
+ * `device.restricted` tells of each change of `restricted` that isn't its end by itself.
  */
-export const DEVICE_EVENT_NAMES = ['device.connected', 'device.disconnected', 'device.logged_out'] as const
+export const DEVICE_EVENT_NAMES = [
+  'device.connected',
+  'device.disconnected',
+  'device.logged_out',
+  'device.restricted',
+] as const
 export type DeviceEventName = (typeof DEVICE_EVENT_NAMES)[number]
 
 /** Names of all events that webhooks and readers of the feed can ask for. */

@@ -58,6 +58,7 @@ describe.each<Platform>(['wa', 'signal', 'telegram'])('on %s', platform => {
       reason: null,
       since: linked.timestamp,
       linked_at: linked.timestamp,
+      restricted: null,
     })
 
     const away = await within(inbox, () => client.setFaults({ platform, offline: true }))

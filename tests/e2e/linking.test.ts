@@ -414,6 +414,7 @@ describe('devices', () => {
         name: expect.any(String),
         phone: number,
         linked_at: expect.any(String),
+        restricted: null,
       })),
     )
   })

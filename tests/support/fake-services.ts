@@ -22,6 +22,7 @@ export const DEVICE: ListedDevice = {
   name: 'Ada',
   phone: '237123456789',
   linked_at: '2026-04-27T10:00:00Z',
+  restricted: null,
 }
 
 export const ANN: ContactView = {

@@ -31,6 +31,8 @@ export const devices = sqliteTable(
     removedAt: integer('removed_at'),
     /** Messages up to this `seq` waited at deletion and are never sent; null when none did. */
     discardedThrough: integer('discarded_through'),
+    /** Until then the network lets it start no new chats; null or past: it may. */
+    restrictedUntil: integer('restricted_until'),
     ...timestamps,
   },
   table => [

@@ -23,6 +23,17 @@ export const Device = model(
     name: Type.String(),
     phone: nullable(Type.String()),
     linked_at: timestamp(),
+    restricted: nullable(
+      Type.Object(
+        {
+          until: Type.String({ format: 'date-time', description: 'When it ends. RFC 3339 in UTC.' }),
+          what: oneOf(['new_chats'], {
+            description: '`new_chats`: messages to people without a chat wait until then; others go on.',
+          }),
+        },
+        { description: 'What the network lets it not do for now.' },
+      ),
+    ),
   },
   {
     examples: [
@@ -36,6 +47,7 @@ export const Device = model(
         name: 'Ada',
         phone: '237123456789',
         linked_at: '2026-04-27T10:00:00Z',
+        restricted: null,
       },
     ],
   },

@@ -8,8 +8,9 @@ import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { DeviceState } from '../../domain/states.ts'
 import { writeEvent } from '../events/event-repository.ts'
-import { deviceEvent } from './device-state.ts'
+import { deviceEvent, stateEvent } from './device-state.ts'
 import { LONGEST_GAP_MS, receivesAfterLink, receivesAfterRelink } from './history.ts'
+import { restrictedUntil } from './restriction.ts'
 
 /** A login as its bridge reports it. */
 export interface LoginSnapshot {
@@ -19,6 +20,8 @@ export interface LoginSnapshot {
   name: string
   state: DeviceState
   reason: string | null
+  /** As a row has it; absent where the bridge doesn't say. */
+  restrictedUntil?: number | null
 }
 
 const param = sql.placeholder
@@ -155,17 +158,29 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>) {
 }
 
 async function writeStateEvent(tx: Tx, device: Device, now: number): Promise<void> {
-  const event = deviceEvent(device, now)
+  const event = stateEvent(device, now)
   if (event) await writeEvent(tx, event, now)
 }
 
-/** A new state counts from now on, and is an event. */
+/** One that ends by itself is no event: when it would was told. */
+async function writeRestrictionEvent(
+  tx: Tx,
+  before: number | null,
+  device: Device,
+  now: number,
+): Promise<void> {
+  if (restrictedUntil(device, now) === before) return
+  await writeEvent(tx, deviceEvent('device.restricted', device, now), now)
+}
+
+/** A new state counts from now on, and is an event; so is another restriction. */
 async function update(tx: Tx, known: Device, change: Partial<Device>, now: number): Promise<Device> {
   const isNewState = change.state !== undefined && change.state !== known.state
   const values = { ...change, updatedAt: now, ...(isNewState ? { stateSince: now } : {}) }
   const isIt = eq(devices.id, known.id)
   const device = (await tx.get(orm => orm.update(devices).set(values).where(isIt).returning())) as Device
   if (isNewState) await writeStateEvent(tx, device, now)
+  await writeRestrictionEvent(tx, restrictedUntil(known, now), device, now)
   return device
 }
 
@@ -180,6 +195,7 @@ async function insert(
   const row = { ...login, receivesFrom, stateSince: now, linkedAt: now, createdAt: now, updatedAt: now }
   const device = (await tx.get(orm => orm.insert(devices).values(row).returning())) as Device
   await writeStateEvent(tx, device, now)
+  await writeRestrictionEvent(tx, null, device, now)
   return device
 }
 
@@ -209,10 +225,17 @@ async function newestSeq(tx: Tx): Promise<number | null> {
 /** True when the row of a login says all that its bridge reports. */
 export function isAsReported(device: Device, login: LoginSnapshot): boolean {
   const { state, stateReason, name, phone, deviceId } = device
+  const isSameRestriction =
+    login.restrictedUntil === undefined || login.restrictedUntil === device.restrictedUntil
   const isListed = device.removedAt === null || state === 'logged_out'
   const isSameState = state === login.state && stateReason === login.reason
   return (
-    isListed && isSameState && name === login.name && phone === login.phone && deviceId === login.deviceId
+    isListed &&
+    isSameState &&
+    isSameRestriction &&
+    name === login.name &&
+    phone === login.phone &&
+    deviceId === login.deviceId
   )
 }
 

@@ -6,6 +6,7 @@ import type { DeviceEventName, DeviceState } from '../../domain/states.ts'
 import type { DeviceView } from '../../domain/views/device.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { type NewEvent, ownEvent } from '../events/event-repository.ts'
+import { restrictionView } from './restriction.ts'
 
 /** The device's state by bridgev2's state_event (status.BridgeState). */
 const STATES: Record<string, DeviceState> = {
@@ -54,15 +55,18 @@ export function reportedState({
 }
 
 /** @returns null for a state that is only passed through */
-export function deviceEvent(device: Device, now: number): NewEvent | null {
+export function stateEvent(device: Device, now: number): NewEvent | null {
   const event = EVENT_OF[device.state]
-  if (event === null) return null
-  const payload: DeviceEvent = { event, timestamp: rfc3339(now), ...deviceView(device) }
+  return event === null ? null : deviceEvent(event, device, now)
+}
+
+export function deviceEvent(event: DeviceEventName, device: Device, now: number): NewEvent {
+  const payload: DeviceEvent = { event, timestamp: rfc3339(now), ...deviceView(device, now) }
   const { identityId, id: deviceRowId } = device
   return ownEvent({ identityId, lane: `device/${deviceRowId}`, deviceRowId, payload })
 }
 
-export function deviceView(device: Device): DeviceView {
+export function deviceView(device: Device, now: number): DeviceView {
   return {
     platform: device.platform,
     device_id: device.deviceId,
@@ -72,5 +76,6 @@ export function deviceView(device: Device): DeviceView {
     name: device.name,
     phone: device.phone,
     linked_at: rfc3339(device.linkedAt),
+    restricted: restrictionView(device, now),
   }
 }

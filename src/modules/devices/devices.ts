@@ -136,7 +136,8 @@ export function createDevices(options: DevicesOptions) {
       for (const platform of asked)
         if (found.every(device => device.platform !== platform))
           reconciliation.noteProbed(identityId, platform)
-      return found.map(device => ({ id: device.id, ...deviceView(device) }))
+      const now = clock.now()
+      return found.map(device => ({ id: device.id, ...deviceView(device, now) }))
     },
 
     /**

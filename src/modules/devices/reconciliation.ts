@@ -99,7 +99,8 @@ export function createReconciliation(options: ReconciliationOptions) {
     const newId = timeOrderedId('dev_')
     const device = await repository.adopt(identityId, bridge.platform, login, newId, clock.now())
     if (device.state !== 'logged_out' && (!before || !isLinked(before))) void contacts.refresh(device)
-    if (device.state === 'connected' && before?.state !== 'connected')
+    const isLessRestricted = (before?.restrictedUntil ?? 0) > (device.restrictedUntil ?? 0)
+    if (device.state === 'connected' && (before?.state !== 'connected' || isLessRestricted))
       signals.emit('device-settled', device.id)
     await learnGhost(device, bridge, userId)
   }
@@ -232,6 +233,7 @@ function snapshotOf(login: BridgeLogin, trouble: string | null): LoginSnapshot {
     deviceId: phone ?? login.id,
     phone,
     name: login.name,
+    ...(login.restrictedUntil === undefined ? {} : { restrictedUntil: login.restrictedUntil }),
     ...(hasTrouble ? { state: 'error', reason: trouble } : reported),
   }
 }

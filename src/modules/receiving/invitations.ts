@@ -6,7 +6,7 @@ import pLimit from 'p-limit'
 import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError, messageOf } from '../../domain/errors.ts'
 import type { MatrixSessions } from '../../domain/ports.ts'
-import type { Hears } from '../../domain/signals.ts'
+import type { Emits, Hears } from '../../domain/signals.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
@@ -23,7 +23,7 @@ export interface JoinsOptions {
   receiving: Pick<Receiving, 'completeJoin'>
   sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
-  signals: Hears<'invited'>
+  signals: Hears<'invited'> & Emits<'joined'>
   clock: Clock
   logger: Logger
 }
@@ -43,6 +43,7 @@ export function createJoins(options: JoinsOptions): Worker {
     const state = await chatRooms.enter(identityId, roomId)
     const session = sessions.actingAs(await matrixUserOf(identityId))
     await receiving.completeJoin({ identityId, roomId }, state, await saidSinceInvitation(session, roomId))
+    signals.emit('joined', identityId, roomId)
   }
 
   async function tryJoin(chat: Chat): Promise<void> {

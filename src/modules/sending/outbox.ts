@@ -16,6 +16,7 @@ import { createLaneWorker, type ItemEnd } from '../../runtime/lane-worker.ts'
 import type { Worker } from '../../runtime/worker.ts'
 import type { ChatRooms } from '../chats/chat-rooms.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
+import { DeviceRestricted } from '../devices/restriction.ts'
 import type { MediaFiles } from '../media/media.ts'
 import { quotedEvent } from './content.ts'
 import { DEVICE_DELETED, expiredReason, isDiscarded, isExpired } from './ending-repository.ts'
@@ -146,6 +147,7 @@ export function createOutbox(options: OutboxOptions): Worker {
    */
   async function settlementOf(error: unknown, message: Message): Promise<Settlement> {
     const reason = messageOf(error)
+    if (error instanceof DeviceRestricted) return { outcome: 'held', reason, until: error.until }
     if (error instanceof GatewayError) {
       if (!isPassing(error)) return { outcome: 'failed', reason }
       const refusedSince = error.code.startsWith('bridge_') ? await refusedSinceOf(message) : null
@@ -213,6 +215,7 @@ export function createOutbox(options: OutboxOptions): Worker {
       // The next claim finds it at the head of its lane, and puts the lane off.
       if (settlement === 'waits') return { heldUntil: clock.now() }
       const settling = settle(message, settlement)
+      if (settlement.outcome === 'held') return { settling, heldUntil: settlement.until }
       if (settlement.outcome === 'retry') {
         const waitMs = settlement.retryInMs ?? backoffMs(message.attempts, RETRY)
         return { settling, heldUntil: clock.now() + waitMs }

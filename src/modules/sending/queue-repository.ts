@@ -7,6 +7,7 @@ import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { LaneClaim } from '../../runtime/lane-worker.ts'
+import { hurryLane } from './lane-repository.ts'
 import { afterSending, mayNextSendAt, type Pace } from './limits.ts'
 import { isCaptionSent, isSaidInClosedRoom, PLACE } from './message-repository.ts'
 import type { HandedOverAt, StatusWriter } from './status-repository.ts'
@@ -36,6 +37,8 @@ export type Settlement =
    * its lane is sent. `refusedSince` is null where it wasn't its bridge that refused it.
    */
   | { outcome: 'retry'; reason: string; refusedSince: number | null; retryInMs?: number }
+  /** It may not be sent before `until`, which is nobody's failure: the try doesn't count. */
+  | { outcome: 'held'; reason: string; until: number }
 
 /**
  * A lane whose next message answers one that is still to be sent is looked at again after a part of
@@ -150,6 +153,7 @@ const wakeLanes = statement(orm =>
         eq(outboxLanes.deviceRowId, param('deviceRowId')),
         isNull(outboxLanes.leaseId),
         gt(outboxLanes.dueAt, param('now')),
+        sql`${outboxLanes.dueAt} is not (select restricted_until from devices where id = ${param('deviceRowId')})`,
       ),
     ),
 )
@@ -158,7 +162,7 @@ export type OutboxQueue = ReturnType<typeof createOutboxQueue>
 
 export function createOutboxQueue(
   db: Pick<Db, 'read' | 'write'>,
-  statuses: Pick<StatusWriter, 'submitted' | 'failed' | 'waits'>,
+  statuses: Pick<StatusWriter, 'submitted' | 'failed' | 'waits' | 'held'>,
 ) {
   return {
     isCaptionSent: (messageId: string) => db.read(reader => isCaptionSent(reader, messageId)),
@@ -209,6 +213,8 @@ export function createOutboxQueue(
             return statuses.failed(tx, message, settlement.reason, now)
           case 'retry':
             return statuses.waits(tx, message.seq, settlement, now)
+          case 'held':
+            return statuses.held(tx, message.seq, settlement.reason, now)
         }
       }),
 
@@ -220,12 +226,18 @@ export function createOutboxQueue(
         await tx.run(leases.giveBack, { lane, leaseId, dueAt })
       }),
 
-    /** Lets a device's lanes be tried now instead of after their wait, at its pace. */
+    /**
+     * Lets a device's lanes be tried now instead of after their wait, at its pace, except those
+     * that wait for its restriction to end.
+     */
     wake: (deviceRowId: string, now: number) =>
       db.write(tx => {
         tx.emit('accepted')
         return tx.run(wakeLanes, { deviceRowId, now })
       }),
+
+    /** Lets a lane be tried now instead of after its wait. */
+    hurry: (lane: string, now: number) => db.write(tx => hurryLane(tx, lane, now)),
 
     nextDueAt: async () => (await db.read(reader => reader.get(earliest)))?.dueAt ?? null,
 

@@ -14,6 +14,7 @@ import { type ChatRepository, isChatOf, isReachable } from '../chats/chat-reposi
 import { type PeoplesPhones, userOfId } from '../chats/phones.ts'
 import { resolveContact } from '../chats/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
+import { refuseNewChat } from '../devices/restriction.ts'
 
 export interface RecipientsOptions {
   chats: Pick<
@@ -80,7 +81,9 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
     try {
       const { contact, identifier } = await resolveContact(bridge, device, userId, recipient)
       await phones.note(device, contact)
-      return contact.roomId ?? (await bridge.createDirectChat(userId, device.loginId, identifier)).roomId
+      if (contact.roomId !== null) return contact.roomId
+      refuseNewChat(device, clock.now())
+      return (await bridge.createDirectChat(userId, device.loginId, identifier)).roomId
     } catch (error) {
       if (!(error instanceof GatewayError && error.code === 'not_found')) throw error
       throw new GatewayError('not_found', `${recipient} isn't on ${device.platform}: ${error.message}`)
@@ -189,7 +192,8 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
     /**
      * @param userId the identity's Matrix user
      * @returns the room id of the chat
-     * @throws GatewayError not_found when nobody answers to the address, and as bridges do
+     * @throws GatewayError not_found when nobody answers to the address, DeviceRestricted when the
+     * chat would be a new one, and as bridges do
      */
     async resolve(device: Device, userId: string, kind: RecipientKind, written: string): Promise<string> {
       const recipient = trimmed(written)

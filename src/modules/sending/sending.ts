@@ -18,11 +18,12 @@ import { planMessage, unsupportedByChat, unsupportedReason } from '../chats/capa
 import { contactProblem } from '../chats/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
+import { restrictedUntil } from '../devices/restriction.ts'
 import type { Recorder } from '../idempotency/types.ts'
 import type { MediaFiles, StagedFile } from '../media/media.ts'
 import { checkReply, checkReplyId } from './content.ts'
 import type { MessageEndings } from './ending-repository.ts'
-import type { WaitingMessages } from './lane-repository.ts'
+import { hurryLane, type WaitingMessages } from './lane-repository.ts'
 import { type Backlog, createDueTimes, type Pace } from './limits.ts'
 import { type MessageRepository, type MessageWithDevice, messageView } from './message-repository.ts'
 import type { Addressed, KnownChat, Recipients } from './recipients.ts'
@@ -142,6 +143,8 @@ export function createMessages(options: MessagesOptions) {
     const settle = async (tx: Tx) => {
       for (const { id, reason } of accepted)
         if (reason !== undefined) await endings.refuse(tx, identityId, id, reason, now)
+      // A chat may have come about since an earlier message began to wait for that.
+      if (restrictedUntil(device, now) !== null) for (const { lane } of rows) await hurryLane(tx, lane, now)
       await record?.(tx, accepted)
     }
     backlog.enter(identityId, rows.length, paceOf(device.platform).intervalMs)

@@ -93,6 +93,19 @@ const markWaiting = statement(orm =>
     })
     .where(isMessage),
 )
+const markHeld = statement(orm =>
+  orm
+    .update(messages)
+    .set({
+      status: 'queued',
+      reason: sql`${param('reason')}`,
+      attempts: sql`${messages.attempts} - 1`,
+      failingSince: null,
+      refusedSince: null,
+      updatedAt: sql`${param('now')}`,
+    })
+    .where(isMessage),
+)
 // A message that the bridge hasn't spoken of yet may still fail, whatever came after it was read:
 // only the message of the receipt itself is known to have arrived. The statuses are spelled out, as
 // a partial index is found by its text.
@@ -224,6 +237,9 @@ export function createStatusWriter(
      */
     waits: (tx: Tx, seq: number, refused: Pick<Message, 'reason' | 'refusedSince'>, now: number) =>
       tx.run(markWaiting, { seq, reason: refused.reason, refusedSince: refused.refusedSince, now }),
+
+    /** The message may not be sent yet: it waits as if it hadn't been tried. */
+    held: (tx: Tx, seq: number, reason: string, now: number) => tx.run(markHeld, { seq, reason, now }),
 
     async report(tx: Tx, report: StatusReport, now: number): Promise<void> {
       const message = await tx.get(messageOfEvent, { eventId: report.eventId })

@@ -13,6 +13,7 @@ import { movedChatCases } from './cases/moved-chats.ts'
 import { otherEventCases } from './cases/other-events.ts'
 import { receivingCases } from './cases/receiving.ts'
 import { restartCases } from './cases/restarts.ts'
+import { restrictionCases } from './cases/restrictions.ts'
 import { sendingCases } from './cases/sending.ts'
 import { PLATFORM, type Setting } from './cases/setting.ts'
 import { statusCases } from './cases/statuses.ts'
@@ -72,6 +73,7 @@ export function bridgeSuite(kind: HomeserverKind): void {
     describe('statuses', () => statusCases(current))
     describe('moved chats', () => movedChatCases(current))
     describe('devices', () => deviceCases(current))
+    describe('restrictions', () => restrictionCases(current))
     // The embedded homeserver pushes events as Synapse does, so two kinds are enough.
     if (kind !== 'synapse') describe('by its bot', () => botDriverCases(() => started(plain), PLAIN))
     describe('restarts', () => restartCases(current, kind))

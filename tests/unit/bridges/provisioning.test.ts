@@ -82,6 +82,25 @@ test('logins are read with all their fields and with none', async () => {
   ])
 })
 
+test.each<[string, Record<string, unknown>, number | null | undefined]>([
+  ['no word of it', { state_event: 'CONNECTED' }, null],
+  ['none of a login without a connection', { state_event: 'TRANSIENT_DISCONNECT' }, undefined],
+  ['its end', { state_event: 'CONNECTED', info: until('2026-07-16T10:00:00.5+02:00') }, 1_784_188_800_500],
+  [
+    'its end while the phone is away',
+    { state_event: 'TRANSIENT_DISCONNECT', info: until('1970-01-01T00:00:01Z') },
+    1_000,
+  ],
+  ['nonsense', { state_event: 'CONNECTED', info: until('soon') }, null],
+])('a restriction is read from the info of a state: %s', async (_, state, expected) => {
+  const client = bridge(() => Response.json({ logins: [{ id: '237', state }] }))
+  expect((await client.logins('@u:s'))[0]?.restrictedUntil).toBe(expected as never)
+})
+
+function until(reachout_timelock_until: string) {
+  return { reachout_timelock_until, other: 1 }
+}
+
 describe('login steps', () => {
   const base = { processId: 'p', stepId: 's', txnId: null, instructions: '' }
   const field = { required: true, options: [], pattern: null, default_value: null }

@@ -194,6 +194,7 @@ test('a new login is a device, with the Matrix user that speaks for its own phon
       name: 'Amina',
       phone: '237',
       linked_at: '2026-04-27T10:00:00Z',
+      restricted: null,
     },
   ])
   expect(linked.map(device => device.loginId)).toEqual(['237'])
@@ -507,6 +508,59 @@ describe('events', () => {
     await listed()
     expect(told()).toEqual(['device.connected', 'device.disconnected'])
     expect(deviceEvents()[1]?.state).toBe('error')
+  })
+
+  describe('of a restriction', () => {
+    const HOUR_MS = 3_600_000
+    const restricted = (inMs: number): BridgeLogin => ({ ...LOGIN, restrictedUntil: clock.now() + inMs })
+    const shown = async () => (await devices.list('id_1'))[0]?.restricted
+    const restrictions = () => deviceEvents().filter(({ event }) => event === 'device.restricted')
+
+    test('tell when it begins and until when, as the list does; a webhook without events isn’t told', async () => {
+      insertWebhook(db)
+      await listed()
+      logins = [restricted(HOUR_MS)]
+      const until = { until: '2026-04-27T11:00:00Z', what: 'new_chats' }
+      expect(await shown()).toEqual(until as never)
+      expect(await shown()).toEqual(until as never)
+      expect(restrictions()).toMatchObject([{ state: 'connected', restricted: until }])
+      expect(db.orm.query.deliveries.findMany().sync()).toEqual([])
+      // A device that can do less has nothing to go on with.
+      expect(awake).toEqual([row().id])
+    })
+
+    test('tell of another end, and of an early one; what waits is tried then', async () => {
+      logins = [restricted(2 * HOUR_MS)]
+      await listed()
+      logins = [restricted(HOUR_MS)]
+      await listed()
+      logins = [{ ...LOGIN, restrictedUntil: null }]
+      await listed()
+      expect(restrictions().map(({ restricted }) => restricted?.until ?? null)).toEqual([
+        '2026-04-27T12:00:00Z',
+        '2026-04-27T11:00:00Z',
+        null,
+      ])
+      expect(awake).toHaveLength(3)
+    })
+
+    test('say nothing when it ends by itself, nor of one from the past', async () => {
+      logins = [restricted(HOUR_MS)]
+      await listed()
+      await clock.advance(HOUR_MS)
+      expect(await shown()).toBeNull()
+      logins = [{ ...LOGIN, restrictedUntil: clock.now() - HOUR_MS }]
+      expect(await shown()).toBeNull()
+      expect(restrictions()).toHaveLength(1)
+    })
+
+    test('it stays while the bridge says nothing of it', async () => {
+      logins = [restricted(HOUR_MS)]
+      await listed()
+      logins = [{ ...LOGIN, stateEvent: 'TRANSIENT_DISCONNECT' }]
+      expect(await shown()).toMatchObject({ what: 'new_chats' })
+      expect(restrictions()).toHaveLength(1)
+    })
   })
 
   test('a state whose event cannot be stored is not stored either', async () => {

@@ -20,6 +20,7 @@ export function linkingCases(setting: SettingOf): void {
         name: 'Ada',
         phone: phone.number,
         linked_at: expect.any(String),
+        restricted: null,
       },
     ])
     expect(await phone.device()).toMatchObject({ attached: true })
