@@ -85,7 +85,16 @@ describe('contacts', () => {
     const { status, body } = await account.api.get(path(device, 'contacts/+999123'))
     expect([status, body]).toEqual([
       200,
-      { exists: false, id: null, name: null, phone: null, matrix_id: null, room: null, identifiers: [] },
+      {
+        exists: false,
+        id: null,
+        name: null,
+        phone: null,
+        native_ids: [],
+        matrix_id: null,
+        room: null,
+        identifiers: [],
+      },
     ])
   })
 })

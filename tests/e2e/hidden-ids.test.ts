@@ -60,6 +60,7 @@ test('who is found by number, id or Matrix user is the same person', async () =>
     id: expect.stringMatching(/^lid-\d+$/),
     phone: saved.number,
     identifiers: [`tel:+${saved.number}`],
+    native_ids: [contact?.id],
   })
   const lid = `${contact?.id.slice('lid-'.length)}@lid`
   const ways = [saved.number, contact?.id, contact?.matrix_id, lid, `@whatsapp_${saved.number}:localhost`]

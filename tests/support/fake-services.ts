@@ -29,6 +29,7 @@ export const ANN: ContactView = {
   id: '4915112345678',
   name: 'Ann',
   phone: '4915112345678',
+  native_ids: ['4915112345678'],
   matrix_id: '@whatsapp_4915112345678:localhost',
   room: null,
   identifiers: ['tel:+4915112345678'],

@@ -9,6 +9,9 @@ const contact = {
   }),
   name: Type.String(),
   phone: nullable(Type.String({ description: 'Digits.' })),
+  native_ids: Type.Array(Type.String(), {
+    description: 'All ids of the person on the network: on WhatsApp, number and hidden id (LID).',
+  }),
   matrix_id: nullable(Type.String()),
   room: nullable(Type.String({ description: 'The Matrix room of the chat with them, if there is one.' })),
   identifiers: Type.Array(Type.String(), { description: 'Other addresses, as URIs.' }),
@@ -17,6 +20,7 @@ const ANN = {
   id: '4915112345678',
   name: 'Ann',
   phone: '4915112345678',
+  native_ids: ['4915112345678'],
   matrix_id: '@whatsapp_4915112345678:localhost',
   room: '!abc:localhost',
   identifiers: ['tel:+4915112345678'],

@@ -1,12 +1,13 @@
 /** Lists whom a device can write to: people of its address book and network, and its groups. */
 import type { Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import type { Bridge, BridgeContact, Bridges } from '../../domain/ports.ts'
+import type { BridgeContact, Bridges } from '../../domain/ports.ts'
 import type { CheckView, ContactView, GroupView } from '../../domain/views/contact.ts'
-import { normaliseContact, phoneDigits } from '../../lib/phone-numbers.ts'
+import { normaliseContact } from '../../lib/phone-numbers.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
 import type { ChatRepository } from './chat-repository.ts'
+import { byName, contactView, matches, type Person, peopleIn } from './person.ts'
 import type { PeoplesPhones } from './phones.ts'
 import { resolveContact } from './resolve.ts'
 
@@ -14,7 +15,7 @@ export interface DirectoryOptions {
   bridges: Bridges
   devices: Pick<LinkedDevices, 'find' | 'linked'>
   chats: Pick<ChatRepository, 'groupsOf'>
-  phones: Pick<PeoplesPhones, 'note'>
+  phones: Pick<PeoplesPhones, 'fill' | 'idsOf' | 'note'>
   matrixUserOf(identityId: string): Promise<string>
 }
 
@@ -29,19 +30,26 @@ export function createDirectory({ bridges, devices, chats, phones, matrixUserOf 
   }
 
   /** Matches in the address book; where the network lists none, people that its search finds. */
-  async function people(
-    bridge: Bridge,
-    userId: string,
-    loginId: string,
-    query: string,
-  ): Promise<BridgeContact[]> {
+  async function people(device: Device, query: string): Promise<Person[]> {
+    const { platform, identityId, loginId } = device
+    const bridge = bridges.forPlatform(platform)
+    const userId = await matrixUserOf(identityId)
+    const known = async (contacts: BridgeContact[]) => peopleIn(await phones.fill(device, contacts))
     try {
-      return (await bridge.contacts(userId, loginId)).filter(contact => matches(contact, query))
+      const book = await known(await bridge.contacts(userId, loginId))
+      return book.filter(person => matches(person, query))
     } catch (error) {
       const mayBeFound = error instanceof GatewayError && error.code === 'not_supported' && query !== ''
       if (!mayBeFound) throw error
-      return bridge.search(userId, loginId, normaliseContact(query))
+      return known(await bridge.search(userId, loginId, normaliseContact(query)))
     }
+  }
+
+  /** With all that is known of somebody beside what their bridge says. */
+  async function personOf(device: Device, contact: BridgeContact): Promise<Person> {
+    const [filled = contact] = await phones.fill(device, [contact])
+    const others = filled.phone === null ? [] : await phones.idsOf(device, filled.phone)
+    return { ...filled, nativeIds: [...new Set([contact.id, ...others])] }
   }
 
   return {
@@ -57,8 +65,7 @@ export function createDirectory({ bridges, devices, chats, phones, matrixUserOf 
       { platform, query = '', limit }: { platform: string | null; query?: string | undefined; limit: number },
     ): Promise<ContactView[]> {
       const device = await deviceOf(identityId, deviceId, platform)
-      const bridge = bridges.forPlatform(device.platform)
-      const found = await people(bridge, await matrixUserOf(identityId), device.loginId, query.trim())
+      const found = await people(device, query.trim())
       return found.sort(byName).slice(0, limit).map(contactView)
     },
 
@@ -93,7 +100,7 @@ export function createDirectory({ bridges, devices, chats, phones, matrixUserOf 
       try {
         const { contact } = await resolveContact(bridge, device, await matrixUserOf(identityId), identifier)
         await phones.note(device, contact)
-        return { exists: true, ...contactView(contact) }
+        return { exists: true, ...contactView(await personOf(device, contact)) }
       } catch (error) {
         if (error instanceof GatewayError && error.code === 'not_found') return NOBODY
         if (!(error instanceof GatewayError && error.code === 'bad_request')) throw error
@@ -108,23 +115,8 @@ const NOBODY: CheckView = {
   id: null,
   name: null,
   phone: null,
+  native_ids: [],
   matrix_id: null,
   room: null,
   identifiers: [],
-}
-
-function contactView({ id, name, phone, matrixUserId, roomId, identifiers }: BridgeContact): ContactView {
-  return { id, name, phone, matrix_id: matrixUserId, room: roomId, identifiers }
-}
-
-function matches({ id, name, phone, identifiers }: BridgeContact, query: string): boolean {
-  const wanted = query.trim().toLowerCase()
-  if (wanted === '') return true
-  const texts = [id, name, phone ?? '', ...identifiers].map(text => text.toLowerCase())
-  const digits = phoneDigits(wanted)
-  return texts.some(text => text.includes(wanted) || (digits !== null && text.includes(digits)))
-}
-
-function byName(one: BridgeContact, other: BridgeContact): number {
-  return one.name.localeCompare(other.name) || (one.id < other.id ? -1 : 1)
 }

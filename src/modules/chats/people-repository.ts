@@ -8,7 +8,7 @@ import { equal, putRow, rowsBy } from '../../db/row-statements.ts'
 import { contacts, ghostPhones } from '../../db/schema/index.ts'
 import { limitParam, ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
-import type { Tx } from '../../db/transaction.ts'
+import type { Reader, Tx } from '../../db/transaction.ts'
 import { yieldToEventLoop } from '../../lib/turn-budget.ts'
 
 export interface Contact {
@@ -52,6 +52,27 @@ const phoneInBook = statement(orm =>
 const phoneOfGhost = rowsBy(ghostPhones, 'deviceRowId', 'matrixUserId')
 const putPhone = putRow(ghostPhones, ['deviceRowId', 'matrixUserId'], ['phone', 'askedAt'])
 
+const usersWithNumber = statement(orm =>
+  orm
+    .select({ id: ghostPhones.matrixUserId })
+    .from(ghostPhones)
+    .where(
+      sql`${ghostPhones.deviceRowId} = ${textParam('deviceRowId')} and ${ghostPhones.phone} = ${textParam('phone')}`,
+    )
+    .unionAll(
+      orm
+        .select({ id: contacts.matrixUserId })
+        .from(contacts)
+        .where(and(ofDevice, sql`${contacts.phone} = ${textParam('phone')}`)),
+    ),
+)
+
+/** @returns Matrix users that are known to stand for a number, other than by their names */
+export async function usersOfNumber(reader: Reader, deviceRowId: string, phone: string): Promise<string[]> {
+  const found = await reader.all(usersWithNumber, { deviceRowId, phone })
+  return [...new Set(found.map(({ id }) => id))]
+}
+
 export type PeopleRepository = ReturnType<typeof createPeopleRepository>
 
 export function createPeopleRepository(db: Pick<Db, 'read' | 'write'>) {
@@ -84,15 +105,24 @@ export function createPeopleRepository(db: Pick<Db, 'read' | 'write'>) {
 
   return {
     /**
-     * Looks for the Matrix user, then for the phone number: one person may speak by several Matrix
-     * users.
+     * Looks for the Matrix user, then for the phone number, then for others whose number it is: one
+     * person may speak by several Matrix users.
      */
     findContact: (deviceRowId: string, matrixUserId: string, phone: string | null) =>
       db.read(async (reader): Promise<Contact | null> => {
         const found = await reader.get(contact, { deviceRowId, matrixUserId })
         if (found || phone === null) return found ?? null
-        return (await reader.get(byPhone, { deviceRowId, phone })) ?? null
+        const named = await reader.get(byPhone, { deviceRowId, phone })
+        if (named) return named
+        for (const user of await usersOfNumber(reader, deviceRowId, phone)) {
+          const other = await reader.get(contact, { deviceRowId, matrixUserId: user })
+          if (other) return other
+        }
+        return null
       }),
+
+    usersOf: (deviceRowId: string, phone: string) =>
+      db.read(reader => usersOfNumber(reader, deviceRowId, phone)),
 
     /**
      * Makes the table hold a device's address book: writes the changes, and lets others in between.
@@ -115,6 +145,21 @@ export function createPeopleRepository(db: Pick<Db, 'read' | 'write'>) {
         const known = inBook ?? (await reader.get(phoneOfGhost, ids))
         return known ? { ...known, isInBook: inBook !== undefined } : null
       }),
+
+    /** @returns numbers by Matrix user, of those whose number is known */
+    async findPhones(deviceRowId: string, matrixUserIds: readonly string[]): Promise<Map<string, string>> {
+      const found = new Map<string, string>()
+      for (let start = 0; start < matrixUserIds.length; start += STEP) {
+        if (start > 0) await yieldToEventLoop()
+        await db.read(async reader => {
+          for (const matrixUserId of matrixUserIds.slice(start, start + STEP)) {
+            const phone = (await reader.get(phoneOfGhost, { deviceRowId, matrixUserId }))?.phone
+            if (phone) found.set(matrixUserId, phone)
+          }
+        })
+      }
+      return found
+    },
 
     putPhone: (deviceRowId: string, matrixUserId: string, phone: string | null, now: number) =>
       db.write(tx => tx.run(putPhone, { deviceRowId, matrixUserId, phone, askedAt: now })),

@@ -18,7 +18,7 @@ import type { PeopleRepository } from './people-repository.ts'
 import { resolveContact } from './resolve.ts'
 
 export interface PeoplesPhonesOptions {
-  repository: Pick<PeopleRepository, 'findPhone' | 'putPhone'>
+  repository: Pick<PeopleRepository, 'findPhone' | 'findPhones' | 'putPhone' | 'usersOf'>
   bridges: Bridges
   sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
@@ -120,6 +120,26 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions) {
         await within(clock, left, askOnce(device, matrixUserId))
         if (asking.has(keyOf(device, matrixUserId))) coolUntil.set(device.id, clock.steady() + COOL_DOWN_MS)
       }
+    },
+
+    /** @returns the contacts with the numbers that we know and their bridge doesn't tell here */
+    async fill(device: Device, contacts: readonly BridgeContact[]): Promise<BridgeContact[]> {
+      const unknown = contacts.flatMap(({ matrixUserId, phone }) =>
+        phone === null && matrixUserId !== null && isHidden(device, matrixUserId) ? [matrixUserId] : [],
+      )
+      if (unknown.length === 0) return [...contacts]
+      const known = await repository.findPhones(device.id, unknown)
+      return contacts.map(contact => ({
+        ...contact,
+        phone: contact.phone ?? known.get(contact.matrixUserId ?? '') ?? null,
+      }))
+    },
+
+    /** @returns ids on the network that are known to be of the person with this number */
+    async idsOf(device: Device, phone: string): Promise<string[]> {
+      const naming = ghostNamingOf(device)
+      const users = await repository.usersOf(device.id, phone)
+      return users.flatMap(user => remoteIdOf(user, naming) ?? [])
     },
 
     /** Notes facts about a person that a bridge gave in answer to something else. */

@@ -5,20 +5,13 @@
 import { eq, type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
-import {
-  contacts,
-  devices,
-  ghostPhones,
-  type Message,
-  messages,
-  outboxDevices,
-  outboxLanes,
-} from '../../db/schema/index.ts'
+import { devices, type Message, messages, outboxDevices, outboxLanes } from '../../db/schema/index.ts'
 import { numberParam, textParam } from '../../db/stable-params.ts'
 import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import { contactKey } from '../../lib/phone-numbers.ts'
+import { usersOfNumber } from '../chats/people-repository.ts'
 
 export type QueuedMessage = Pick<Message, 'seq' | 'lane'>
 
@@ -140,22 +133,6 @@ const lanesByLength = sqlStatement<LanesOfLength>(`
       FROM waiting GROUP BY 1)
   SELECT long.*, due_at AS dueAt FROM long LEFT JOIN outbox_lanes ON outbox_lanes.lane = long.lane`)
 
-const idsOfPerson = statement(orm =>
-  orm
-    .select({ id: ghostPhones.matrixUserId })
-    .from(ghostPhones)
-    .where(
-      sql`${ghostPhones.deviceRowId} = ${textParam('deviceRowId')} and ${ghostPhones.phone} = ${textParam('phone')}`,
-    )
-    .unionAll(
-      orm
-        .select({ id: contacts.matrixUserId })
-        .from(contacts)
-        .where(
-          sql`${contacts.deviceRowId} = ${textParam('deviceRowId')} and ${contacts.phone} = ${textParam('phone')}`,
-        ),
-    ),
-)
 const lastWaiting = statement(orm =>
   orm
     .select({ seq: sql<number | null>`max(${messages.seq})` })
@@ -324,12 +301,12 @@ async function laneOfPerson(
 ): Promise<string | null> {
   const laneOf = (contact: string) => `${deviceRowId}/contact:${contact}`
   const last = async (lane: string) => (await reader.get(lastWaiting, { lane }))?.seq ?? 0
-  const ids = await reader.all(idsOfPerson, { deviceRowId, phone })
+  const ids = await usersOfNumber(reader, deviceRowId, phone)
   if (written === phone && ids.length === 0) return null
   // Messages written in one way stay in order, whatever else waits.
   if ((await last(laneOf(written))) > 0) return laneOf(written)
   let latest: { lane: string; seq: number } | undefined
-  for (const { id } of ids) {
+  for (const id of ids) {
     const lane = laneOf(id)
     const seq = await last(lane)
     if (seq > (latest?.seq ?? 0)) latest = { lane, seq }

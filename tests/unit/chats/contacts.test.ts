@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'bun:test'
 import type { Device } from '../../../src/db/schema/index.ts'
 import type { Bridge, BridgeContact } from '../../../src/domain/ports.ts'
 import type { Contacts } from '../../../src/modules/chats/contacts.ts'
+import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
 import type { ManualClock } from '../../support/manual-clock.ts'
 import { insertDevice } from '../../support/rows.ts'
 import type { TempDb } from '../../support/temp-db.ts'
@@ -49,6 +50,13 @@ test('a contact is also known by their number, whichever of their Matrix users s
   expect(await contacts.lookUp(device, '@whatsapp_lid-9:s', '1')).toMatchObject({ name: 'Ann' })
   expect(await contacts.lookUp(device, '@whatsapp_lid-9:s', '2')).toBeNull()
   expect(await contacts.lookUp({ ...device, id: 'dev_2' }, '@whatsapp_lid-9:s', '1')).toBeNull()
+})
+
+test('a contact whom the book has by a hidden id without a number is known by that, too', async () => {
+  fetchBook = async () => [{ ...ANN, matrixUserId: '@whatsapp_lid-9:s', phone: null }]
+  expect(await contacts.lookUp(device, '@whatsapp_1:s', '1')).toBeNull()
+  await createPeopleRepository(db).putPhone('dev_1', '@whatsapp_lid-9:s', '1', 1)
+  expect(await contacts.lookUp(device, '@whatsapp_1:s', '1')).toMatchObject({ name: 'Ann' })
 })
 
 test('a stranger who was saved since is a contact once the address book is asked again', async () => {

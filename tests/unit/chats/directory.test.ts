@@ -1,9 +1,10 @@
 /** Whom a device can write to, on networks that list everybody, and on those that only search. */
-import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { Bridge, BridgeContact } from '../../../src/domain/ports.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
 import { createDirectory } from '../../../src/modules/chats/directory.ts'
+import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 import { bridgesWith, moduleOn } from '../../support/test-module.ts'
@@ -46,6 +47,59 @@ test('of an address book those who match are listed, by name', async () => {
   const contacts = async () => [jonas, ada]
   expect(await namesFor({ contacts }, '')).toEqual(['Ada', 'Jonas Weber'])
   expect(await namesFor({ contacts }, 'weber')).toEqual(['Jonas Weber'])
+})
+
+describe('somebody with a number and a hidden id', () => {
+  const LID = '@whatsapp_lid-5:s'
+  const byNumber = {
+    ...person('4915', 'Lena'),
+    matrixUserId: '@whatsapp_4915:s',
+    phone: '4915',
+    identifiers: ['tel:+4915'],
+  }
+  const byLid = { ...person('lid-5', 'lid-5'), matrixUserId: LID, identifiers: ['x:5'], roomId: '!r:s' }
+  const list = (contacts: BridgeContact[], query?: string) =>
+    directoryOf({ contacts: async () => contacts }).contacts('id_1', '237', {
+      platform: null,
+      query,
+      limit: 10,
+    })
+
+  test('is one contact, with the chat that there is and the name that somebody gave', async () => {
+    const found = await list([byNumber, { ...byLid, phone: '4915' }, jonas])
+    expect(found).toMatchObject([
+      { name: 'Jonas Weber', native_ids: ['U1'] },
+      {
+        id: 'lid-5',
+        name: 'Lena',
+        phone: '4915',
+        native_ids: ['lid-5', '4915'],
+        matrix_id: LID,
+        room: '!r:s',
+        identifiers: ['x:5', 'tel:+4915'],
+      },
+    ])
+  })
+
+  test('is one also where their bridge doesn’t tell the number of the hidden id but we know it', async () => {
+    expect(await list([byNumber, byLid])).toHaveLength(2)
+    await createPeopleRepository(db).putPhone('dev_1', LID, '4915', 1)
+    expect(await list([byNumber, byLid], '+49 15')).toMatchObject([{ native_ids: ['lid-5', '4915'] }])
+    const { check } = directoryOf({ resolveIdentifier: async () => byLid })
+    expect(await check('id_1', '237', null, '4915')).toMatchObject({
+      id: 'lid-5',
+      phone: '4915',
+      native_ids: ['lid-5'],
+    })
+  })
+
+  test('has all ids that are known in a check', async () => {
+    const people = createPeopleRepository(db)
+    await people.putPhone('dev_1', LID, '4915', 1)
+    await people.replaceContacts('dev_1', [{ matrixUserId: '@whatsapp_4915:s', name: 'L', phone: '4915' }], 1)
+    const { check } = directoryOf({ resolveIdentifier: async () => byLid })
+    expect((await check('id_1', '237', null, '4915')).native_ids).toEqual(['lid-5', '4915'])
+  })
 })
 
 test('whom a network finds are listed, whatever it found them by', async () => {

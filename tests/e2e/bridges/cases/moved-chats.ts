@@ -64,6 +64,23 @@ export function movedChatCases(setting: SettingOf): void {
     expect(await friend.waitForText('quoting')).toMatchObject({ reply_to: expect.any(String) })
   })
 
+  test('whoever is saved is one contact before and after, by whichever Matrix user', async () => {
+    const friend = await setting().testnet.newPhone({ lid: true, chats_by_number: true })
+    await using user = await linkedUser(setting(), { contacts: [friend.number] })
+    await friend.send({ to: user.phone.id, text: 'before' })
+    const before = await user.inbox.next()
+    await friend.moveChats()
+    await friend.send({ to: user.phone.id, text: 'after' })
+    const after = await user.inbox.next()
+    expect(after.from).not.toBe(before.from)
+    for (const { is_contact, sender } of [before, after])
+      expect([is_contact, sender.phone]).toEqual([true, friend.number])
+    const path = `/api/v1/devices/${user.device}/contacts`
+    const { body } = await user.account.api.get<ContactView[]>(path)
+    const id = `lid-${friend.lid}`
+    expect(body).toMatchObject([{ id, phone: friend.number, native_ids: [id], room: after.chat.id }])
+  })
+
   test('two rooms become one: each id of both leads to the room that is left', async () => {
     await using user = await linkedUser(setting())
     const { friend, first, second } = await begunTwice(user)
