@@ -571,7 +571,7 @@ CREATE TABLE sandbox_chat (
   name TEXT,
   invite_code TEXT,
   created_at INTEGER NOT NULL
-) WITHOUT ROWID;
+, posts TEXT CHECK (posts IN ('channel', 'status')), owner TEXT) WITHOUT ROWID;
 
 CREATE UNIQUE INDEX sandbox_chat_group ON sandbox_chat (platform, group_id) WHERE group_id IS NOT NULL;
 
@@ -583,6 +583,8 @@ CREATE TABLE sandbox_contact (
   name TEXT NOT NULL,
   PRIMARY KEY (phone, contact)
 ) WITHOUT ROWID;
+
+CREATE INDEX sandbox_contact_of ON sandbox_contact (contact, phone);
 
 CREATE TABLE sandbox_delivery (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -678,7 +680,7 @@ CREATE TABLE sandbox_message (
   edited_at INTEGER,
   deleted_at INTEGER,
   sent_at INTEGER NOT NULL
-);
+, details TEXT);
 
 CREATE INDEX sandbox_message_chat ON sandbox_message (chat, seq);
 

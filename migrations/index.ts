@@ -77,6 +77,8 @@ import historyBatchesDown from './0038_history_batches.down.sql' with { type: 't
 import historyBatchesUp from './0038_history_batches.up.sql' with { type: 'text' }
 import restrictedDevicesDown from './0039_restricted_devices.down.sql' with { type: 'text' }
 import restrictedDevicesUp from './0039_restricted_devices.up.sql' with { type: 'text' }
+import sandboxPostsDown from './0040_sandbox_posts.down.sql' with { type: 'text' }
+import sandboxPostsUp from './0040_sandbox_posts.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -126,4 +128,5 @@ export const migrations: readonly Migration[] = [
   { version: 37, name: 'moved_chats', up: movedChatsUp, down: movedChatsDown },
   { version: 38, name: 'history_batches', up: historyBatchesUp, down: historyBatchesDown },
   { version: 39, name: 'restricted_devices', up: restrictedDevicesUp, down: restrictedDevicesDown },
+  { version: 40, name: 'sandbox_posts', up: sandboxPostsUp, down: sandboxPostsDown },
 ]

@@ -31,6 +31,18 @@ interface OwnFacts {
   directChannelId(personId: string): string
   /** @param seed source of the new group's id */
   groupId(seed: string): string
+  /** Channels and status posts; null where the bridge tells of neither. */
+  posts: {
+    /** @param seed source of the new channel's id */
+    channelId(seed: string): string
+    /** Start of a channel's invite link, before its code. */
+    inviteBase: string
+  } | null
+}
+
+interface InvitedGroup {
+  inviteCode: string
+  kind: 'group' | 'channel' | 'status'
 }
 
 /** One platform as its bridge presents it. */
@@ -55,13 +67,18 @@ const OWN: Record<SandboxPlatform, OwnFacts> = {
       { id: 'phone', name: 'Pairing code', description: 'Type a code that this shows into the WhatsApp app' },
     ],
     inviteBase: 'https://chat.whatsapp.com/',
-    inviteLink: /^(?:https?:\/\/)?chat\.whatsapp\.com\/(?:invite\/)?([\w-]+)\/?(?:\?.*)?$/i,
+    inviteLink:
+      /^(?:https?:\/\/)?(?:chat\.whatsapp\.com\/(?:invite\/)?|whatsapp\.com\/channel\/)([\w-]+)\/?(?:\?.*)?$/i,
     accountId: phone => phone,
     personId: phone => (hasHiddenId(phone) ? hiddenId(phone) : phone),
     phoneOf: id => existing(/^\d{5,15}$/.test(id) ? id : phoneOfHiddenId(id)),
     directChannelId: id =>
       isHiddenId(id) ? `${id.slice(HIDDEN_PREFIX.length)}@lid` : `${id}@s.whatsapp.net`,
     groupId: seed => `120363${decimalDigest(seed, 12)}@g.us`,
+    posts: {
+      channelId: seed => `120363${decimalDigest(seed, 12)}@newsletter`,
+      inviteBase: 'https://whatsapp.com/channel/',
+    },
   },
   signal: {
     displayName: 'Signal',
@@ -76,6 +93,7 @@ const OWN: Record<SandboxPlatform, OwnFacts> = {
     directChannelId: id => id,
     groupId: seed =>
       createHash('sha256').update(seed).digest('base64').replaceAll('/', 'b').replaceAll('+', 'a'),
+    posts: null,
   },
   telegram: {
     displayName: 'Telegram',
@@ -97,6 +115,7 @@ const OWN: Record<SandboxPlatform, OwnFacts> = {
     phoneOf: id => existing(/^1\d{5,15}$/.test(id) ? id.slice(1) : null),
     directChannelId: id => `user:${id}`,
     groupId: seed => `channel:1${decimalDigest(seed, 9)}`,
+    posts: null,
   },
 }
 
@@ -112,6 +131,11 @@ const FACTS: Record<SandboxPlatform, PlatformFacts> = {
 
 export function platformFacts(platform: SandboxPlatform): PlatformFacts {
   return FACTS[platform]
+}
+
+/** @returns the invite link of a group or channel */
+export function inviteLinkOf({ inviteBase, posts }: PlatformFacts, group: InvitedGroup): string {
+  return `${(group.kind === 'channel' && posts?.inviteBase) || inviteBase}${group.inviteCode}`
 }
 
 /** @returns the invite code of a link in any usual form; null for other platforms' links */

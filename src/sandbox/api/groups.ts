@@ -20,21 +20,32 @@ export function createGroupHandlers(api: ApiContext) {
       .array(phoneField, 'expected a list of phone numbers')
       .max(MAX_MEMBERS, `expected at most ${MAX_MEMBERS} members`)
       .default([]),
+    channel: z.object({ owner: phoneField }, 'expected {owner}').optional(),
   })
   return {
     list() {
       const shown = store.groups().filter(({ platform }) => api.platforms.includes(platform))
-      return Response.json(shown.map(groupView))
+      return Response.json(shown.flatMap(chat => (chat.group ? groupView(chat, chat.group) : [])))
     },
 
     async create({ request }: Asked) {
-      const { name, platform, members } = check(groupSchema, await readJson(request))
+      const { name, platform, members, channel } = check(groupSchema, await readJson(request))
       for (const member of members) mustExist('members', member)
-      const group = { name, inviteCode: randomBytes(11).toString('hex') }
-      const chat = await api.network.createGroup(platform, group, members)
-      return Response.json(groupView(chat), { status: 201 })
+      if (channel) mustHavePosts('channel', platform)
+      const owner = channel ? mustExist('channel', channel.owner) : null
+      const kind = channel ? 'channel' : 'group'
+      const group = { name, inviteCode: randomBytes(11).toString('hex'), kind, owner } as const
+      const everybody = owner === null ? members : [...members, owner]
+      const { groupId, chat } = await api.network.createGroup(platform, group, everybody)
+      return Response.json(groupView(chat, { groupId, ...group }), { status: 201 })
     },
   }
+}
+
+/** @throws ApiError 400 where there are neither channels nor status posts */
+export function mustHavePosts(field: string, platform: SandboxPlatform): void {
+  if (platformFacts(platform).posts !== null) return
+  throw new ApiError('bad_request', `${field}: ${platform} has none here; wa has`)
 }
 
 /**

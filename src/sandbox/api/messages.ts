@@ -25,7 +25,7 @@ import {
   platformField,
 } from './context.ts'
 import { ApiError, check } from './errors.ts'
-import { findGroup } from './groups.ts'
+import { findGroup, mustHavePosts } from './groups.ts'
 import { messageView } from './views.ts'
 
 /** Messages read at a time: a few milliseconds. */
@@ -44,6 +44,15 @@ export function createMessageHandlers(api: ApiContext) {
   const degrees = (limit: number) =>
     z.coerce.number(`expected degrees between -${limit} and ${limit}`).min(-limit).max(limit)
 
+  const options = z.array(z.string('expected texts').min(1, 'expected texts'), 'expected a list of texts')
+  const pollSchema = z
+    .object({
+      question: z.string('expected a question').min(1, 'expected a question'),
+      options: options.min(2, 'expected two options or more').max(12, 'expected at most 12 options'),
+      max_selections: z.int('expected a whole number').min(1, 'expected at least 1').default(1),
+    })
+    .refine(poll => new Set(poll.options).size === poll.options.length, 'expected options that differ')
+
   const messageSchema = z.object({
     to: phoneField.optional(),
     group: z.string('expected an invite link, an invite code or a group id').min(1).optional(),
@@ -57,6 +66,12 @@ export function createMessageHandlers(api: ApiContext) {
     reaction: z.object({ message: messageId, emoji: z.string('expected an emoji').max(64) }).optional(),
     edit: about.optional(),
     delete: about.optional(),
+    poll: pollSchema.optional(),
+    vote: z
+      .object({ message: messageId, options: z.array(z.string(), 'expected a list of options') })
+      .optional(),
+    call: z.object({ video: z.boolean('expected true or false').default(false) }).optional(),
+    status: z.literal(true, 'expected true, or nothing').optional(),
     duration_ms: z.coerce.number('expected milliseconds').int().nonnegative().optional(),
   })
   type Given = z.infer<typeof messageSchema>
@@ -86,11 +101,22 @@ export function createMessageHandlers(api: ApiContext) {
   }
 
   async function chatFor(sender: string, given: Given): Promise<Chat> {
-    const target = given.reaction ?? given.edit ?? given.delete
-    if (target) return chatOfMessage(sender, target.message)
+    const target = given.reaction ?? given.edit ?? given.delete ?? given.vote
+    if (target) {
+      const chat = chatOfMessage(sender, target.message)
+      if (chat.group?.kind !== 'status') return chat
+      if (given.reaction) throw new ApiError('bad_request', 'reaction: status posts take none here')
+      return api.network.statusChat(chat.platform, sender)
+    }
     const wanted = given.platform ?? api.platforms[0] ?? 'wa'
+    if (given.status) {
+      mustHavePosts('status', wanted)
+      return api.network.statusChat(wanted, sender)
+    }
     if (given.group !== undefined) {
       const chat = findGroup(api, given.group, wanted)
+      if (chat.group?.kind === 'channel' && chat.group.owner !== sender)
+        throw new ApiError('bad_request', `group: only ${chat.group.owner} posts in this channel`)
       return store.isMember(chat.id, sender) ? chat : api.network.joinGroup(chat, sender)
     }
     if (given.to === undefined)
@@ -110,7 +136,9 @@ export function createMessageHandlers(api: ApiContext) {
   }
 
   function contentOf(sender: string, given: Given, media: Media | null): Content {
-    const { reaction, edit, text, location } = given
+    const { reaction, edit, text, location, poll, vote, call } = given
+    if (vote) return { type: 'vote', text: '', ...voteOn(vote.message, vote.options) }
+    if (call) return { type: 'call', text: call.video ? 'Video call' : 'Voice call', isVideo: call.video }
     if (reaction) return { type: 'reaction', text: '', target: reaction.message, emoji: reaction.emoji }
     if (edit)
       return {
@@ -121,6 +149,11 @@ export function createMessageHandlers(api: ApiContext) {
     if (given.delete) return { type: 'delete', text: '', target: own(sender, given.delete.message, 'delete') }
     const replyTo = given.reply_to
     if (replyTo !== undefined) chatOfMessage(sender, replyTo)
+    if (poll) {
+      const { question, options, max_selections } = poll
+      const maxSelections = Math.min(max_selections, options.length)
+      return { type: 'poll', text: question, poll: { question, options, maxSelections }, replyTo }
+    }
     if (location) {
       const { latitude, longitude, name } = location
       return { type: 'location', text: text === '' ? (name ?? '') : text, latitude, longitude, replyTo }
@@ -136,6 +169,19 @@ export function createMessageHandlers(api: ApiContext) {
       throw new ApiError('bad_request', `file: expected a multipart form with a file for type ${given.type}`)
     }
     return { type: given.type ?? 'text', text: required('text', text), replyTo }
+  }
+
+  /** @throws ApiError 400 unless the poll has these options, and lets one choose as many */
+  function voteOn(target: string, chosen: readonly string[]): Pick<Content, 'target' | 'options'> {
+    const poll = store.message(target)?.poll
+    if (!poll) throw new ApiError('bad_request', 'vote: expected a poll')
+    const options = [...new Set(chosen)]
+    if (options.length > poll.maxSelections || !options.every(option => poll.options.includes(option)))
+      throw new ApiError(
+        'bad_request',
+        `vote: expected at most ${poll.maxSelections} of ${poll.options.join(', ')}`,
+      )
+    return { target, options }
   }
 
   /** Phones change only their own messages. */

@@ -1,8 +1,8 @@
 /** Phones, chats and messages as answers show them. */
 import { rfc3339 } from '../../lib/clock.ts'
 import type { NetworkStore } from '../network/store.ts'
-import type { Chat, Media, Message, Phone } from '../network/types.ts'
-import { platformFacts } from '../platforms.ts'
+import type { Chat, Group, Media, Message, Phone, Poll } from '../network/types.ts'
+import { inviteLinkOf, platformFacts } from '../platforms.ts'
 
 export function phoneView(store: NetworkStore, phone: Phone) {
   return {
@@ -32,15 +32,17 @@ function linkedViews(store: NetworkStore, { phone, platforms }: Phone) {
     }))
 }
 
-export function groupView(chat: Chat) {
-  const inviteCode = chat.group?.inviteCode ?? ''
+export function groupView({ platform, members }: Chat, group: Group) {
+  const { groupId: id, name, inviteCode, kind, owner } = group
   return {
-    id: chat.group?.groupId ?? chat.id,
-    platform: chat.platform,
-    name: chat.group?.name ?? '',
+    id,
+    platform,
+    name,
+    kind,
+    owner,
     invite_code: inviteCode,
-    invite_link: `${platformFacts(chat.platform).inviteBase}${inviteCode}`,
-    members: chat.members,
+    invite_link: inviteLinkOf(platformFacts(platform), group),
+    members,
   }
 }
 
@@ -77,6 +79,9 @@ export function messageView(store: NetworkStore, viewer: string, message: Messag
         : { latitude: message.latitude, longitude: message.longitude },
     reaction:
       message.type === 'reaction' ? { message: message.target ?? '', emoji: message.emoji ?? '' } : null,
+    poll: message.poll ? pollView(store, message.id, message.poll) : null,
+    vote: message.options ? { message: message.target ?? '', options: message.options } : null,
+    call: message.isVideo === undefined ? null : { video: message.isVideo },
     edits: message.type === 'edit' ? (message.target ?? null) : null,
     deletes: message.type === 'delete' ? (message.target ?? null) : null,
     reactions: store.reactions(message.id),
@@ -86,6 +91,10 @@ export function messageView(store: NetworkStore, viewer: string, message: Messag
     status: store.isPending(message.seq) ? 'sent' : 'delivered',
     timestamp: rfc3339(message.sentAt),
   }
+}
+
+function pollView(store: NetworkStore, messageId: string, { question, options, maxSelections }: Poll) {
+  return { question, options, max_selections: maxSelections, votes: store.votes(messageId) }
 }
 
 function fileView(media: Media, fileName: string | null | undefined) {

@@ -13,6 +13,7 @@ import { SingleFlight } from '../../lib/single-flight.ts'
 import { type Delivery, isMediaType, type Login, type Media, type Message } from '../network/types.ts'
 import { type BridgeContext, DIRECT } from './context.ts'
 import type { Ghosts } from './ghosts.ts'
+import { callContent, pollContent, voteContent } from './polls-and-calls.ts'
 import type { Portal, Portals } from './portals.ts'
 import { editContent, type MatrixContent, reactionContent, toMatrix } from './to-matrix.ts'
 
@@ -177,6 +178,14 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
         return sendDeletion(portal, message)
       case 'edit':
         return sendEdit(portal, message)
+      case 'vote':
+        return sendVote(portal, message)
+      case 'call':
+        return message.sender === login.phone
+          ? null
+          : send(portal, message, callContent(facts, message.isVideo ?? false))
+      case 'poll':
+        return message.poll ? send(portal, message, pollContent(facts, message.poll)) : null
       default: {
         if (hasLostFile(message)) throw new Undeliverable('its file is gone')
         const mxc = message.media ? await mxcOf(message.media) : null
@@ -187,13 +196,21 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   }
 
   async function send(portal: Portal, message: Message, { type, content }: MatrixContent): Promise<string> {
-    const as = await speakerOf(message)
+    const as = await speakerOf(portal, message)
     const { id: txnId, sentAt } = message
     return homeserver.send({ roomId: portal.roomId, type, txnId, content, as, sentAt })
   }
 
-  function speakerOf({ sender, chatId }: Message): Promise<string> {
-    return ghosts.ensure(sender, store.chat(chatId) ?? DIRECT)
+  /** Undefined for the bot, which says what a channel says to its followers. */
+  async function speakerOf({ roomId, loginId }: Portal, message: Message): Promise<string | undefined> {
+    const { sender, chatId } = message
+    const chat = store.chat(chatId)
+    const kind = chat?.group?.kind
+    const isOwn = store.login(facts.platform, loginId)?.phone === sender
+    if (kind === 'channel' && sender === chat?.group?.owner && !isOwn) return undefined
+    // Whoever is heard in these chats enters them then.
+    if (chat && (kind === 'channel' || kind === 'status')) await portals.bringGhost(roomId, sender, chat)
+    return ghosts.ensure(sender, chat ?? DIRECT)
   }
 
   async function sendReaction(portal: Portal, message: Message): Promise<string | null> {
@@ -203,6 +220,13 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     if (replaced !== undefined) await redact(portal, message, replaced)
     if (!message.emoji) return null
     return send(portal, message, reactionContent(target, message.emoji))
+  }
+
+  async function sendVote(portal: Portal, message: Message): Promise<string | null> {
+    const target = eventIn(portal, message.target)
+    const poll = message.target ? store.message(message.target)?.poll : undefined
+    const vote = target && poll && voteContent(facts, target, poll, message.options ?? [])
+    return vote ? send(portal, message, vote) : null
   }
 
   async function sendDeletion(portal: Portal, message: Message): Promise<string | null> {
@@ -221,9 +245,10 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
    * Redacts as the ghost if the event is its own, else as the bot, which may.
    * @returns the redaction, or null when the homeserver has forgotten the event
    */
-  async function redact({ roomId }: Portal, message: Message, eventId: string): Promise<string | null> {
+  async function redact(portal: Portal, message: Message, eventId: string): Promise<string | null> {
+    const { roomId } = portal
     const txnId = `${message.id}-redact`
-    const as = await speakerOf(message)
+    const as = await speakerOf(portal, message)
     return homeserver
       .redact(roomId, eventId, txnId, as)
       .catch(error => {

@@ -9,6 +9,7 @@ import { MatrixError } from '../../lib/matrix-error.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import { statementsOf } from '../../lib/statements.ts'
 import type { Chat, Login } from '../network/types.ts'
+import { inviteLinkOf } from '../platforms.ts'
 import { type BridgeContext, ghostUserId } from './context.ts'
 import type { Ghosts } from './ghosts.ts'
 import { ROOM_FEATURES_TYPE, roomFeatures } from './room-features.ts'
@@ -82,6 +83,7 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts) {
       preset: 'private_chat',
       is_direct: chat.group === null,
       ...(chat.group ? { name: chat.group.name } : {}),
+      ...powerLevels(login, chat),
       invite: [login.userId, ...members],
       initial_state: [
         ...[BRIDGE_STATE, OLD_BRIDGE_STATE].map(type => ({
@@ -106,12 +108,24 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts) {
       channel: {
         id: channelId(login, chat),
         displayname: chat.group?.name ?? context.network.store.phone(otherPhone(login, chat)).name,
-        ...(chat.group ? { external_url: `${facts.inviteBase}${chat.group.inviteCode}` } : {}),
+        ...(chat.group?.inviteCode ? { external_url: inviteLinkOf(facts, chat.group) } : {}),
         'fi.mau.receiver': login.id,
       },
-      'com.beeper.room_type': chat.group ? 'group' : 'dm',
-      'com.beeper.room_type.v2': chat.group ? 'group_dm' : 'dm',
+      ...roomTypes(chat),
     }
+  }
+
+  /** In a channel only its owner writes; the others react and vote. */
+  function powerLevels(login: Login, { group }: Chat): Record<string, unknown> {
+    if (group?.kind !== 'channel') return {}
+    const owner = ghostUserId(context, login.phone, { group })
+    const users = {
+      [botUserId]: 100,
+      ...(login.phone === group.owner ? { [login.userId]: 100, [owner]: 100 } : {}),
+    }
+    const free = ['m.reaction', 'm.room.redaction', 'org.matrix.msc3381.poll.response']
+    const events = Object.fromEntries(free.map(type => [type, 0]))
+    return { power_level_content_override: { events_default: 50, events, users } }
   }
 
   function channelId(login: Login, chat: Chat): string {
@@ -195,6 +209,7 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts) {
     ensure,
     find,
     forget,
+    bringGhost,
     /** @returns the room's portal; waits for rooms being created */
     async ofRoom(roomId: string): Promise<Portal | undefined> {
       const known = byRoom.get(roomId) ?? cached(sql.ofRoom(roomId, facts.platform))
@@ -216,8 +231,17 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts) {
   }
 }
 
+/** Bridges don't show who follows a channel or sees status posts. */
 function ghostPhones(login: Login, chat: Chat): string[] {
+  if (chat.group && chat.group.kind !== 'group') return [login.phone]
   return [...new Set([...chat.members, login.phone])]
+}
+
+/** Bridges give a channel and the chat of status posts no type. */
+function roomTypes({ group }: Chat): Record<string, string> {
+  if (group && group.kind !== 'group') return {}
+  const [type, v2] = group ? ['group', 'group_dm'] : ['dm', 'dm']
+  return { 'com.beeper.room_type': type, 'com.beeper.room_type.v2': v2 }
 }
 
 /** @returns the phone at the other end of a login's direct chat */

@@ -8,7 +8,7 @@
 import pLimit from 'p-limit'
 import { z } from 'zod'
 import type { Posted } from '../network/network.ts'
-import type { Content, Media } from '../network/types.ts'
+import type { Chat, Content, Login, Media } from '../network/types.ts'
 import type { Commands } from './commands.ts'
 import { type BridgeContext, isBridgeUser } from './context.ts'
 import { fromMatrix, type Incoming, type MatrixEvent, MESSAGE_EVENTS, matrixEvent } from './from-matrix.ts'
@@ -85,6 +85,8 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     if (!login || !chat || login.userId !== event.sender)
       return { event, portal, fate: permanent('m.no_permission', "You're not logged in", 'not logged in') }
     const job = { event, portal, login, chat }
+    const objection = objectionToPost(chat, login)
+    if (objection !== null) return { ...job, fate: permanent('com.beeper.unsupported_event', objection) }
     const incoming = fromMatrix(event)
     if ('unsupported' in incoming) {
       const reason =
@@ -93,6 +95,12 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     }
     const accepted = taken(facts.platform, incoming)
     return 'status' in accepted ? { ...job, fate: accepted } : { ...job, incoming: accepted }
+  }
+
+  /** As mautrix-whatsapp is set by default (`disable_status_broadcast_send`). */
+  function objectionToPost({ group }: Chat, { phone }: Login): string | null {
+    if (group?.kind === 'status') return 'sending status messages is disabled'
+    return group?.kind === 'channel' && group.owner !== phone ? 'only its owner posts in a channel' : null
   }
 
   async function carry(jobs: readonly Job[]): Promise<void> {

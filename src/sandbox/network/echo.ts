@@ -18,10 +18,12 @@ export function echoOf(content: Content): Content {
   return { type, text, media, fileName, latitude, longitude }
 }
 
-/** Messages about another message get no answer. */
+/** Messages about another message get no answer, nor do polls and calls. */
 export function isEchoed({ type }: Content): boolean {
-  return type !== 'reaction' && type !== 'edit' && type !== 'delete'
+  return !UNANSWERED.includes(type)
 }
+
+const UNANSWERED: readonly Content['type'][] = ['reaction', 'edit', 'delete', 'poll', 'vote', 'call']
 
 interface Situation {
   /** Earlier messages in the chat, of the sender and the others, oldest first. */

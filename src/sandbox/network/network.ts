@@ -20,6 +20,7 @@ import {
   type Message,
   type Origin,
   type Phone,
+  STATUS_POSTS,
 } from './types.ts'
 
 /** Messages of each chat that a device receives when it is linked later. */
@@ -75,7 +76,7 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
    * so that no echo is echoed.
    */
   function echoesOf({ chat, sender, content, origin }: NewMessage, message: Message): NewMessage[] {
-    if (!isEchoed(content)) return []
+    if (!isEchoed(content) || isForPosts(chat)) return []
     const facts = platformFacts(chat.platform)
     if (!origin && !store.loginOfPhone(facts, sender)) return []
     const echoing = chat.members.filter(phone => phone !== sender && answersByItself(store, facts, phone))
@@ -125,6 +126,18 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
       return existing ?? committer.write(() => store.ensureDirectChat(platform, one, other, clock.now()))
     },
 
+    /**
+     * The chat of a platform's status posts. Its members are those who see the author's, having the
+     * author in their address book.
+     */
+    statusChat: (platform: SandboxPlatform, author: string): Promise<Chat> =>
+      committer.write(() => {
+        const members = [...new Set([author, ...store.phonesKnowing(author)])]
+        const name = `${platformFacts(platform).displayName} Status Broadcast`
+        const group = { groupId: STATUS_POSTS, name, inviteCode: '', kind: 'status', owner: null } as const
+        return store.addGroup(platform, group, members, clock.now())
+      }),
+
     /** Links an account to a Matrix user, who receives the last messages of its chats. */
     async link(platform: SandboxPlatform, phone: string, userId: string): Promise<Login> {
       const login: Login = {
@@ -162,9 +175,12 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
       platform: SandboxPlatform,
       group: Omit<Group, 'groupId'>,
       members: readonly string[],
-    ): Promise<Chat> {
-      const groupId = platformFacts(platform).groupId(`${group.name}:${group.inviteCode}`)
-      return changeDirectory(() => store.addGroup(platform, { groupId, ...group }, members, clock.now()))
+    ): Promise<{ groupId: string; chat: Chat }> {
+      const facts = platformFacts(platform)
+      const seed = `${group.name}:${group.inviteCode}`
+      const groupId = (group.kind === 'channel' && facts.posts?.channelId(seed)) || facts.groupId(seed)
+      const add = () => store.addGroup(platform, { groupId, ...group }, members, clock.now())
+      return { groupId, chat: await changeDirectory(add) }
     },
 
     async joinGroup(chat: Chat, phone: string): Promise<Chat> {
@@ -185,13 +201,21 @@ export function answersByItself(store: NetworkStore, facts: PlatformFacts, phone
   return store.phone(phone).echo && !store.loginOfPhone(facts, phone)
 }
 
+/** True for chats in which some post and others only look on. */
+function isForPosts({ group }: Chat): boolean {
+  return group !== null && group.kind !== 'group'
+}
+
 /** Adds deliveries of the end of each chat to a new login, except messages its rooms have. */
 function backfill(store: NetworkStore, login: Login): Delivery[] {
-  return store
-    .chatsOfPhone(login.phone)
-    .filter(chat => chat.platform === login.platform)
-    .flatMap(chat => store.lastMessages(login.phone, chat.id, BACKFILL_PER_CHAT))
-    .filter(message => !store.isInPortal(message.id, login.id, message.chatId))
-    .sort((one, other) => one.seq - other.seq)
-    .flatMap(message => store.addDelivery(login, message.chatId, message.seq, true))
+  return (
+    store
+      .chatsOfPhone(login.phone)
+      // No bridge fetches old status posts.
+      .filter(chat => chat.platform === login.platform && chat.group?.kind !== 'status')
+      .flatMap(chat => store.lastMessages(login.phone, chat.id, BACKFILL_PER_CHAT))
+      .filter(message => !store.isInPortal(message.id, login.id, message.chatId))
+      .sort((one, other) => one.seq - other.seq)
+      .flatMap(message => store.addDelivery(login, message.chatId, message.seq, true))
+  )
 }

@@ -56,6 +56,7 @@ export async function seedNetwork(store: NetworkStore, committer: Committer, now
 function seedGroups(store: NetworkStore, platform: SandboxPlatform, now: number): void {
   for (const [index, { name, inviteCode, members }] of GROUPS.entries()) {
     const groupId = platformFacts(platform).groupId(`seed:${inviteCode}`)
-    store.addGroup(platform, { groupId, name, inviteCode }, members, now + index)
+    const group = { groupId, name, inviteCode, kind: 'group', owner: null } as const
+    store.addGroup(platform, group, members, now + index)
   }
 }

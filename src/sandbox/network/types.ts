@@ -12,6 +12,9 @@ export type MessageType =
   | 'reaction'
   | 'edit'
   | 'delete'
+  | 'poll'
+  | 'vote'
+  | 'call'
 
 export function isMediaType(type: string): type is MediaType {
   return (MEDIA_TYPES as readonly string[]).includes(type)
@@ -36,7 +39,13 @@ export interface Group {
   groupId: string
   name: string
   inviteCode: string
+  kind: 'group' | 'channel' | 'status'
+  /** The only phone that posts in a channel. */
+  owner: string | null
 }
+
+/** The group whose messages are the status posts of a platform. */
+export const STATUS_POSTS = 'status@broadcast'
 
 /** A direct chat has no `group`. */
 export interface Chat {
@@ -61,6 +70,13 @@ export interface Media {
   mxc: string | null
 }
 
+export interface Poll {
+  question: string
+  options: readonly string[]
+  /** How many of them one phone may choose. */
+  maxSelections: number
+}
+
 /** Content of a message. */
 export interface Content {
   type: MessageType
@@ -70,12 +86,17 @@ export interface Content {
   fileName?: string | null | undefined
   /** Id of the quoted message. */
   replyTo?: string | null | undefined
-  /** Reactions, edits and deletions: id of their message. */
+  /** Reactions, edits, deletions and votes: id of their message. */
   target?: string | null | undefined
   /** Reactions: the emoji; empty retracts the reaction. */
   emoji?: string | null | undefined
   latitude?: number | null | undefined
   longitude?: number | null | undefined
+  poll?: Poll | undefined
+  /** Votes: the options chosen, none to take the vote back. */
+  options?: readonly string[] | undefined
+  /** Calls: with a picture. */
+  isVideo?: boolean | undefined
 }
 
 /** A stored message. */

@@ -54,7 +54,7 @@ test('what polls, votes and calls say', () => {
       'org.matrix.msc3381.poll.response',
       { ...about, 'org.matrix.msc3381.poll.response': { answers: ['b5e7aa'] } },
     ],
-    ['m.room.message', { msgtype: 'm.text', body: call.message, 'com.beeper.action_message': action }],
+    ['m.room.message', { msgtype: 'm.notice', body: call.message, 'com.beeper.action_message': action }],
   ] as const
   const earlier = new EarlierSaid()
   const said = contents.map(([type, content], index) => {

@@ -11,6 +11,7 @@ import homeserverHistory from '../../../migrations/0020_homeserver_history.up.sq
 import mediaUse from '../../../migrations/0025_sandbox_media_use.up.sql' with { type: 'text' }
 import profileFields from '../../../migrations/0035_profile_fields.up.sql' with { type: 'text' }
 import historyBatches from '../../../migrations/0038_history_batches.up.sql' with { type: 'text' }
+import sandboxPosts from '../../../migrations/0040_sandbox_posts.up.sql' with { type: 'text' }
 import { createHomeserver } from '../../../src/homeserver/index.ts'
 import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { GroupCommit } from '../../../src/lib/group-commit.ts'
@@ -62,6 +63,7 @@ export async function createHarness(options: HarnessOptions = {}) {
       sandboxTables,
       refusalTable,
       mediaUse,
+      sandboxPosts,
     ])
       database.run(sql)
   const committer = new GroupCommit(database)

@@ -27,10 +27,12 @@ interface ChatRow {
   groupId: string | null
   name: string | null
   inviteCode: string | null
+  posts: 'channel' | 'status' | null
+  owner: string | null
 }
 
 const PHONES = 'SELECT phone, name, echo, platforms, two_factor AS twoFactor FROM sandbox_phone'
-const CHATS = `SELECT c.id, c.platform, c.group_id AS groupId, c.name, c.invite_code AS inviteCode
+const CHATS = `SELECT c.id, c.platform, c.group_id AS groupId, c.name, c.invite_code AS inviteCode, c.posts, c.owner
   FROM sandbox_chat AS c`
 
 export function createChatStore(database: Database) {
@@ -48,22 +50,24 @@ export function createChatStore(database: Database) {
   )
   const chat = one<ChatRow, [string]>(`${CHATS} WHERE c.id = ?`)
   const byInvite = one<ChatRow, [string, string]>(`${CHATS} WHERE c.platform = ? AND c.invite_code = ?`)
-  const groups = all<ChatRow>(`${CHATS} WHERE c.kind = 'group' ORDER BY c.created_at, c.id`)
+  const groups = all<ChatRow>(
+    `${CHATS} WHERE c.kind = 'group' AND c.posts IS NOT 'status' ORDER BY c.created_at, c.id`,
+  )
   const ofPhone = all<ChatRow, [string]>(
     `${CHATS} JOIN sandbox_member AS m ON m.chat = c.id WHERE m.phone = ?`,
   )
-  const addChat = run<
-    [{ id: string; platform: string; kind: string; now: number } & Record<keyof Group, string | null>]
-  >(
-    `INSERT OR IGNORE INTO sandbox_chat (id, platform, kind, group_id, name, invite_code, created_at)
-     VALUES ($id, $platform, $kind, $groupId, $name, $inviteCode, $now)`,
+  const addChat = run<[ChatRow & { kind: string; now: number }]>(
+    `INSERT OR IGNORE INTO sandbox_chat (id, platform, kind, group_id, name, invite_code, posts, owner, created_at)
+     VALUES ($id, $platform, $kind, $groupId, $name, $inviteCode, $posts, $owner, $now)`,
   )
   const members = values<string, [string]>('SELECT phone FROM sandbox_member WHERE chat = ? ORDER BY phone')
   const addMember = run<[string, string]>('INSERT OR IGNORE INTO sandbox_member (chat, phone) VALUES (?, ?)')
 
-  function toChat({ id, platform, groupId, name, inviteCode }: ChatRow): Chat {
+  function toChat({ id, platform, groupId, name, inviteCode, posts, owner }: ChatRow): Chat {
     const pair = directChatPhones(id)
-    const group = groupId === null ? null : { groupId, name: name ?? groupId, inviteCode: inviteCode ?? '' }
+    const kind: Group['kind'] = posts ?? 'group'
+    const named = { name: name ?? groupId ?? '', inviteCode: inviteCode ?? '' }
+    const group = groupId === null ? null : { groupId, ...named, kind, owner }
     return { id, platform, group, members: pair ? [...new Set(pair)] : members(id) }
   }
   const shown = (row: ChatRow | undefined) => row && toChat(row)
@@ -88,6 +92,10 @@ export function createChatStore(database: Database) {
     contacts: all<Contact, [phone: string]>(
       'SELECT contact AS phone, name FROM sandbox_contact WHERE phone = ? ORDER BY name, contact',
     ),
+    /** Phones that have the contact in their address book. */
+    phonesKnowing: values<string, [contact: string]>(
+      'SELECT phone FROM sandbox_contact WHERE contact = ? ORDER BY phone',
+    ),
     /** Name of `contact` in the address book of `phone`. */
     contactName: value<string, [phone: string, contact: string]>(
       'SELECT name FROM sandbox_contact WHERE phone = ? AND contact = ?',
@@ -107,6 +115,8 @@ export function createChatStore(database: Database) {
         groupId: null,
         name: null,
         inviteCode: null,
+        posts: null,
+        owner: null,
         now,
       }
       if (addChat(row) > 0) for (const member of pair) api.addMember(id, member, now)
@@ -114,7 +124,9 @@ export function createChatStore(database: Database) {
     },
     addGroup(platform: SandboxPlatform, group: Group, members: readonly string[], now: number): Chat {
       const id = groupChatId(platform, group.groupId)
-      addChat({ id, platform, kind: 'group', ...group, now })
+      const { kind, inviteCode, ...named } = group
+      const posts = kind === 'group' ? null : kind
+      addChat({ id, platform, ...named, kind: 'group', inviteCode: inviteCode || null, posts, now })
       for (const member of members) api.addMember(id, member, now)
       return { id, platform, group, members: [...new Set(members)].sort() }
     },

@@ -4,7 +4,9 @@ import { randomBytes } from 'node:crypto'
 import { statementsOf } from '../../../lib/statements.ts'
 import type { Chat, Content, Media, Message } from '../types.ts'
 
-type MessageRow = Omit<Message, 'media'> & { mediaId: string | null }
+/** Few messages have these, which share a column. */
+type Detailed = 'poll' | 'options' | 'isVideo'
+type MessageRow = Omit<Message, 'media' | Detailed> & { mediaId: string | null; details: string | null }
 
 /** A file's place by age. */
 export interface MediaAge {
@@ -15,8 +17,8 @@ export interface MediaAge {
 const MEDIA = `SELECT id, name, mime_type AS mimeType, size AS sizeBytes, width, height, blurhash,
   duration_ms AS durationMs, mxc FROM sandbox_media`
 const MESSAGES = `SELECT m.seq, m.id, m.chat AS chatId, m.sender, m.type, m.text, m.media_id AS mediaId,
-  m.file_name AS fileName, m.reply_to AS replyTo, m.target, m.emoji, m.latitude, m.longitude, m.sent_at AS sentAt,
-  m.edited_at AS editedAt, m.deleted_at AS deletedAt`
+  m.file_name AS fileName, m.reply_to AS replyTo, m.target, m.emoji, m.latitude, m.longitude, m.details,
+  m.sent_at AS sentAt, m.edited_at AS editedAt, m.deleted_at AS deletedAt`
 const ON_PHONE = 'FROM sandbox_inbox AS i JOIN sandbox_message AS m ON m.seq = i.seq WHERE i.phone = ?'
 const IN_CHAT_ON_PHONE = `FROM sandbox_message AS m JOIN sandbox_inbox AS i ON i.seq = m.seq AND i.phone = ?1
   WHERE m.chat = ?2`
@@ -30,9 +32,9 @@ export function createMessageStore(database: Database) {
   )
   const add = value<number, [Omit<MessageRow, 'seq' | 'editedAt' | 'deletedAt'>]>(
     `INSERT INTO sandbox_message (id, chat, sender, type, text, media_id, file_name, reply_to, target, emoji, latitude,
-       longitude, sent_at)
+       longitude, details, sent_at)
      VALUES ($id, $chatId, $sender, $type, $text, $mediaId, $fileName, $replyTo, $target, $emoji, $latitude,
-       $longitude, $sentAt) RETURNING seq`,
+       $longitude, $details, $sentAt) RETURNING seq`,
   )
   const addInbox = run<[string, number]>('INSERT INTO sandbox_inbox (phone, seq) VALUES (?, ?)')
   const byId = one<MessageRow, [string]>(`${MESSAGES} FROM sandbox_message AS m WHERE m.id = ?`)
@@ -61,6 +63,9 @@ export function createMessageStore(database: Database) {
   const reactions = all<{ sender: string; emoji: string | null }, [string]>(
     "SELECT sender, emoji FROM sandbox_message WHERE target = ? AND type = 'reaction' AND deleted_at IS NULL ORDER BY seq",
   )
+  const votes = all<{ sender: string; details: string }, [string]>(
+    "SELECT sender, details FROM sandbox_message WHERE target = ? AND type = 'vote' ORDER BY seq",
+  )
   const forgetEvents = run<[string]>('DELETE FROM sandbox_event WHERE message_id = ?')
   const forgetOnPhones = run<[number, string]>(
     'DELETE FROM sandbox_inbox WHERE seq = ? AND phone IN (SELECT phone FROM sandbox_member WHERE chat = ?)',
@@ -68,8 +73,12 @@ export function createMessageStore(database: Database) {
   const forget = run<[number]>('DELETE FROM sandbox_message WHERE seq = ?')
 
   function toMessage(row: MessageRow): Message {
-    const { mediaId, deletedAt } = row
-    return { ...row, media: mediaId === null || deletedAt !== null ? undefined : media(mediaId) }
+    const { mediaId, deletedAt, details } = row
+    return {
+      ...row,
+      ...(details === null ? {} : (JSON.parse(details) as Pick<Content, Detailed>)),
+      media: mediaId === null || deletedAt !== null ? undefined : media(mediaId),
+    }
   }
   const shown = (row: MessageRow | undefined) => row && toMessage(row)
 
@@ -86,10 +95,11 @@ export function createMessageStore(database: Database) {
     /** Stores a message and gives it to every phone of its chat. */
     addMessage(chat: Chat, sender: string, content: Content, now: number): Message {
       const { type, text, media, fileName, replyTo, target, emoji, latitude, longitude } = content
+      const details = detailsOf(content)
       if (media) addMedia({ ...media, now })
       const about = { fileName, replyTo, target, emoji, latitude, longitude }
       const row = { id: newMessageId(), chatId: chat.id, sender, type, text, sentAt: now }
-      const seq = add({ ...row, ...about, mediaId: media?.id ?? null }) as number
+      const seq = add({ ...row, ...about, details, mediaId: media?.id ?? null }) as number
       for (const phone of chat.members) addInbox(phone, seq)
       if (type === 'edit' && target) edit(text, now, target)
       if (type === 'delete' && target) remove(now, target)
@@ -133,6 +143,15 @@ export function createMessageStore(database: Database) {
       for (const { sender, emoji } of reactions(messageId)) latest.set(sender, emoji ?? '')
       return [...latest].filter(([, emoji]) => emoji !== '').map(([from, emoji]) => ({ from, emoji }))
     },
+    /** Each phone's latest vote on a poll, without those that were taken back. */
+    votes(messageId: string): { from: string; options: readonly string[] }[] {
+      const latest = new Map<string, readonly string[]>()
+      for (const { sender, details } of votes(messageId))
+        latest.set(sender, (JSON.parse(details) as Pick<Content, Detailed>).options ?? [])
+      return [...latest]
+        .filter(([, options]) => options.length > 0)
+        .map(([from, options]) => ({ from, options }))
+    },
     /** The reaction that a later one of the same phone replaces. */
     reactionBefore: value<string, [messageId: string, sender: string, seq: number]>(
       `SELECT id FROM sandbox_message WHERE target = ? AND sender = ? AND type = 'reaction' AND seq < ?
@@ -142,6 +161,11 @@ export function createMessageStore(database: Database) {
     isPending: has<[seq: number]>('SELECT 1 FROM sandbox_delivery WHERE seq = ? LIMIT 1'),
   }
   return api
+}
+
+function detailsOf({ poll, options, isVideo }: Content): string | null {
+  const details = JSON.stringify({ poll, options, isVideo })
+  return details === '{}' ? null : details
 }
 
 /** Like WhatsApp's ids: every client of that network makes its own. */

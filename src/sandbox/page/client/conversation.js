@@ -6,7 +6,7 @@ import { html, useEffect, useRef } from './preact.js'
 
 const REACTIONS = ['👍', '❤️', '😂']
 /** Types shown on the message they refer to. */
-const SHOWN_ON_OTHERS = new Set(['reaction', 'edit', 'delete'])
+const SHOWN_ON_OTHERS = new Set(['reaction', 'edit', 'delete', 'vote'])
 
 export function Conversation({ phone, chat, messages, draft, setDraft, onSend, onBack }) {
   const scroller = useRef(null)
@@ -114,9 +114,10 @@ function Reactions({ reactions, me, onReact }) {
 }
 
 function Body({ message }) {
-  const { type, text, file, location } = message
+  const { type, text, file, location, poll } = message
   const caption = text && html`<p class="text">${linked(text)}</p>`
   if (location) return html`<${Place} location=${location} text=${text} />`
+  if (poll) return html`<${Poll} poll=${poll} />`
   if (!file)
     return html`<p class="text">${type === 'emote' ? `* ${message.from_name} ` : ''}${linked(text)}</p>`
   if (type === 'sticker') return html`<img class="sticker" src=${file.url} alt=${file.name} />`
@@ -138,6 +139,14 @@ function Body({ message }) {
       <span class="file-icon" aria-hidden="true">${(file.name.split('.').pop() ?? '').slice(0, 4)}</span>
       <span><strong>${file.name}</strong><small>${sizeOf(file.size)}</small></span>
     </a>${caption}`
+}
+
+function Poll({ poll: { question, options, votes } }) {
+  const votesFor = option => votes.filter(vote => vote.options.includes(option)).length
+  return html`<p class="text"><strong>${question}</strong></p>
+    <ul class="text">
+      ${options.map(option => html`<li>${option}: ${votesFor(option)}</li>`)}
+    </ul>`
 }
 
 function Place({ location: { latitude, longitude }, text }) {

@@ -70,6 +70,7 @@ export function summary(message) {
   if (!message) return 'A message that is not here'
   if (message.deleted || message.type === 'delete') return 'Deleted message'
   if (message.type === 'reaction') return `Reacted ${message.reaction?.emoji || 'no more'}`
+  if (message.type === 'vote') return `Voted ${message.vote?.options.join(', ') || 'for nothing'}`
   if (message.type === 'edit') return `Edited: ${message.text}`
   if (message.text) return message.text
   return message.file
