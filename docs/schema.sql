@@ -33,6 +33,30 @@ CREATE TABLE bridges (
 
 CREATE UNIQUE INDEX bridges_registration_id_unique ON bridges (registration_id);
 
+CREATE TABLE chat_messages (
+  seq integer PRIMARY KEY NOT NULL,
+  identity_id text NOT NULL,
+  event_id text NOT NULL,
+  room_id text NOT NULL,
+  device_row_id text NOT NULL,
+  sender_user_id text NOT NULL,
+  direction text NOT NULL,
+  kind text NOT NULL,
+  text text NOT NULL,
+  content text,
+  reply_to text,
+  relates_to text,
+  sent_at integer NOT NULL,
+  stored_at integer NOT NULL,
+  deleted_at integer
+);
+
+CREATE INDEX chat_messages_chat ON chat_messages (identity_id,room_id,sent_at,seq);
+
+CREATE INDEX chat_messages_device ON chat_messages (device_row_id);
+
+CREATE UNIQUE INDEX chat_messages_event ON chat_messages (identity_id,event_id);
+
 CREATE TABLE chats (
   identity_id text NOT NULL,
   room_id text NOT NULL,

@@ -79,6 +79,8 @@ import restrictedDevicesDown from './0039_restricted_devices.down.sql' with { ty
 import restrictedDevicesUp from './0039_restricted_devices.up.sql' with { type: 'text' }
 import sandboxPostsDown from './0040_sandbox_posts.down.sql' with { type: 'text' }
 import sandboxPostsUp from './0040_sandbox_posts.up.sql' with { type: 'text' }
+import chatMessagesDown from './0041_chat_messages.down.sql' with { type: 'text' }
+import chatMessagesUp from './0041_chat_messages.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -129,4 +131,5 @@ export const migrations: readonly Migration[] = [
   { version: 38, name: 'history_batches', up: historyBatchesUp, down: historyBatchesDown },
   { version: 39, name: 'restricted_devices', up: restrictedDevicesUp, down: restrictedDevicesDown },
   { version: 40, name: 'sandbox_posts', up: sandboxPostsUp, down: sandboxPostsDown },
+  { version: 41, name: 'chat_messages', up: chatMessagesUp, down: chatMessagesDown },
 ]

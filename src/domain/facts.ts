@@ -26,17 +26,21 @@ export interface MessageContent extends Pick<MessageEvent, 'poll' | 'vote' | 'ca
   removed?: boolean
 }
 
-/** Somebody has said, edited or deleted something, voted, or called. */
-export interface MessageFact extends FromEvent {
-  fact: 'message'
+interface Said extends FromEvent {
   /** Milliseconds since the Unix epoch. */
   sentAt: number
+  /** True for what a bridge brings from before a link, or asked for it: it is no news. */
+  isHistory: boolean
+}
+
+/** Somebody has said, edited or deleted something, voted, or called. */
+export interface MessageFact extends Said {
+  fact: 'message'
   content: MessageContent
 }
 
-export interface ReactionFact extends FromEvent {
+export interface ReactionFact extends Said {
   fact: 'reaction'
-  sentAt: number
   /** Null when nothing of it is left to tell. */
   content: MessageContent | null
 }

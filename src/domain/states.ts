@@ -51,6 +51,10 @@ export type ChatMembership = (typeof CHAT_MEMBERSHIPS)[number]
 export const DELIVERY_STATUSES = ['pending', 'succeeded', 'dead'] as const
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number]
 
+/** `out`: by the owner of the device that the message is of. */
+export const DIRECTIONS = ['in', 'out'] as const
+export type Direction = (typeof DIRECTIONS)[number]
+
 /** Kinds of incoming messages. `voice` is an audio message recorded on the spot (MSC3245). */
 export const MESSAGE_KINDS = [
   'text',

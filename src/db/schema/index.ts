@@ -1,6 +1,7 @@
 /** All tables of the gateway. The embedded homeserver and the sandbox keep their own. */
 export * from './appservice-transactions.ts'
 export * from './bridges.ts'
+export * from './chat-messages.ts'
 export * from './chats.ts'
 export * from './contacts.ts'
 export * from './credentials.ts'

@@ -15,15 +15,21 @@ export function factsOf(event: RoomEvent): Fact[] {
   }
   if (event.state_key !== undefined) return roomFactsOf(event)
   const { event_id: eventId, room_id: roomId, sender, origin_server_ts: sentAt } = event
+  const said = { eventId, roomId, sender, sentAt, isHistory: isHistory(event) }
   const content = messageContentOf(event)
   // A reaction without content is told, too: its removal then is no removal of a message.
-  if (event.type === 'm.reaction') return [{ fact: 'reaction', eventId, roomId, sender, sentAt, content }]
-  return content === null ? [] : [{ fact: 'message', eventId, roomId, sender, sentAt, content }]
+  if (event.type === 'm.reaction') return [{ fact: 'reaction', ...said, content }]
+  return content === null ? [] : [{ fact: 'message', ...said, content }]
 }
 
 /** @param events of a timeline, in order; state among them is left out */
 export function saidIn(events: readonly RoomEvent[]): SaidFact[] {
   return events.flatMap(factsOf).filter(isSaid)
+}
+
+/** The embedded homeserver marks it (MSC2716). */
+function isHistory({ unsigned }: RoomEvent): boolean {
+  return unsigned?.['org.matrix.msc2716.historical'] === true
 }
 
 function isSaid(fact: Fact): fact is SaidFact {
@@ -48,7 +54,12 @@ export function translated(sink: EventSink, logger: Pick<Logger, 'error'>): Room
     accept({ position, events, receipts }) {
       const facts = events.flatMap(factsOrNone)
       for (const receipt of receipts) facts.push({ fact: 'receipt', ...receipt })
-      return sink.accept({ position, facts, eventCount: events.length, newestAt: newestOf(events) })
+      return sink.accept({
+        position,
+        facts,
+        eventCount: events.length,
+        newestAt: newestOf(events.filter(event => !isHistory(event))),
+      })
     },
   }
 }

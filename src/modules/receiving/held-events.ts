@@ -10,7 +10,7 @@ export type HeldFact = MessageFact | ReactionFact
 
 const TYPES = { message: 'org.meshgate.message', reaction: 'org.meshgate.reaction' } as const
 
-export function heldEventOf({ fact, eventId, roomId, sender, sentAt, content }: HeldFact) {
+export function heldEventOf({ fact, eventId, roomId, sender, sentAt, isHistory, content }: HeldFact) {
   return {
     event_id: eventId,
     room_id: roomId,
@@ -18,13 +18,14 @@ export function heldEventOf({ fact, eventId, roomId, sender, sentAt, content }: 
     type: TYPES[fact],
     origin_server_ts: sentAt,
     content: { ...content },
+    ...(isHistory ? { is_history: true } : {}),
   }
 }
 
 /** @param event as stored by this version or an earlier one */
-export function heldFactsOf(event: RoomEvent): HeldFact[] {
+export function heldFactsOf(event: RoomEvent & { is_history?: true }): HeldFact[] {
   const { event_id: eventId, room_id: roomId, sender, origin_server_ts: sentAt } = event
-  const said = { eventId, roomId, sender, sentAt }
+  const said = { eventId, roomId, sender, sentAt, isHistory: event.is_history ?? false }
   const content = event.content as unknown as MessageFact['content']
   if (event.type === TYPES.message) return [{ fact: 'message', ...said, content }]
   if (event.type === TYPES.reaction) return [{ fact: 'reaction', ...said, content }]

@@ -5,6 +5,7 @@ import type { Fact } from '../../domain/facts.ts'
 import type { EventBatch } from '../../domain/ports.ts'
 import type { Features } from '../chats/chat-repository.ts'
 import type { ChatKnowledge } from '../chats/knowledge.ts'
+import type { NewChatMessage } from '../history/history-repository.ts'
 import type { ReadReport, StatusReport } from '../sending/report-repository.ts'
 import type { Earlier } from './earlier-said.ts'
 import type { HeldFact } from './held-events.ts'
@@ -46,6 +47,10 @@ export interface Plan {
   /** Contents that `features` of the chats name. */
   features: Features[]
   messages: PlannedMessage[]
+  /** Messages from before the device received any: nobody is told of them. */
+  history: NewChatMessage[]
+  /** Events that were taken back. */
+  erased: { identityId: string; eventId: string }[]
   /** Facts of rooms whose join isn't complete, or whose device isn't known yet. */
   held: { identityId: string; said: HeldFact }[]
   /** Chats to be joined anew once their device can be found out, by `chatKey`. */

@@ -7,13 +7,14 @@ import { GatewayError } from '../../domain/errors.ts'
 import type { Fact, MembershipFact, MessageContent, NameFact, SaidFact } from '../../domain/facts.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { EventBatch } from '../../domain/ports.ts'
-import type { ChatMembership } from '../../domain/states.ts'
+import type { ChatMembership, Direction } from '../../domain/states.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { randomToken } from '../../lib/tokens.ts'
 import { UNKNOWN_CHAT } from '../chats/chat-repository.ts'
 import { columnsOf, describeChat } from '../chats/description.ts'
 import { ghostNamingOf } from '../devices/ghosts.ts'
 import { receivesFrom } from '../devices/history.ts'
+import type { NewChatMessage } from '../history/history-repository.ts'
 import { isToldIn, toldIn } from './chat-events.ts'
 import { EarlierSaid } from './earlier-said.ts'
 import type { HeldFact } from './held-events.ts'
@@ -69,6 +70,8 @@ class Planner {
     chats: new Map(),
     features: [],
     messages: [],
+    history: [],
+    erased: [],
     held: [],
     rejoined: new Set(),
     statuses: [],
@@ -156,13 +159,18 @@ class Planner {
   }
 
   private takeSaid(said: HeldFact): void {
+    const chats = this.chats.get(said.roomId) ?? []
+    const erased = said.content?.event === 'message.deleted' ? said.content.relatesTo : null
+    if (erased !== null)
+      for (const { identityId } of chats) this.plan.erased.push({ identityId, eventId: erased })
     const content = this.earlier.contentOf(said)
     if (!content) return
-    for (const chat of this.chats.get(said.roomId) ?? []) this.receive(chat, said, content)
+    for (const chat of chats) this.receive(chat, said, content)
   }
 
   private receive(chat: ChatState, said: HeldFact, spoken: MessageContent): void {
-    if (chat.membership === 'left' || this.knowledge.identities.get(said.sender) === chat.identityId) return
+    if (chat.membership === 'left') return
+    if (this.isIdentity(said.sender, chat) && !this.isOwnHistory(said, chat)) return
     if (chat.membership !== 'joined') {
       this.plan.held.push({ identityId: chat.identityId, said })
       return
@@ -180,16 +188,36 @@ class Planner {
     }
     if (!device || device.state === 'logged_out')
       this.plan.unknownDevices.push({ identityId: chat.identityId, platform: chat.platform })
-    if (!device || !isReceived(said, device)) return
+    if (!device) return
     const key = phoneKey(device.id, said.sender)
     const phone = this.knowledge.phones.get(key)
+    // The account has a ghost, or two, beside the identity.
+    const isOwn =
+      this.isIdentity(said.sender, chat) || isOwnGhost(said, device) || (phone && phone === device.phone)
+    if (isPast(said, device)) {
+      // A deletion is done by `erased`.
+      if (said.content?.event !== 'message.deleted')
+        this.plan.history.push(historyOf(chat, device, said, content, isOwn ? 'out' : 'in'))
+      return
+    }
+    if (isOwnGhost(said, device)) return
     if (phone === undefined && this.knowledge.phones.has(key))
       this.plan.unknownSenders.push({ device, userId: said.sender })
-    // The account's own words, by the other of its Matrix users.
-    if (phone && phone === device.phone) return
+    if (isOwn) return
     this.plan.messages.push(this.planMessage(chat, device, said, content))
     if (chat.kind === 'dm' && chat.peer !== said.sender && said.sender !== chat.bridgeBot)
       this.update(chat, { peer: said.sender })
+  }
+
+  private isIdentity(userId: string, { identityId }: ChatState): boolean {
+    return this.knowledge.identities.get(userId) === identityId
+  }
+
+  /** True for words of the identity that may have been said at the phone, before it was linked. */
+  private isOwnHistory(said: HeldFact, chat: ChatState): boolean {
+    if (said.isHistory) return true
+    const device = this.deviceOf(chat)
+    return device !== undefined && isPast(said, device)
   }
 
   /** The device of the login that the portal names, else the identity's first on the platform. */
@@ -260,11 +288,25 @@ class Planner {
   }
 }
 
-/** Not our own words from the phone, and not history. */
-function isReceived({ sender, sentAt }: HeldFact, device: Device): boolean {
-  if (sender === device.ghostUserId) return false
-  if (remoteIdOf(sender, ghostNamingOf(device)) === device.loginId) return false
-  return sentAt >= oldestReceived(sentAt, receivesFrom(device))
+function isOwnGhost({ sender }: HeldFact, device: Device): boolean {
+  return sender === device.ghostUserId || remoteIdOf(sender, ghostNamingOf(device)) === device.loginId
+}
+
+/** True for what isn't received, as it is from before the device received anything. */
+function isPast({ isHistory, sentAt }: HeldFact, device: Device): boolean {
+  return isHistory || sentAt < oldestReceived(sentAt, receivesFrom(device))
+}
+
+function historyOf(
+  chat: ChatState,
+  device: Device,
+  { eventId, roomId, sender, sentAt }: HeldFact,
+  { kind, message, replyTo, relatesTo, ...content }: MessageContent,
+  direction: Direction,
+): NewChatMessage {
+  const { identityId } = chat
+  const place = { identityId, roomId, eventId, deviceRowId: device.id, senderUserId: sender }
+  return { ...place, direction, kind, text: message, content, replyTo, relatesTo, sentAt }
 }
 
 /** A network that counts whole seconds rounds its times down. */

@@ -20,6 +20,7 @@ import type { Observer } from '../../domain/observation.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
 import { rememberFeatures } from '../chats/chat-repository.ts'
 import { writeEvent } from '../events/event-repository.ts'
+import { chatMessage, eraseHistory, writeHistory } from '../history/history-repository.ts'
 import type { Backlog } from '../sending/limits.ts'
 import { createStatusWriter } from '../sending/status-repository.ts'
 import type { Earlier } from './earlier-said.ts'
@@ -76,6 +77,8 @@ export function createReceivingRepository(
       await tx.run(orm => orm.insert(heldEvents).values(row))
     }
     for (const message of plan.messages) await writeMessage(tx, message, now)
+    for (const message of plan.history) await writeHistory(tx, message, now)
+    for (const event of plan.erased) await eraseHistory(tx, event, now)
     for (const status of plan.statuses) await statuses.report(tx, status, now)
     for (const receipt of plan.reads) await statuses.read(tx, receipt, now)
   }
@@ -84,16 +87,21 @@ export function createReceivingRepository(
     /** True when the batch at this position has been stored already. */
     isRepeat: (position: Position) => db.read(reader => isStored(reader, position)),
 
-    /** Finds what any of the identities was told of events, by their ids. */
+    /** Finds what any of the identities was told of events, or has of history, by their ids. */
     earlier: (identityIds: readonly string[], eventIds: readonly string[]) =>
       db.read(async reader => {
         const found = new Map<string, Earlier>()
         for (const eventId of eventIds) {
           for (const identityId of identityIds) {
             const payload = (await reader.get(storedEvent, { identityId, eventId }))?.payload
-            if (!payload || !isMessageEvent(payload)) continue
-            const { event, message, relates_to: relatesTo, poll } = payload
-            found.set(eventId, { event, message, relatesTo, ...(poll ? { poll } : {}) })
+            if (payload && isMessageEvent(payload)) {
+              const { event, message, relates_to: relatesTo, poll } = payload
+              found.set(eventId, { event, message, relatesTo, ...(poll ? { poll } : {}) })
+              continue
+            }
+            const past = await reader.get(chatMessage, { identityId, eventId })
+            if (past?.content)
+              found.set(eventId, { ...past.content, message: past.text, relatesTo: past.relatesTo })
           }
         }
         return found

@@ -7,7 +7,7 @@ import { asc, eq, gt, type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn, SQLiteTable } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../db/open.ts'
 import { anyWhere } from '../../db/row-statements.ts'
-import { deliveries, events, media, messages, replays } from '../../db/schema/index.ts'
+import { chatMessages, deliveries, events, media, messages, replays } from '../../db/schema/index.ts'
 import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
 import { type Statement, sqlStatement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
@@ -73,6 +73,8 @@ const deliveryOfEvent = anyWhere(
 )
 const replayOf = anyWhere(replays, eq(replays.identityId, textParam('identityId')))
 const deleteEvent = statement(orm => orm.delete(events).where(eq(events.seq, param('at'))))
+const nextHistory = rowsBehind(chatMessages, { at: chatMessages.seq, createdAt: chatMessages.storedAt })
+const deleteHistory = statement(orm => orm.delete(chatMessages).where(eq(chatMessages.seq, param('at'))))
 const deleteFile = statement(orm => orm.delete(media).where(eq(media.id, param('mediaId'))))
 const nextFiles = rowsBehind(
   media,
@@ -159,6 +161,12 @@ export function createRetentionRepository(db: Pick<Db, 'write'>) {
       if (await tx.get(replayOf, { identityId })) return false
       await tx.run(deleteEvent, { at })
       if (mediaId !== null) await forgetFile(tx, mediaId, files)
+      return true
+    }),
+
+    /** Messages from before a link, from when they were stored. */
+    history: stepsThrough(nextHistory, true, async (tx, { at }) => {
+      await tx.run(deleteHistory, { at })
       return true
     }),
 

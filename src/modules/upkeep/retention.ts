@@ -93,6 +93,7 @@ export function createRetention(options: RetentionOptions) {
       // An event goes after its deliveries.
       deliveries: await through(0, after => repository.deliveries(after, before), signal),
       events: await through(0, after => repository.events(after, before), signal),
+      history: await through(0, after => repository.history(after, before), signal),
     }
   }
 

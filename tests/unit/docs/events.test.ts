@@ -62,7 +62,14 @@ test('what polls, votes and calls say', () => {
     const event_id = index === 0 ? poll.id : `$${index}`
     const translated = messageContentOf({ ...event, event_id })
     if (!translated) throw new Error(`${type} is not understood`)
-    const fact = { fact: 'message', eventId: event_id, roomId: '!r:s', sender: '@a:s', sentAt: 0 } as const
+    const fact = {
+      fact: 'message',
+      eventId: event_id,
+      roomId: '!r:s',
+      sender: '@a:s',
+      sentAt: 0,
+      isHistory: false,
+    } as const
     return earlier.contentOf({ ...fact, content: translated })
   })
   const { id: _id, ...shown } = poll

@@ -1,0 +1,95 @@
+/** SQL of messages from before a device was linked. */
+import { and, eq, inArray, isNotNull, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { anyWhere, equal, given, rowsBy } from '../../db/row-statements.ts'
+import { type ChatMessage, chatMessages, devices, messages } from '../../db/schema/index.ts'
+import { limitParam, textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
+
+export type NewChatMessage = Omit<ChatMessage, 'seq' | 'storedAt' | 'deletedAt'>
+
+const param = sql.placeholder
+
+/** An identity's message by its event. */
+export const chatMessage = rowsBy(chatMessages, 'identityId', 'eventId')
+const insertMessage = statement(orm =>
+  orm
+    .insert(chatMessages)
+    .values({
+      ...given(
+        'identityId',
+        'eventId',
+        'roomId',
+        'deviceRowId',
+        'senderUserId',
+        'direction',
+        'kind',
+        'text',
+        'content',
+        'replyTo',
+        'relatesTo',
+        'sentAt',
+      ),
+      storedAt: param('now'),
+    })
+    .onConflictDoNothing(),
+)
+const sentHere = anyWhere(messages, eq(messages.eventId, textParam('eventId')))
+const eraseMessage = statement(orm =>
+  orm
+    .update(chatMessages)
+    .set({ text: '', content: null, deletedAt: param('now') as never })
+    .where(equal(chatMessages, 'identityId', 'eventId')),
+)
+const eraseEdits = statement(orm =>
+  orm
+    .update(chatMessages)
+    .set({ text: '', content: null, deletedAt: param('now') as never })
+    .where(
+      and(equal(chatMessages, 'identityId', 'roomId', 'kind'), eq(chatMessages.relatesTo, param('eventId'))),
+    ),
+)
+const deleteOfRemovedDevices = statement(orm =>
+  orm
+    .delete(chatMessages)
+    .where(
+      inArray(
+        chatMessages.seq,
+        orm
+          .select({ seq: chatMessages.seq })
+          .from(devices)
+          .innerJoin(chatMessages, eq(chatMessages.deviceRowId, devices.id))
+          .where(isNotNull(devices.removedAt))
+          .limit(limitParam('limit')),
+      ),
+    )
+    .returning({ seq: chatMessages.seq }),
+)
+
+/** Stores a message once. One that was sent from here is no history, and is left out. */
+export async function writeHistory(tx: Tx, message: NewChatMessage, now: number): Promise<void> {
+  const { direction, eventId } = message
+  if (direction === 'out' && (await tx.get(sentHere, { eventId }))) return
+  await tx.run(insertMessage, { ...message, now })
+}
+
+/** Forgets what a message said, and its edits. */
+export async function eraseHistory(
+  tx: Tx,
+  event: Pick<ChatMessage, 'identityId' | 'eventId'>,
+  now: number,
+): Promise<void> {
+  const found = await tx.get(chatMessage, { ...event })
+  if (!found) return
+  await tx.run(eraseMessage, { ...event, now })
+  await tx.run(eraseEdits, { ...event, roomId: found.roomId, kind: 'edit', now })
+}
+
+export function createHistoryRepository(db: Pick<Db, 'write'>) {
+  return {
+    /** Deletes some messages of devices that were removed. @returns how many */
+    deleteOfRemovedDevices: (limit: number) =>
+      db.write(async tx => (await tx.all(deleteOfRemovedDevices, { limit })).length),
+  }
+}
