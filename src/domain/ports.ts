@@ -127,6 +127,7 @@ export interface MatrixSession {
    * in its profile; none elsewhere.
    */
   identifiersOf(userId: string): Promise<string[]>
+  event(roomId: string, eventId: string): Promise<RoomEvent>
   /** Newest first, from the end of the room (or from `from`). */
   messagesBackwards(
     roomId: string,

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { MatrixSession, MatrixSessions } from '../domain/ports.ts'
 import type { JsonCall } from './http-api.ts'
 import type { CallOptions, MatrixCalls } from './matrix-calls.ts'
-import { roomEvents } from './room-event.ts'
+import { roomEventSchema, roomEvents } from './room-event.ts'
 
 const eventIdAnswer = z.object({ event_id: z.string() })
 const eventIdsAnswer = z.object({ event_ids: z.tuple([z.string()], z.string()) })
@@ -119,6 +119,11 @@ function createSession(calls: MatrixCalls, userId: string, isOurs: boolean): Mat
     async state(roomId) {
       const call: JsonCall = { method: 'GET', path: `${roomPath(roomId)}/state` }
       return roomEvents(await ask(z.array(z.unknown()), "read the room's state", call), roomId)
+    },
+
+    async event(roomId, eventId) {
+      const path = `${roomPath(roomId)}/event/${encodeURIComponent(eventId)}`
+      return ask(roomEventSchema, 'show an event', { method: 'GET', path })
     },
 
     async identifiersOf(user) {

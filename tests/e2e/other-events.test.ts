@@ -88,6 +88,10 @@ test('a call, a status post, a channel’s post and votes are told by name, and 
   expect(votes.map(({ vote }) => vote?.options.map(({ text }) => text))).toEqual([['There'], []])
   expect(votes[0]).toMatchObject({ relates_to: received.id, sender: { phone: friend.number } })
 
+  const own = await phone.send({ to: friend.number, poll: { question: 'When?', options: ['now', 'later'] } })
+  await friend.send({ vote: { message: own.id, options: ['later'] } })
+  expect((await others.next()).vote?.options).toMatchObject([{ text: 'later' }])
+
   await expectMessageNext(friend, device, messages)
   expect([messages.unread, others.unread]).toEqual([0, 0])
 })

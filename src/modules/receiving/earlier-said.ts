@@ -13,7 +13,7 @@ export class EarlierSaid {
   private readonly seen: Map<string, Earlier | null>
 
   /** @param known what was stored of the events that this batch refers to */
-  constructor(known: ReadonlyMap<string, Earlier> = new Map()) {
+  constructor(known: ReadonlyMap<string, Earlier | null> = new Map()) {
     this.seen = new Map(known)
   }
 
@@ -53,10 +53,10 @@ export class EarlierSaid {
 }
 
 /** Events that a batch takes back or votes on. */
-export function referredTo(facts: readonly Fact[]): string[] {
-  return facts.flatMap(fact =>
-    fact.fact === 'message' && (fact.content.event === 'message.deleted' || fact.content.vote)
-      ? (fact.content.relatesTo ?? [])
-      : [],
-  )
+export function referredTo(facts: readonly Fact[]): { roomId: string; eventId: string }[] {
+  return facts.flatMap(fact => {
+    if (fact.fact !== 'message' || (fact.content.event !== 'message.deleted' && !fact.content.vote)) return []
+    const { roomId, content } = fact
+    return content.relatesTo === null ? [] : [{ roomId, eventId: content.relatesTo }]
+  })
 }

@@ -15,8 +15,8 @@ export type ChatState = Omit<Chat, 'createdAt' | 'updatedAt'>
 
 /** Facts known before the batch. */
 export interface Knowledge extends ChatKnowledge {
-  /** Stored events that the batch takes back or votes on, by their ids. */
-  earlier?: ReadonlyMap<string, Earlier>
+  /** Earlier events that the batch takes back or votes on; null: nothing of it is left to tell. */
+  earlier?: ReadonlyMap<string, Earlier | null>
   /** Senders' numbers as devices know them; undefined: the bridge may know; see `phoneKey`. */
   phones: ReadonlyMap<string, string | null | undefined>
   /** Whose devices the bridge couldn't be asked about just now; see `loginsOf`. */

@@ -6,13 +6,13 @@ import type { Chat } from '../../db/schema/index.ts'
 import { GatewayError, isBridgeAway } from '../../domain/errors.ts'
 import type { Fact, SaidFact } from '../../domain/facts.ts'
 import type { Observer, ReceivedBatch } from '../../domain/observation.ts'
-import type { EventBatch, EventSink } from '../../domain/ports.ts'
+import type { EventBatch, EventSink, MatrixSessions } from '../../domain/ports.ts'
 import { UNDECRYPTABLE } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { KnowledgeOf } from '../chats/knowledge.ts'
 import type { PeoplesPhones } from '../chats/phones.ts'
-import { referredTo } from './earlier-said.ts'
+import { createEarlierEvents } from './earlier-events.ts'
 import { loginsOf, phoneKey, planBatch, planJoin } from './plan.ts'
 import type { Knowledge, Plan } from './plan-types.ts'
 import type { ReceivingRepository } from './receiving-repository.ts'
@@ -20,6 +20,7 @@ import type { ReceivingRepository } from './receiving-repository.ts'
 export interface ReceivingOptions {
   repository: ReceivingRepository
   knowledgeOf: KnowledgeOf
+  sessions: Pick<MatrixSessions, 'actingAs'>
   /** Phone numbers of senders. */
   phones: Pick<PeoplesPhones, 'ofSender' | 'learn'>
   /** Asks the bridge for the identity's logins. @throws GatewayError as bridges do */
@@ -50,12 +51,12 @@ const MAX_REPLANS = 10
 
 export function createReceiving(options: ReceivingOptions): Receiving {
   const { repository, knowledgeOf, phones, learnDevices, observer, clock, logger } = options
+  const earlierEvents = createEarlierEvents(options)
   const warnedOf = new Set<string>()
   async function knowledgeFor(...about: Parameters<KnowledgeOf>): Promise<Knowledge> {
     const [facts] = about
     const known = await knowledgeOf(...about)
-    const earlier = await repository.earlier([...known.identities.values()], referredTo(facts))
-    return { ...known, earlier, phones: await phonesOf(facts, known) }
+    return { ...known, earlier: await earlierEvents(facts, known), phones: await phonesOf(facts, known) }
   }
 
   async function phonesOf(

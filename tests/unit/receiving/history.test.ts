@@ -21,12 +21,13 @@ let count = 0
 
 beforeEach(() => {
   module = testModule()
-  const { db, clock, logger, knowledgeOf, phones } = module
+  const { db, clock, logger, knowledgeOf, phones, sessions } = module
   observed = []
   receiving = createReceiving({
     repository: createReceivingRepository(db),
     knowledgeOf,
     phones,
+    sessions,
     learnDevices: async () => undefined,
     observer: { batchReceived: batch => void observed.push(batch) },
     clock,

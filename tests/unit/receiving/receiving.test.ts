@@ -42,6 +42,9 @@ let meanwhile: () => Promise<unknown>
 let count = 0
 /** Numbers by hidden ids. */
 let numbers: Record<string, string>
+/** Events that the homeserver has, and ids of those it was asked for. */
+let atHomeserver: RoomEvent[]
+let asked: string[]
 /** True when the bridges' registrations are known. */
 let knowsUsers: boolean
 
@@ -55,12 +58,22 @@ beforeEach(() => {
   db.signals.on('invited', () => nudges.push('joins'))
   knowsUsers = true
   numbers = {}
+  atHomeserver = []
+  asked = []
   learn = () => undefined
   meanwhile = async () => undefined
   const module = moduleOn(db, {
     bridge: { resolveIdentifier: async (_user, _login, id) => person(id) },
     bridges: {
       ownsUser: (platform, userId) => (knowsUsers ? bridgesWith({}).ownsUser(platform, userId) : null),
+    },
+    session: {
+      event: async (_roomId, eventId) => {
+        asked.push(eventId)
+        const event = atHomeserver.find(({ event_id }) => event_id === eventId)
+        if (!event) throw new GatewayError('not_found', 'there is no such event')
+        return event
+      },
     },
     logger: log.logger,
   })
@@ -73,6 +86,7 @@ beforeEach(() => {
       return known
     },
     phones: module.phones,
+    sessions: module.sessions,
     learnDevices: async (identityId, platform) => {
       learned.push(`${identityId}/${platform}`)
       learn()
@@ -161,6 +175,21 @@ describe('a reaction', () => {
     expect(told()).toEqual([])
   })
 
+  test('that we weren’t told of is found at the homeserver, and its removal is no deletion', async () => {
+    const before = event({ type: 'm.reaction', content: {} })
+    const unknown = event()
+    atHomeserver.push(before)
+    await source.accept(batch([removal(before), removal(unknown)]))
+    expect(told()).toEqual([['message.deleted', '', unknown.event_id, undefined]])
+    expect(asked).toEqual([before.event_id, unknown.event_id])
+  })
+
+  test('is looked up for a few of many deletions, and no longer than a moment', async () => {
+    await source.accept(batch(Array.from({ length: 30 }, () => removal(event()))))
+    expect(told()).toHaveLength(30)
+    expect(asked).toHaveLength(20)
+  })
+
   test('is no message: of one that is deleted that is told', async () => {
     const message = event()
     await source.accept(batch([message, removal(message)]))
@@ -236,6 +265,16 @@ describe('what isn’t a message', () => {
       [{ id: 'h', text: null }],
     ])
     expect(payloads().map(({ relates_to }) => relates_to)).toContain(one.event_id)
+  })
+
+  test('a vote on a poll of the owner has its texts from the homeserver, which is asked once', async () => {
+    const own = poll({ sender: '@mg1:s' })
+    atHomeserver.push(own)
+    await source.accept(batch([vote(own, ['h'])]))
+    await source.accept(batch([vote(own, ['h']), vote(own, ['x'])]))
+    const texts = payloads().map(({ vote }) => vote?.options.map(({ text }) => text))
+    expect(texts).toEqual([['Here'], ['Here'], [null]])
+    expect(asked).toEqual([own.event_id])
   })
 
   test('nor what the owner does at the phone: a vote, a call, a post', async () => {

@@ -128,6 +128,7 @@ async function take(events: RoomEvent[], receipts: ReadReceipt[] = []) {
     repository: createReceivingRepository(db),
     knowledgeOf: moduleOn(db).knowledgeOf,
     phones: moduleOn(db).phones,
+    sessions: moduleOn(db).sessions,
     learnDevices: async () => undefined,
     clock,
     logger: silentLogger,

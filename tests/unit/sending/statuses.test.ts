@@ -55,6 +55,7 @@ beforeEach(() => {
     repository: createReceivingRepository(db),
     knowledgeOf: moduleOn(db).knowledgeOf,
     phones: moduleOn(db).phones,
+    sessions: moduleOn(db).sessions,
     learnDevices: async () => undefined,
     clock,
     logger: silentLogger,

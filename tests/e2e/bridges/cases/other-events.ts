@@ -120,6 +120,16 @@ export function otherEventCases(setting: SettingOf): void {
     expect(others.unread).toBe(0)
   })
 
+  test('votes on a poll that the owner made at the phone name its options', async () => {
+    await using scene = await listening()
+    const { user, friend, others } = scene
+    const { id } = await user.phone.send({ to: friend.id, type: 'poll', poll: POLL })
+    await friend.waitForMessage(({ type }) => type === 'poll')
+    await friend.vote(id, 'There')
+    expect((await others.next()).vote?.options).toMatchObject([{ text: 'There' }])
+    await expectNoMessage(scene)
+  })
+
   test('a reaction that is taken back is no deletion', async () => {
     const { user, friend } = pair()
     const { id } = await friend.send({ to: user.phone.id, text: 'look' })
