@@ -720,14 +720,14 @@ CREATE TABLE sandbox_phone (
   platforms TEXT NOT NULL,
   two_factor TEXT,
   created_at INTEGER NOT NULL
-) WITHOUT ROWID;
+, chats_by_number INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 
 CREATE TABLE sandbox_portal (
   login_id TEXT NOT NULL,
   chat TEXT NOT NULL,
   platform TEXT NOT NULL,
   user_id TEXT NOT NULL,
-  room_id TEXT,
+  room_id TEXT, by_number INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (login_id, chat)
 ) WITHOUT ROWID;
 

@@ -81,6 +81,8 @@ import sandboxPostsDown from './0040_sandbox_posts.down.sql' with { type: 'text'
 import sandboxPostsUp from './0040_sandbox_posts.up.sql' with { type: 'text' }
 import chatMessagesDown from './0041_chat_messages.down.sql' with { type: 'text' }
 import chatMessagesUp from './0041_chat_messages.up.sql' with { type: 'text' }
+import sandboxMovesDown from './0042_sandbox_moves.down.sql' with { type: 'text' }
+import sandboxMovesUp from './0042_sandbox_moves.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -132,4 +134,5 @@ export const migrations: readonly Migration[] = [
   { version: 39, name: 'restricted_devices', up: restrictedDevicesUp, down: restrictedDevicesDown },
   { version: 40, name: 'sandbox_posts', up: sandboxPostsUp, down: sandboxPostsDown },
   { version: 41, name: 'chat_messages', up: chatMessagesUp, down: chatMessagesDown },
+  { version: 42, name: 'sandbox_moves', up: sandboxMovesUp, down: sandboxMovesDown },
 ]

@@ -1,5 +1,5 @@
 /** A person with a hidden WhatsApp id (LID) stays one, by number, id and either Matrix user. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { MessagePayload } from '../../src/domain/events.ts'
 import type { ContactView } from '../../src/domain/views/contact.ts'
 import type { Account, GatewayClient, Phone } from '../support/gateway-client.ts'
@@ -17,7 +17,7 @@ let saved: Phone
 let inbox: InboxReader
 
 beforeAll(async () => {
-  gateway = await testGateway()
+  gateway = await testGateway({ STATUS_TIMEOUT_MS: '3000' })
   client = gateway.client
   saved = await client.newPhone({ ending: '3' })
   const contacts = [{ phone: saved.number, name: 'Lena' }]
@@ -115,4 +115,61 @@ test("what is written on the linked phone itself, which has a hidden id, too, is
   await friend.send({ to: device, text: 'an answer' })
   expect(await inbox.next()).toMatchObject({ message: 'an answer' })
   expect(inbox.unread).toBe(0)
+})
+
+describe('a chat that the network moves from the number to the hidden id', () => {
+  const move = async (friend: Phone, body: Record<string, string> = {}) =>
+    expect((await client.sandbox.post(`/phones/${friend.number}/move`, body)).status).toBe(202)
+
+  /** A friend whose chat is still with the number. */
+  async function byNumber() {
+    const friend = await client.newPhone({ ending: '3' })
+    await move(friend, { to: 'number' })
+    await friend.send({ to: device, text: 'hello' })
+    const { from, chat } = await inbox.next()
+    expect(from).toBe(`@whatsapp_${friend.number}:localhost`)
+    return { friend, from, room: chat.id }
+  }
+
+  async function said(friend: Phone, text: string) {
+    await friend.send({ to: device, text })
+    const { from, chat, sender, message } = await inbox.next()
+    expect([message, sender.phone]).toEqual([text, friend.number])
+    return { from, room: chat.id }
+  }
+
+  test('goes on in its room with the other Matrix user, and both lead there', async () => {
+    const { friend, from, room } = await byNumber()
+    await move(friend)
+    const after = await said(friend, 'still me')
+    expect(after.room).toBe(room)
+    expect(after.from).toMatch(/^@whatsapp_lid-/)
+    const contact = [from, after.from, friend.number, room].join(',')
+    expect(await account.send(device, { contact, text: 'once' })).toHaveLength(1)
+    await friend.waitForText('once')
+  })
+
+  test('goes on in a new room, to which the old one leads; nothing is lost or doubled in the move', async () => {
+    const { friend, from, room } = await byNumber()
+    const texts = Array.from({ length: 20 }, (_, index) => `${index}`)
+    for (const text of texts) {
+      await account.send(device, { contact: room, text })
+      if (text === '10') await move(friend, { room: 'new' })
+    }
+    for (const text of texts) await friend.waitForText(text)
+    const after = await said(friend, 'in the new room')
+    expect(after.room).not.toBe(room)
+    for (const [index, contact] of [room, from, after.from, after.room, friend.number].entries()) {
+      await account.send(device, { contact, text: `way ${index}` })
+      await friend.waitForText(`way ${index}`)
+    }
+    const received = (await friend.received()).map(({ text }) => text)
+    for (const text of texts) expect(received.filter(other => other === text)).toHaveLength(1)
+  })
+
+  test('is refused for a phone without a hidden id', async () => {
+    const friend = await client.newPhone({ ending: '1' })
+    const { status, body } = await client.sandbox.post(`/phones/${friend.number}/move`, {})
+    expect([status, body]).toMatchObject([400, { error: expect.stringContaining('no hidden id') }])
+  })
 })

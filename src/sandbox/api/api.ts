@@ -40,6 +40,7 @@ export function createRouter(api: ApiContext, events: EventStream, logger: Logge
     ['POST', '/api/phones', phones.save],
     ['GET', '/api/phones/:phone', phones.get],
     ['GET', '/api/phones/:phone/chats', phones.chats],
+    ['POST', '/api/phones/:phone/move', phones.move],
     ['GET', '/api/phones/:phone/messages', messages.list],
     ['POST', '/api/phones/:phone/messages', messages.send],
     ['GET', '/api/groups', groups.list],

@@ -1,6 +1,7 @@
 /** /sandbox/api/phones: the phones of the network, with their address books and chats. */
 import { z } from 'zod'
 import { enclosed, streamed } from '../../lib/json-answer.ts'
+import { platformFacts } from '../platforms.ts'
 import { readJson } from './body.ts'
 import {
   type ApiContext,
@@ -12,7 +13,7 @@ import {
   phoneInPath,
   platformField,
 } from './context.ts'
-import { check } from './errors.ts'
+import { ApiError, check } from './errors.ts'
 import { chatName, messageView, phoneDetailView, phoneView } from './views.ts'
 
 /** Phones shown at a time: a few milliseconds. */
@@ -33,6 +34,11 @@ export function createPhoneHandlers(api: ApiContext) {
       .array(contactSchema, 'expected a list of {phone, name}')
       .max(MAX_CONTACTS, `expected at most ${MAX_CONTACTS} contacts in one call`)
       .optional(),
+  })
+
+  const moveSchema = z.object({
+    to: z.enum(['hidden_id', 'number'], 'expected hidden_id or number').optional(),
+    room: z.enum(['same', 'new'], 'expected same or new').optional(),
   })
 
   const inTurn = oneWorkATurn()
@@ -61,6 +67,20 @@ export function createPhoneHandlers(api: ApiContext) {
       await api.network.savePhone({ ...phone, ...given, twoFactor }, contacts)
       const view = phoneDetailView(store, store.phone(phone.phone))
       return Response.json(view, { status: isNew ? 201 : 200 })
+    },
+
+    /**
+     * Moves the direct chats with a phone to its hidden id, as WhatsApp does, or to its number. Its
+     * bridge follows: it keeps each chat's room, or closes it in favour of a new one.
+     */
+    async move({ params, request }: Asked) {
+      const phone = phoneInPath(params.phone)
+      const { to = 'hidden_id', room = 'same' } = check(moveSchema, await readJson(request))
+      const { accountId, personId } = platformFacts('wa')
+      if (accountId(phone) === personId(phone))
+        throw new ApiError('bad_request', `${phone} has no hidden id: numbers that end with 3 or 6 have one`)
+      await api.network.moveChats(phone, to === 'number', room === 'new')
+      return Response.json({ phone, to, room }, { status: 202 })
     },
 
     /** The phone's chats, most recent first. */

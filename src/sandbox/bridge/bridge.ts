@@ -105,7 +105,15 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
     if (change.kind === 'posted') deliveries.enqueue(change.posted.deliveries)
     else if (change.kind === 'linked') deliveries.enqueue(change.deliveries)
     else if (change.kind === 'unlinked' && change.login.platform === platform) onUnlinked(change)
+    else if (change.kind === 'moved') void follow(change)
     else if (change.kind === 'directory') followConnection()
+  }
+
+  /** A chat that could not be moved is, before its next message. */
+  async function follow({ phone, isNewRoom }: Extract<NetworkChange, { kind: 'moved' }>): Promise<void> {
+    await portals.move(phone, isNewRoom).catch(error => {
+      logger.warn({ err: error }, 'a chat could not be moved yet')
+    })
   }
 
   /** The platform may have gone offline, or be online again. */

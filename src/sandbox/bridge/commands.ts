@@ -1,6 +1,6 @@
 /** Commands to the bridge's bot in a management room. */
 import type { Chat, Login } from '../network/types.ts'
-import type { BridgeContext } from './context.ts'
+import { type BridgeContext, directId } from './context.ts'
 import type { Directory } from './directory.ts'
 import { fromMatrix, type MatrixEvent } from './from-matrix.ts'
 import type { LoginDesk } from './logins.ts'
@@ -178,7 +178,7 @@ export function createCommands({ context, desk, directory, portals, rooms }: Bri
     const portal = await portals.ensure(from, await directory.directChat(from, phone))
     const { name } = await directory.describe(from, phone)
     await reply(
-      `Created chat with ${name} (\`${facts.personId(phone)}\`): https://matrix.to/#/${portal.roomId}`,
+      `Created chat with ${name} (\`${directId(context, phone)}\`): https://matrix.to/#/${portal.roomId}`,
     )
   }
 

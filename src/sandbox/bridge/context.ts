@@ -29,13 +29,21 @@ export interface BridgeContext {
  * @param chat decides the ghost: people with a hidden id have one for direct chats, one for groups
  * @returns the Matrix user that represents an account of the network
  */
-export function ghostUserId(
-  { facts, homeserver }: BridgeContext,
-  phone: string,
-  chat: Pick<Chat, 'group'>,
-): string {
-  const id = chat.group ? facts.accountId(phone) : facts.personId(phone)
+export function ghostUserId(context: BridgeContext, phone: string, chat: Pick<Chat, 'group'>): string {
+  const { facts, homeserver } = context
+  const id = chat.group ? facts.accountId(phone) : directId(context, phone)
   return homeserver.userId(`${facts.networkId}_${id}`)
+}
+
+/** @returns the account's id for others in direct chats */
+export function directId(context: BridgeContext, phone: string): string {
+  const { facts } = context
+  return goesByNumber(context, phone) ? facts.accountId(phone) : facts.personId(phone)
+}
+
+/** True for an account with a hidden id whose direct chats haven't been moved to it. */
+export function goesByNumber({ facts, network }: BridgeContext, phone: string): boolean {
+  return facts.personId(phone) !== facts.accountId(phone) && network.store.phone(phone).chatsByNumber
 }
 
 /** Stands for any direct chat. */

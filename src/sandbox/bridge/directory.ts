@@ -3,7 +3,7 @@ import { TurnBudget } from '../../lib/turn-budget.ts'
 import { existsOnNetwork, parsePhone } from '../network/phone-number.ts'
 import { type Chat, directChatId, type Login } from '../network/types.ts'
 import { inviteCodeOf } from '../platforms.ts'
-import { type BridgeContext, DIRECT, ghostUserId, phoneOfGhost } from './context.ts'
+import { type BridgeContext, DIRECT, directId, ghostUserId, phoneOfGhost } from './context.ts'
 import type { Ghosts } from './ghosts.ts'
 import type { Portals } from './portals.ts'
 
@@ -27,7 +27,7 @@ export function createDirectory(context: BridgeContext, portals: Portals, ghosts
   async function entry(login: Login, phone: string, ensureGhost: boolean): Promise<DirectoryEntry> {
     const portal = portals.find(login.id, directChatId(facts.platform, login.phone, phone))
     return {
-      id: facts.personId(phone),
+      id: directId(context, phone),
       name: store.contactName(login.phone, phone) ?? store.phone(phone).name,
       avatar_url: '',
       identifiers: [`tel:+${phone}`],

@@ -92,6 +92,7 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
       }),
     createRoom: (json: Record<string, unknown>) => textOf('room_id', 'POST', v3('createRoom'), { json }),
     join: (roomId: string, as?: string) => call('POST', v3('rooms', roomId, 'join'), { as, json: {} }),
+    leave: (roomId: string, as?: string) => call('POST', v3('rooms', roomId, 'leave'), { as, json: {} }),
     invite: (roomId: string, userId: string) =>
       call('POST', v3('rooms', roomId, 'invite'), { json: { user_id: userId } }),
     async joinedRooms(): Promise<string[]> {

@@ -9,40 +9,41 @@ import { MatrixError } from '../../lib/matrix-error.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import { statementsOf } from '../../lib/statements.ts'
 import type { Chat, Login } from '../network/types.ts'
-import { inviteLinkOf } from '../platforms.ts'
-import { type BridgeContext, ghostUserId } from './context.ts'
+import { type BridgeContext, ghostUserId, goesByNumber } from './context.ts'
 import type { Ghosts } from './ghosts.ts'
-import { ROOM_FEATURES_TYPE, roomFeatures } from './room-features.ts'
+import { createPortalRooms, ghostPhones, otherPhone } from './portal-rooms.ts'
 
 export interface Portal {
   loginId: string
   chatId: string
   userId: string
   roomId: string
+  /** True while the room is with the number of somebody who has a hidden id, too. */
+  byNumber: boolean
 }
 
 /** A portal whose room may not exist yet. */
-type PortalRow = Omit<Portal, 'roomId'> & { roomId: string | null }
+type PortalRow = Omit<Portal, 'roomId' | 'byNumber'> & { roomId: string | null; byNumber: number }
 
 export type Portals = ReturnType<typeof createPortals>
 
-const BRIDGE_STATE = 'm.bridge'
-const OLD_BRIDGE_STATE = 'uk.half-shot.bridge'
-
 export function createPortals(context: BridgeContext, ghosts: Ghosts) {
-  const { botUserId, committer, database, facts, homeserver, logger, network } = context
+  const rooms = createPortalRooms(context, ghosts)
+  const { committer, database, facts, homeserver, logger, network } = context
   const { one, all, run } = statementsOf(database)
   const SELECT =
-    'SELECT login_id AS loginId, chat AS chatId, user_id AS userId, room_id AS roomId FROM sandbox_portal'
+    'SELECT login_id AS loginId, chat AS chatId, user_id AS userId, room_id AS roomId, by_number AS byNumber FROM sandbox_portal'
   const sql = {
     find: one<PortalRow, [loginId: string, chatId: string]>(`${SELECT} WHERE login_id = ? AND chat = ?`),
-    ofRoom: one<Portal, [roomId: string, platform: string]>(`${SELECT} WHERE room_id = ? AND platform = ?`),
+    ofRoom: one<PortalRow, [roomId: string, platform: string]>(
+      `${SELECT} WHERE room_id = ? AND platform = ?`,
+    ),
     unfinished: all<PortalRow, [platform: string]>(`${SELECT} WHERE platform = ? AND room_id IS NULL`),
     intend: run<[loginId: string, chatId: string, platform: string, userId: string]>(
       'INSERT OR REPLACE INTO sandbox_portal (login_id, chat, platform, user_id, room_id) VALUES (?, ?, ?, ?, NULL)',
     ),
-    finish: run<[roomId: string, loginId: string, chatId: string]>(
-      'UPDATE sandbox_portal SET room_id = ? WHERE login_id = ? AND chat = ?',
+    finish: run<[Portal]>(
+      'UPDATE sandbox_portal SET room_id = $roomId, by_number = $byNumber WHERE login_id = $loginId AND chat = $chatId',
     ),
     forget: run<[loginId: string, chatId: string]>(
       'DELETE FROM sandbox_portal WHERE login_id = ? AND chat = ?',
@@ -57,7 +58,7 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts) {
     if (!row || row.roomId === null) return undefined
     const known = byRoom.get(row.roomId)
     if (known?.userId === row.userId) return known
-    const portal = { ...row, roomId: row.roomId }
+    const portal = { ...row, roomId: row.roomId, byNumber: row.byNumber === 1 }
     byRoom.set(row.roomId, portal)
     return portal
   }
@@ -68,77 +69,48 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts) {
     if (existing) return existing
     const left = row ? await findLeftRoom(login, chat) : null
     if (!row) await committer.write(() => sql.intend(login.id, chat.id, login.platform, login.userId))
-    const roomId = left ?? (await createRoom(login, chat))
-    await committer.write(() => sql.finish(roomId, login.id, chat.id))
-    const portal = { loginId: login.id, chatId: chat.id, userId: login.userId, roomId }
-    byRoom.set(roomId, portal)
+    const roomId = left ?? (await rooms.create(login, chat))
     if (left === null) settled.add(roomId)
+    return note(login, chat, roomId)
+  }
+
+  /** Stores which room the chat has, and with which id. */
+  async function note(login: Login, chat: Chat, roomId: string): Promise<Portal> {
+    const byNumber = isByNumber(login, chat)
+    const portal = { loginId: login.id, chatId: chat.id, userId: login.userId, roomId, byNumber }
+    await committer.write(() => sql.finish(portal))
+    byRoom.set(roomId, portal)
     return portal
   }
 
-  async function createRoom(login: Login, chat: Chat): Promise<string> {
-    const members = await Promise.all(ghostPhones(login, chat).map(phone => ghosts.ensure(phone, chat)))
-    const roomId = await homeserver.createRoom({
-      visibility: 'private',
-      preset: 'private_chat',
-      is_direct: chat.group === null,
-      ...(chat.group ? { name: chat.group.name } : {}),
-      ...powerLevels(login, chat),
-      invite: [login.userId, ...members],
-      initial_state: [
-        ...[BRIDGE_STATE, OLD_BRIDGE_STATE].map(type => ({
-          type,
-          state_key: facts.networkId,
-          content: bridgeState(login, chat),
-        })),
-        { type: ROOM_FEATURES_TYPE, state_key: facts.networkId, content: roomFeatures(facts.platform) },
-      ],
-    })
-    await Promise.all(members.map(ghost => homeserver.join(roomId, ghost)))
-    return roomId
+  function isByNumber(login: Login, chat: Chat): boolean {
+    return chat.group === null && goesByNumber(context, otherPhone(login, chat))
   }
 
-  function bridgeState(login: Login, chat: Chat): Record<string, unknown> {
-    const network = { id: facts.networkId, displayname: facts.displayName, external_url: facts.networkUrl }
-    return {
-      bridgebot: botUserId,
-      creator: botUserId,
-      protocol: network,
-      network,
-      channel: {
-        id: channelId(login, chat),
-        displayname: chat.group?.name ?? context.network.store.phone(otherPhone(login, chat)).name,
-        ...(chat.group?.inviteCode ? { external_url: inviteLinkOf(facts, chat.group) } : {}),
-        'fi.mau.receiver': login.id,
-      },
-      ...roomTypes(chat),
-    }
+  /** The network has moved the chat to another id of the other party. */
+  async function follow(portal: Portal, login: Login, chat: Chat): Promise<Portal> {
+    if (portal.byNumber === isByNumber(login, chat)) return portal
+    await rooms.change(portal.roomId, login, chat)
+    return note(login, chat, portal.roomId)
   }
 
-  /** In a channel only its owner writes; the others react and vote. */
-  function powerLevels(login: Login, { group }: Chat): Record<string, unknown> {
-    if (group?.kind !== 'channel') return {}
-    const owner = ghostUserId(context, login.phone, { group })
-    const users = {
-      [botUserId]: 100,
-      ...(login.phone === group.owner ? { [login.userId]: 100, [owner]: 100 } : {}),
-    }
-    const free = ['m.reaction', 'm.room.redaction', 'org.matrix.msc3381.poll.response']
-    const events = Object.fromEntries(free.map(type => [type, 0]))
-    return { power_level_content_override: { events_default: 50, events, users } }
-  }
-
-  function channelId(login: Login, chat: Chat): string {
-    return chat.group?.groupId ?? facts.directChannelId(facts.personId(otherPhone(login, chat)))
+  /** Gives the chat a new room, and closes the one before. */
+  async function replace(login: Login, chat: Chat): Promise<Portal> {
+    const old = find(login.id, chat.id)
+    if (!old) return prepare(login, chat)
+    const roomId = await rooms.create(login, chat)
+    byRoom.delete(old.roomId)
+    settled.add(roomId)
+    const portal = await note(login, chat, roomId)
+    await rooms.close(old.roomId, login, chat, roomId)
+    return portal
   }
 
   /** Finds the room that a crash left unrecorded. */
   async function findLeftRoom(login: Login, chat: Chat): Promise<string | null> {
     for (const roomId of await homeserver.joinedRooms()) {
       if (byRoom.has(roomId) || sql.ofRoom(roomId, facts.platform)) continue
-      const state = await homeserver.state(roomId, BRIDGE_STATE, facts.networkId)
-      const channel = state?.channel as Record<string, unknown> | undefined
-      if (channel?.id === channelId(login, chat) && channel['fi.mau.receiver'] === login.id) return roomId
+      if (await rooms.isOf(roomId, login, chat)) return roomId
     }
     return null
   }
@@ -150,39 +122,24 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts) {
     const member = await homeserver.state(roomId, 'm.room.member', userId)
     if (member?.membership !== 'join' && member?.membership !== 'invite')
       await homeserver.invite(roomId, userId)
-    for (const phone of ghostPhones(login, chat)) await bringGhost(roomId, phone, chat)
-    await updateFeatures(roomId)
+    for (const phone of ghostPhones(login, chat)) await rooms.bringGhost(roomId, phone, chat)
+    await rooms.updateFeatures(roomId)
     settled.add(roomId)
   }
 
-  /** Updates the features of a room created when the network accepted other things. */
-  async function updateFeatures(roomId: string): Promise<void> {
-    const features = roomFeatures(facts.platform)
-    const known = await homeserver.state(roomId, ROOM_FEATURES_TYPE, facts.networkId)
-    if (known?.id !== features.id)
-      await homeserver.setState(roomId, ROOM_FEATURES_TYPE, facts.networkId, features)
-  }
-
-  async function bringGhost(roomId: string, phone: string, chat: Chat): Promise<void> {
-    const ghost = await ghosts.ensure(phone, chat)
-    const member = await homeserver.state(roomId, 'm.room.member', ghost)
-    if (member?.membership === 'join') return
-    if (member?.membership !== 'invite') await homeserver.invite(roomId, ghost)
-    await homeserver.join(roomId, ghost)
-  }
-
   async function prepare(login: Login, chat: Chat): Promise<Portal> {
-    const portal = await make(login, chat)
+    const made = await make(login, chat)
     try {
+      const portal = await follow(made, login, chat)
       await seeToMembers(portal, login, chat)
       return portal
     } catch (error) {
       if (!(error instanceof MatrixError) || (error.status !== 403 && error.status !== 404)) throw error
       logger.warn(
-        { err: error, room_id: portal.roomId },
+        { err: error, room_id: made.roomId },
         'the chat gets a new room: its old one is out of reach',
       )
-      await forget(portal)
+      await forget(made)
       return make(login, chat)
     }
   }
@@ -201,15 +158,32 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts) {
   /** @returns the login's room for the chat, created if needed, with its user joined or invited */
   async function ensure(login: Login, chat: Chat): Promise<Portal> {
     const existing = find(login.id, chat.id)
-    if (existing?.userId === login.userId && settled.has(existing.roomId)) return existing
+    const isSettled = existing?.userId === login.userId && settled.has(existing.roomId)
+    if (isSettled && existing.byNumber === isByNumber(login, chat)) return existing
     return making.run(`${login.id} ${chat.id}`, () => prepare(login, chat))
+  }
+
+  /**
+   * Moves all direct chats with a phone to the id by which it goes now.
+   * @param isNewRoom closes their rooms in favour of new ones, as when there were two
+   */
+  async function move(phone: string, isNewRoom: boolean): Promise<void> {
+    for (const chat of network.store.chatsOfPhone(phone)) {
+      if (chat.platform !== facts.platform || chat.group !== null) continue
+      for (const member of chat.members) {
+        const login = member === phone ? undefined : network.store.loginOfPhone(facts, member)
+        if (!login || !find(login.id, chat.id)) continue
+        await making.run(`${login.id} ${chat.id}`, () => (isNewRoom ? replace : prepare)(login, chat))
+      }
+    }
   }
 
   return {
     ensure,
     find,
     forget,
-    bringGhost,
+    move,
+    bringGhost: rooms.bringGhost,
     /** @returns the room's portal; waits for rooms being created */
     async ofRoom(roomId: string): Promise<Portal | undefined> {
       const known = byRoom.get(roomId) ?? cached(sql.ofRoom(roomId, facts.platform))
@@ -229,24 +203,6 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts) {
       }
     },
   }
-}
-
-/** Bridges don't show who follows a channel or sees status posts. */
-function ghostPhones(login: Login, chat: Chat): string[] {
-  if (chat.group && chat.group.kind !== 'group') return [login.phone]
-  return [...new Set([...chat.members, login.phone])]
-}
-
-/** Bridges give a channel and the chat of status posts no type. */
-function roomTypes({ group }: Chat): Record<string, string> {
-  if (group && group.kind !== 'group') return {}
-  const [type, v2] = group ? ['group', 'group_dm'] : ['dm', 'dm']
-  return { 'com.beeper.room_type': type, 'com.beeper.room_type.v2': v2 }
-}
-
-/** @returns the phone at the other end of a login's direct chat */
-function otherPhone(login: Login, chat: Chat): string {
-  return chat.members.find(phone => phone !== login.phone) ?? login.phone
 }
 
 /** @returns the ghosts whose phones receive what the login writes in the chat */

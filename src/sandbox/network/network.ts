@@ -48,6 +48,7 @@ export type NetworkChange =
   | { kind: 'linked'; login: Login; deliveries: Delivery[] }
   | { kind: 'unlinked'; login: Login; by: 'user' | 'phone' }
   | { kind: 'delivered'; phones: readonly string[]; messageId: string }
+  | { kind: 'moved'; phone: string; isNewRoom: boolean }
   | { kind: 'directory' }
 
 export type Network = ReturnType<typeof createNetwork>
@@ -170,6 +171,15 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
         store.putPhone(phone, clock.now())
         for (const contact of contacts) store.putContact(phone.phone, contact.phone, contact.name)
       }),
+
+    /**
+     * Moves the direct chats with a phone to its hidden id, or back to its number.
+     * @param isNewRoom has their rooms closed in favour of new ones
+     */
+    async moveChats(phone: string, chatsByNumber: boolean, isNewRoom: boolean): Promise<void> {
+      await changeDirectory(() => store.putPhone({ ...store.phone(phone), chatsByNumber }, clock.now()))
+      notify({ kind: 'moved', phone, isNewRoom })
+    },
 
     async createGroup(
       platform: SandboxPlatform,

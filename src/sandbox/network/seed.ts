@@ -14,6 +14,7 @@ export const SERVICE_PHONE: Phone = {
   echo: false,
   platforms: ['telegram'],
   twoFactor: null,
+  chatsByNumber: false,
 }
 
 const PHONES: readonly { phone: string; name: string; contacts?: readonly string[] }[] = [
@@ -40,7 +41,14 @@ export async function seedNetwork(store: NetworkStore, committer: Committer, now
     const names = new Map(PHONES.map(({ phone, name }) => [phone, name]))
     for (const [index, { phone, name, contacts }] of PHONES.entries()) {
       // One millisecond apart, so that lists show them in this order.
-      const phoneRow = { phone, name, echo: true, platforms: SANDBOX_PLATFORMS, twoFactor: null }
+      const phoneRow = {
+        phone,
+        name,
+        echo: true,
+        platforms: SANDBOX_PLATFORMS,
+        twoFactor: null,
+        chatsByNumber: false,
+      }
       store.putPhone(phoneRow, now + index)
       for (const contact of contacts ?? []) {
         store.putContact(phone, contact, names.get(contact) ?? contact)

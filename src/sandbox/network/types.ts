@@ -28,6 +28,8 @@ export interface Phone {
   platforms: readonly SandboxPlatform[]
   /** Password a login by code asks for (Telegram). */
   twoFactor: string | null
+  /** Others still chat with it by its number, though it has a hidden id (WhatsApp). */
+  chatsByNumber: boolean
 }
 
 export interface Contact {

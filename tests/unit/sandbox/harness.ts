@@ -12,6 +12,7 @@ import mediaUse from '../../../migrations/0025_sandbox_media_use.up.sql' with { 
 import profileFields from '../../../migrations/0035_profile_fields.up.sql' with { type: 'text' }
 import historyBatches from '../../../migrations/0038_history_batches.up.sql' with { type: 'text' }
 import sandboxPosts from '../../../migrations/0040_sandbox_posts.up.sql' with { type: 'text' }
+import sandboxMoves from '../../../migrations/0042_sandbox_moves.up.sql' with { type: 'text' }
 import { createHomeserver } from '../../../src/homeserver/index.ts'
 import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { GroupCommit } from '../../../src/lib/group-commit.ts'
@@ -64,6 +65,7 @@ export async function createHarness(options: HarnessOptions = {}) {
       refusalTable,
       mediaUse,
       sandboxPosts,
+      sandboxMoves,
     ])
       database.run(sql)
   const committer = new GroupCommit(database)

@@ -19,6 +19,7 @@ interface PhoneRow {
   echo: number
   platforms: string
   twoFactor: string | null
+  chatsByNumber: number
 }
 
 interface ChatRow {
@@ -31,7 +32,8 @@ interface ChatRow {
   owner: string | null
 }
 
-const PHONES = 'SELECT phone, name, echo, platforms, two_factor AS twoFactor FROM sandbox_phone'
+const PHONES = `SELECT phone, name, echo, platforms, two_factor AS twoFactor, chats_by_number AS chatsByNumber
+  FROM sandbox_phone`
 const CHATS = `SELECT c.id, c.platform, c.group_id AS groupId, c.name, c.invite_code AS inviteCode, c.posts, c.owner
   FROM sandbox_chat AS c`
 
@@ -43,10 +45,10 @@ export function createChatStore(database: Database) {
     'INSERT OR IGNORE INTO sandbox_phone (phone, name, echo, platforms, created_at) VALUES (?, ?, 1, ?, ?)',
   )
   const putPhone = run<[Omit<Phone, 'platforms'> & { platforms: string; now: number }]>(
-    `INSERT INTO sandbox_phone (phone, name, echo, platforms, two_factor, created_at)
-     VALUES ($phone, $name, $echo, $platforms, $twoFactor, $now)
+    `INSERT INTO sandbox_phone (phone, name, echo, platforms, two_factor, chats_by_number, created_at)
+     VALUES ($phone, $name, $echo, $platforms, $twoFactor, $chatsByNumber, $now)
      ON CONFLICT (phone) DO UPDATE SET name = excluded.name, echo = excluded.echo, platforms = excluded.platforms,
-       two_factor = excluded.two_factor`,
+       two_factor = excluded.two_factor, chats_by_number = excluded.chats_by_number`,
   )
   const chat = one<ChatRow, [string]>(`${CHATS} WHERE c.id = ?`)
   const byInvite = one<ChatRow, [string, string]>(`${CHATS} WHERE c.platform = ? AND c.invite_code = ?`)
@@ -78,7 +80,8 @@ export function createChatStore(database: Database) {
       const row = phone(number)
       if (row) return toPhone(row)
       const name = generatedName(number)
-      return { phone: number, name, echo: true, platforms: SANDBOX_PLATFORMS, twoFactor: null }
+      const rest = { echo: true, platforms: SANDBOX_PLATFORMS, twoFactor: null, chatsByNumber: false }
+      return { phone: number, name, ...rest }
     },
     hasPhone: (number: string): boolean => phone(number) !== undefined,
     phones: (): Phone[] => phones().map(toPhone),
@@ -141,6 +144,7 @@ export function createChatStore(database: Database) {
   return api
 }
 
-function toPhone({ echo, platforms, ...row }: PhoneRow): Phone {
-  return { ...row, echo: echo === 1, platforms: JSON.parse(platforms) as SandboxPlatform[] }
+function toPhone({ echo, chatsByNumber, platforms: listed, ...row }: PhoneRow): Phone {
+  const platforms = JSON.parse(listed) as SandboxPlatform[]
+  return { ...row, echo: echo === 1, chatsByNumber: chatsByNumber === 1, platforms }
 }
