@@ -1,7 +1,7 @@
 /**
- * Runs docs/deploy.md: repeats the WhatsApp transcript with the real bridge, runs every other bash
- * block (containers and the backups of docs/operations.md by a fake docker), and has the programs
- * that read deploy/'s files check them.
+ * Runs docs/deploy.md and the deployments of docs/operations.md: repeats the WhatsApp transcript
+ * with the real bridge, runs every other bash block (containers and their backups by a fake
+ * docker), and has the programs that read deploy/'s files check them. journey.test.ts goes on.
  */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -24,8 +24,10 @@ const ROOT = join(import.meta.dir, '..', '..')
 const DEPLOY = join(ROOT, 'deploy')
 const BLOCKS = examplesOf(readFileSync(join(ROOT, 'docs', 'deploy.md'), 'utf8'))
 const OPERATIONS = examplesOf(readFileSync(join(ROOT, 'docs', 'operations.md'), 'utf8'))
-const blocksOf = (heading: string, all = BLOCKS) =>
-  all.filter(block => block.heading === heading && block.language === 'bash').map(({ code }) => code)
+const blocksOf = (heading: string) =>
+  [...BLOCKS, ...OPERATIONS]
+    .filter(block => block.heading === heading && block.language === 'bash')
+    .map(({ code }) => code)
 
 const folder = tempDir()
 installScript(folder.file('bin'), 'meshgate', MESHGATE)
@@ -62,12 +64,12 @@ function openShell(cwd: string): ShellSession {
 }
 
 test('every block of bash stands under a heading that is run below', () => {
-  const headings = new Set(BLOCKS.filter(({ language }) => language === 'bash').map(({ heading }) => heading))
-  expect([...headings]).toEqual([
-    'WhatsApp on one machine',
+  const all = [...BLOCKS, ...OPERATIONS].filter(({ language }) => language === 'bash')
+  expect([...new Set(all.map(({ heading }) => heading))]).toEqual([
+    'Other networks',
     'Containers, with the embedded homeserver',
     'Containers, with Synapse and PostgreSQL',
-    'When something is wrong',
+    'Backup',
   ])
 })
 
@@ -130,15 +132,25 @@ describe.skipIf(!whatsappBridges.current)('WhatsApp on one machine', () => {
     expect(normalised(told)).toBe(normalised(transcript))
   })
 
-  test('what is printed below it works', async () => {
-    for (const block of blocksOf('WhatsApp on one machine')) {
-      const { output, exitCode } = await shell.run(`${here(block)} 2>&1`)
+  test('link gets as far as the request that WhatsApp would answer, and says that nobody does', async () => {
+    const { output, exitCode } = await shell.run('meshgate link wa 2>&1')
+    expect({ output, exitCode }).toMatchObject({
+      exitCode: 1,
+      output: expect.stringContaining("can't start a login, most likely as it can't reach its network"),
+    })
+    const byNumber = await shell.run('meshgate link wa --flow phone --input phone_number=+237612345678 2>&1')
+    expect(byNumber.output).toContain("doesn't say whether the input is wrong or its network is out of reach")
+  })
+
+  test('another network is attached as printed', async () => {
+    for (const command of [...blocksOf('Other networks'), 'meshgate bridge remove telegram']) {
+      const { output, exitCode } = await shell.run(`${here(command)} 2>&1`)
       expect({ output, exitCode }).toMatchObject({ exitCode: 0 })
     }
   })
 
   test('the doctor finds nothing that fails', async () => {
-    const { output, exitCode } = await shell.run(blocksOf('When something is wrong').join('\n'))
+    const { output, exitCode } = await shell.run('meshgate doctor')
     expect({ output, exitCode }).toMatchObject({ exitCode: 0 })
     expect(output).toContain('takes our secret; WhatsApp, login by qr, phone')
   })
@@ -161,7 +173,7 @@ test('systemd: what is typed sets up a gateway for production, without entering 
     writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
   const shell = openShell(ROOT)
   await shell.run(`PATH='${bin}':"$PATH"`)
-  const [setUp = '', settings = '', start = '', ...others] = BLOCKS.filter(
+  const [setUp = '', settings = '', start = '', ...others] = OPERATIONS.filter(
     ({ heading, language }) => heading === 'systemd' && language === 'sh',
   ).map(({ code }) => code.replaceAll('/var/lib/meshgate', home))
   expect(others).toEqual([])
@@ -216,7 +228,7 @@ describe('containers', () => {
     const dir = deployment('restored')
     const shell = openShell(dir)
     const [, attach = ''] = blocksOf('Containers, with the embedded homeserver')
-    const [makeBackup = '', restoreIt = '', ...others] = blocksOf('Backup', OPERATIONS)
+    const [makeBackup = '', restoreIt = '', ...others] = blocksOf('Backup')
     expect(others).toEqual([])
     const setup = 'mkdir data && docker compose run --rm meshgate setup'
     for (const block of [setup, attach, makeBackup, 'mv meshgate-*.tar.zst meshgate-2026-04-27.tar.zst']) {

@@ -16,9 +16,32 @@ import { freePort } from '../support/program.ts'
 import { forThisMachine, ReleaseServer } from '../support/release-server.ts'
 import { installScript } from '../support/shell-session.ts'
 import { tempDir } from '../support/temp-dir.ts'
-import { Testnet } from '../support/testnet.ts'
+import { Testnet, type TestnetPhone } from '../support/testnet.ts'
+import { examplesOf } from '../support/usage-guide.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { webhookReceiver } from '../support/webhook-receiver.ts'
+
+const ROOT = join(import.meta.dir, '..', '..')
+/** The link and the first message as docs/deploy.md shows them. */
+const [, PRINTED = ''] = examplesOf(readFileSync(join(ROOT, 'docs', 'deploy.md'), 'utf8'))
+  .filter(({ language }) => language === 'console')
+  .map(({ code }) => code)
+
+const commandsOf = (transcript: string) =>
+  [...transcript.matchAll(/^\$ (.+)$/gm)].map(([, line = '']) => line)
+
+/** Without what differs from run to run, and the network's name. */
+function normalised(text: string): string {
+  return text
+    .replaceAll(/\/link\/\S+/g, '/link/…')
+    .replaceAll(/\bmt_\S+/g, 'mt_…')
+    .replaceAll(/\bmsg_\w+/g, 'msg_…')
+    .replaceAll('Testnet', 'WhatsApp')
+    .split('\n')
+    .map(line => line.trim())
+    .filter(line => line !== '')
+    .join('\n')
+}
 
 describe.skipIf(!testBridge)('from one file to the first message', () => {
   const machine = tempDir()
@@ -90,28 +113,38 @@ describe.skipIf(!testBridge)('from one file to the first message', () => {
     await testnet.change({ down: false })
   })
 
-  test('link draws the code; scanned, its token sends, and what comes in reaches a webhook', async () => {
+  test('link draws the code, then a token sends, as docs/deploy.md shows; what comes in reaches a webhook', async () => {
     const phone = await testnet.newPhone({ name: 'Ada' })
     const friend = await testnet.newPhone()
-    await using linking = person('meshgate', 'link', 'wa')
-    await linking.reads(/Or open this on another device: http\S+\/link\/\S+/)
+    const [link = '', send = ''] = commandsOf(PRINTED)
+    await using linking = person(...link.split(' '))
+    await linking.reads(/Or open this on another device: \S+/)
     const code = await waitFor(async () => (await testnet.pairings()).at(-1)?.code, { what: 'the login' })
     const drawn = Bun.stripANSI(await QRCode.toString(code, { type: 'terminal', small: true })).trim()
     await waitFor(() => linking.shown.includes(drawn), { what: 'the code in the terminal' })
     await phone.confirm(code)
-    expect([await linking.ends(), linking.shown]).toEqual([
-      0,
-      expect.stringContaining(`linked wa ${phone.number}`),
-    ])
+    expect(await linking.ends()).toBe(0)
     const account = accountOf(linking)
+    const { stdout, exitCode } = Bun.spawnSync(['bash', '-c', here(send, phone, friend)], {
+      env: { PATH: process.env.PATH ?? '', TOKEN: account.token },
+    })
+    expect(exitCode).toBe(0)
+    await friend.waitForText('Hello')
+    const told = `$ ${link}\n${linking.shown.replace(drawn, '')}$ ${send}\n${stdout}`
+    expect(normalised(here(told, phone, friend))).toBe(normalised(here(PRINTED, phone, friend)))
     await using receiver = webhookReceiver()
     await account.addWebhook(receiver.url)
-    await account.send(phone.number, { contact: friend.number, text: 'Hello from a terminal' })
-    await friend.waitForText('Hello from a terminal')
     await friend.send({ to: phone.id, text: 'and back' })
     const [received] = await receiver.waitForCount(1)
     expect(received?.json as MessagePayload).toMatchObject({ message: 'and back', device_id: phone.number })
   })
+
+  /** With this machine's port and phones in place of the printed ones. */
+  const here = (text: string, phone: TestnetPhone, friend: TestnetPhone) =>
+    text
+      .replaceAll(':8080', `:${ports.gateway}`)
+      .replaceAll('237123456789', phone.number)
+      .replaceAll('237612345678', friend.number)
 
   test('a pairing code: link asks for the number, and for a passkey where the account has one', async () => {
     const phone = await testnet.newPhone({ passkey: true })

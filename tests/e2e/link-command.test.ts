@@ -35,7 +35,9 @@ test('the admin’s token is kept when the link fails, since no later one would 
   const { done, out } = linking('nothing')
   expect(await done).toBe(1)
   expect(out).toEqual([
-    expect.stringMatching(/^To try again with the same token: meshgate link nothing --token mt_\S{43}$/),
+    expect.stringMatching(
+      /^its new token stays; to try again with it: meshgate link nothing --token mt_\S{43}$/,
+    ),
     expect.stringContaining('platform: "nothing" is unknown'),
   ])
 })

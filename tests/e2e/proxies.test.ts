@@ -1,6 +1,6 @@
 /**
- * nginx and Caddy with the configurations of docs/deploy.md: clients reach what is theirs, and no
- * spelling of a path leads to what is kept in.
+ * nginx and Caddy as docs/operations.md sets them up: clients reach what is theirs, and no spelling
+ * of a path leads to what is kept in.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -30,7 +30,7 @@ const nginx: Proxy = {
   prepare(folder, gateway) {
     const port = freePort()
     const { cert, key } = selfSigned(folder, NAME)
-    const printed = examplesOf(readFileSync(join(ROOT, 'docs', 'deploy.md'), 'utf8'))
+    const printed = examplesOf(readFileSync(join(ROOT, 'docs', 'operations.md'), 'utf8'))
     const server = replaced(printed.find(({ language }) => language === 'nginx')?.code ?? '', {
       'listen 443 ssl': `listen 127.0.0.1:${port} ssl`,
       [`/etc/letsencrypt/live/${NAME}/fullchain.pem`]: cert,

@@ -30,9 +30,12 @@ export class ScriptedBridge implements Disposable {
     this.server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: request => this.answer(request) })
   }
 
+  get url(): string {
+    return `http://127.0.0.1:${this.server.port}`
+  }
+
   client(platform = 'wa'): ProvisioningClient & { platform: string } {
-    const address = { baseUrl: `http://127.0.0.1:${this.server.port}` }
-    return { platform, ...createProvisioningClient(platform, address, 'secret') }
+    return { platform, ...createProvisioningClient(platform, { baseUrl: this.url }, 'secret') }
   }
 
   [Symbol.dispose](): void {

@@ -62,7 +62,9 @@ export async function fetchedProgram(
     bar.end()
     process.removeListener('SIGINT', giveUp)
   })
-  terminal.print(`  sha256         ${fetched.sha256}${fetched.isVouchedFor ? '' : ' (nobody else says so)'}`)
+  terminal.print(
+    `  sha256         ${fetched.sha256}${fetched.isVouchedFor ? '' : ' (of the file itself: nothing to compare it with)'}`,
+  )
   if (release) {
     terminal.print(
       `  licence        ${BRIDGE_LICENCE}, a program of its own: https://github.com/${release.repository}`,

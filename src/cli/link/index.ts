@@ -67,7 +67,9 @@ async function takeBack(
 ): Promise<void> {
   const isGone = await gateway.removeToken(made).catch(() => false)
   if (!isGone)
-    terminal.print(`To try again with the same token: meshgate link ${platform} --token ${made.token}`)
+    terminal.complain(
+      `its new token stays; to try again with it: meshgate link ${platform} --token ${made.token}`,
+    )
 }
 
 function tellToken(terminal: Terminal, token: string, file: string | undefined): void {

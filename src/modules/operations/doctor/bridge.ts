@@ -87,7 +87,7 @@ function unreachable({ platform, url, process, startCommand }: BridgeToCheck, er
   return failure(
     process.notes === null ? summary : `${summary}; ${process.notes}`,
     process.isGatewayUp
-      ? `the gateway runs it: the lines with [${platform}] in its log say what is wrong`
+      ? `the gateway runs it: meshgate bridge logs ${platform} says what is wrong`
       : 'the gateway runs it, and is down: start the gateway',
   )
 }

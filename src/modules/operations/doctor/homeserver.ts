@@ -112,7 +112,7 @@ export function accountsCheck(tryIt: (() => Promise<string>) | null, way: string
         if (!(error instanceof GatewayError)) throw error
         return failure(
           `by ${way}: ${error.message}`,
-          'is the homeserver up, and do the settings under "Matrix" in .env agree with its own? docs/deploy.md says what each way needs',
+          'is the homeserver up, and do the settings under "Matrix" in .env agree with its own? docs/operations.md says what each way needs',
         )
       }
     },

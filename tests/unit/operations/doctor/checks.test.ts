@@ -331,7 +331,7 @@ describe('a bridge', () => {
     const advised = async (isGatewayUp: boolean) =>
       (await check({ reach }, undefined, { process: { ...process, isGatewayUp } }))[0]
     expect(await advised(true)).toBe(
-      "failure doesn't answer at http://wa:29318 (connection refused); not running, 3 restarts, last: exit 11 → the gateway runs it: the lines with [wa] in its log say what is wrong",
+      "failure doesn't answer at http://wa:29318 (connection refused); not running, 3 restarts, last: exit 11 → the gateway runs it: meshgate bridge logs wa says what is wrong",
     )
     expect(await advised(false)).toEndWith('→ the gateway runs it, and is down: start the gateway')
   })
