@@ -4,6 +4,7 @@ import type { MessagePayload } from '../../src/domain/events.ts'
 import type { Phone } from '../support/gateway-client.ts'
 import { InboxReader } from '../support/inbox-reader.ts'
 import { testGateway } from '../support/test-gateway.ts'
+import { waitFor } from '../support/wait-for.ts'
 
 setDefaultTimeout(60_000)
 
@@ -94,6 +95,32 @@ test('a call, a status post, a channel’s post and votes are told by name, and 
 
   await expectMessageNext(friend, device, messages)
   expect([messages.unread, others.unread]).toEqual([0, 0])
+})
+
+test('a channel takes posts of its owner alone, by its id or its room', async () => {
+  await using world = await scene()
+  const { client, account, device, phone, friend, others } = world
+  const newChannel = async (owner: string, members: string[]) => {
+    const channel = { name: 'News', members, channel: { owner } }
+    return (await client.sandbox.post<{ id: string }>('/groups', channel)).body.id
+  }
+  const followed = await newChannel(friend.number, [device])
+  await friend.send({ group: followed, text: 'it rains' })
+  const { chat } = await others.next()
+  const [refused] = await account.send(device, { group_url: chat.id, text: 'again?' })
+  const { reason } = await account.waitForStatus(refused?.id ?? '', ['failed'])
+  expect(reason).toContain('power')
+
+  const own = await newChannel(device, [friend.number])
+  await phone.send({ group: own, text: 'first' })
+  // Its room becomes known a moment after the post.
+  await waitFor(async () => {
+    const [post] = await account.send(device, { group_url: own, text: 'second' })
+    const { status } = await account.waitForStatus(post?.id ?? '', ['delivered', 'read', 'failed'])
+    return status !== 'failed'
+  })
+  await friend.waitForText('second')
+  expect((await friend.messages()).filter(({ text }) => text === 'second')).toHaveLength(1)
 })
 
 test('what is written to the status chat fails with the bridge’s words', async () => {
