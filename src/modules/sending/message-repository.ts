@@ -7,7 +7,7 @@
 import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { chats, type Device, devices, events, type Message, media, messages } from '../../db/schema/index.ts'
-import { type Orm, statement } from '../../db/statement.ts'
+import { type Orm, sqlStatement, statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
 import type { MessageView } from '../../domain/views/message.ts'
 import { rfc3339 } from '../../lib/clock.ts'
@@ -104,6 +104,14 @@ const sent = statement(orm =>
       sql`${messages.eventId} = ${param('eventId')} and event_id is not null and ${messages.deviceRowId} = ${param('deviceRowId')}`,
     ),
 )
+// As the index messages_unread has it: a message that was read has a reader, who mostly has
+// answered.
+const saidInChat = sqlStatement(`
+  SELECT 1 FROM chats WHERE identity_id = $identityId AND room_id = $roomId AND peer IS NOT NULL
+  UNION ALL
+  SELECT 1 FROM messages WHERE room_id = $roomId AND room_id IS NOT NULL AND status IN ('submitted', 'sent', 'delivered')
+    AND status <> 'submitted'
+  LIMIT 1`)
 const answered = statement(orm =>
   orm
     .select({
@@ -195,6 +203,10 @@ export function createMessageRepository(db: Pick<Db, 'read' | 'write'>) {
         if (event && (event.deviceRowId === deviceRowId || isChatOf(device, event))) return true
         return (await reader.get(sent, { eventId, deviceRowId })) !== undefined
       }),
+
+    /** True once something was said in the direct chat, by either side. */
+    isUnderWay: (identityId: string, roomId: string) =>
+      db.read(async reader => (await reader.get<unknown>(saidInChat, { identityId, roomId })) !== undefined),
 
     /** @returns the message that is answered; null when the identity has none with this id */
     answered: async (identityId: string, id: string): Promise<AnsweredMessage | null> =>

@@ -16,7 +16,7 @@ import { createLaneWorker, type ItemEnd } from '../../runtime/lane-worker.ts'
 import type { Worker } from '../../runtime/worker.ts'
 import type { ChatRooms } from '../chats/chat-rooms.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
-import { DeviceRestricted } from '../devices/restriction.ts'
+import { DeviceRestricted, refuseNewChat, restrictedUntil } from '../devices/restriction.ts'
 import type { MediaFiles } from '../media/media.ts'
 import { quotedEvent } from './content.ts'
 import { DEVICE_DELETED, expiredReason, isDiscarded, isExpired } from './ending-repository.ts'
@@ -29,7 +29,7 @@ import type { Recipients } from './recipients.ts'
 export interface OutboxOptions {
   queue: OutboxQueue
   recipients: Pick<Recipients, 'resolve' | 'forget'>
-  messages: Pick<MessageRepository, 'answered'>
+  messages: Pick<MessageRepository, 'isUnderWay' | 'answered'>
   devices: Pick<LinkedDevices, 'get' | 'reconcile'>
   chatRooms: Pick<ChatRooms, 'ensureEntered'>
   media: Pick<MediaFiles, 'upload'>
@@ -108,6 +108,7 @@ export function createOutbox(options: OutboxOptions): Worker {
     const userId = await matrixUserOf(message.identityId)
     const session = sessions.actingAs(userId)
     const roomId = await recipients.resolve(device, userId, message.recipientKind, message.recipient)
+    await holdFirstAgain(device, message, roomId)
     const along = takeWhile(behind, other => goesAlong(other) && !isDiscarded(other, device))
     try {
       return {
@@ -121,6 +122,17 @@ export function createOutbox(options: OutboxOptions): Worker {
         return { outcome: 'retry', reason: messageOf(error), refusedSince: null }
       throw error
     }
+  }
+
+  /**
+   * Networks refuse first messages of a device before they tell that it is restricted. One that was
+   * sent back still is a first one, unless something was said in its chat since.
+   * @throws DeviceRestricted
+   */
+  async function holdFirstAgain(device: Device, message: Message, roomId: string): Promise<void> {
+    if (message.resends === 0 || message.recipientKind !== 'contact') return
+    if (restrictedUntil(device, clock.now()) === null) return
+    if (!(await messages.isUnderWay(device.identityId, roomId))) refuseNewChat(device, clock.now())
   }
 
   /** True when it can be sent with the one before: nothing needs to be asked or uploaded for it. */

@@ -23,6 +23,10 @@ export function createFaultHandlers(api: ApiContext) {
       .max(60_000, 'expected at most 60000')
       .exactOptional(),
     offline: z.boolean('expected true or false').exactOptional(),
+    restricted_until: z.iso
+      .datetime({ offset: true, error: 'expected a time (RFC 3339) or null' })
+      .nullable()
+      .exactOptional(),
     logout: phoneField.optional(),
   })
 

@@ -79,7 +79,7 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
   const ready = Promise.withResolvers<void>()
   let starting: Promise<void> | null = null
   let unsubscribe = () => {}
-  let wasOffline = faults.of(platform).offline
+  let before = faults.of(platform)
 
   /** Retries until the homeserver answers; it may not be up yet. */
   async function begin(): Promise<void> {
@@ -116,12 +116,12 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
     })
   }
 
-  /** The platform may have gone offline, or be online again. */
+  /** The platform may have gone offline or be online again, or restrict its phones otherwise. */
   function followConnection(): void {
     deliveries.nudge()
-    const { offline } = faults.of(platform)
-    if (offline === wasOffline) return
-    wasOffline = offline
+    const { offline, restricted_until } = faults.of(platform)
+    if (offline === before.offline && restricted_until === before.restricted_until) return
+    before = faults.of(platform)
     for (const { id: loginId, userId } of network.store.loginsOn(platform))
       parts.reportState(platform, { userId, loginId }, offline ? 'TRANSIENT_DISCONNECT' : 'CONNECTED')
   }

@@ -19,7 +19,7 @@ export type MatrixEvent = z.infer<typeof matrixEvent>
 export interface Incoming {
   type: MessageType
   text: string
-  media?: { mxc: string; name: string; mimeType: string; durationMs: number | null }
+  media?: { mxc: string; name: string; mimeType: string; sizeBytes: number; durationMs: number | null }
   replyToEvent?: string
   /** Event that a reaction, edit or redaction refers to. */
   targetEvent?: string
@@ -55,6 +55,7 @@ const bodySchema = z.object({
   info: z
     .object({
       mimetype: z.string().optional(),
+      size: z.number().catch(0).optional(),
       duration: z.number().int().nonnegative().optional(),
     })
     .optional(),
@@ -149,6 +150,7 @@ function fromBody(content: z.infer<typeof bodySchema>, sticker?: 'sticker'): Inc
       mxc: content.url,
       name: name === '' ? 'file' : name,
       mimeType: content.info?.mimetype ?? '',
+      sizeBytes: content.info?.size ?? 0,
       durationMs: content.info?.duration ?? null,
     },
   }

@@ -27,7 +27,7 @@ export function createPortalRooms(context: BridgeContext, ghosts: Ghosts) {
           state_key: facts.networkId,
           content: bridgeState(login, chat),
         })),
-        { type: ROOM_FEATURES_TYPE, state_key: facts.networkId, content: roomFeatures(facts.platform) },
+        { type: ROOM_FEATURES_TYPE, state_key: facts.networkId, content: roomFeatures(facts.platform, chat) },
       ],
     })
     await Promise.all(members.map(ghost => homeserver.join(roomId, ghost)))
@@ -69,11 +69,11 @@ export function createPortalRooms(context: BridgeContext, ghosts: Ghosts) {
   }
 
   /** Updates the features of a room created when the network accepted other things. */
-  async function updateFeatures(roomId: string): Promise<void> {
-    const features = roomFeatures(facts.platform)
+  async function updateFeatures(roomId: string, chat: Chat): Promise<void> {
+    const features = roomFeatures(facts.platform, chat)
     const known = await homeserver.state(roomId, ROOM_FEATURES_TYPE, facts.networkId)
     if (known?.id !== features.id)
-      await homeserver.setState(roomId, ROOM_FEATURES_TYPE, facts.networkId, features)
+      await homeserver.setState(roomId, ROOM_FEATURES_TYPE, facts.networkId, { ...features })
   }
 
   async function bringGhost(roomId: string, phone: string, chat: Chat): Promise<void> {

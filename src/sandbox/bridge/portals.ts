@@ -123,7 +123,7 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts) {
     if (member?.membership !== 'join' && member?.membership !== 'invite')
       await homeserver.invite(roomId, userId)
     for (const phone of ghostPhones(login, chat)) await rooms.bringGhost(roomId, phone, chat)
-    await rooms.updateFeatures(roomId)
+    await rooms.updateFeatures(roomId, chat)
     settled.add(roomId)
   }
 

@@ -68,7 +68,7 @@ export function createProvisioning(parts: BridgeServices, sharedSecret: string) 
   }
 
   function describeLogin(login: Login) {
-    const { offline, since } = faults.of(facts.platform)
+    const { offline, since, restricted_until: until } = faults.of(facts.platform)
     const { name } = store.phone(login.phone)
     const timestamp = Math.floor(Math.max(since, login.linkedAt) / 1000)
     const state_event = offline ? 'TRANSIENT_DISCONNECT' : 'CONNECTED'
@@ -80,7 +80,11 @@ export function createProvisioning(parts: BridgeServices, sharedSecret: string) 
     return {
       state_event,
       state_ts: timestamp,
-      state: { state_event, timestamp, ...(offline ? problem : {}) },
+      state: {
+        ...{ state_event, timestamp },
+        ...(offline ? problem : {}),
+        ...(until === null ? {} : { info: { reachout_timelock_until: until } }),
+      },
       id: login.id,
       name: facts.platform === 'telegram' ? name : `+${login.phone}`,
       profile: { phone: `+${login.phone}`, name },

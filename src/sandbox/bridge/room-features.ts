@@ -1,125 +1,213 @@
 /**
- * Features of the simulated networks, set in each room as bridgev2 does (com.beeper.room_features),
- * and the refusals that follow from them.
+ * Features of the simulated networks, set in each room as bridgev2 does (com.beeper.room_features).
+ * They are those of mautrix-whatsapp v26.07, mautrix-signal and mautrix-telegram v26.08 with
+ * ffmpeg. Kinds and types that aren't listed are refused.
  */
+import type { Chat } from '../network/types.ts'
 import type { SandboxPlatform } from '../platforms.ts'
-import type { Incoming } from './from-matrix.ts'
-import { permanent, type Refusal } from './refusals.ts'
 
 export const ROOM_FEATURES_TYPE = 'com.beeper.room_features'
 
 /** 2: accepted, 1: converted, 0: accepted as something else, -1: lost on the way, -2: refused. */
-type Level = 2 | 1 | 0 | -1 | -2
+export type Level = 2 | 1 | 0 | -1 | -2
 
-interface FileFeatures {
+export interface FileFeatures {
   mime_types: Readonly<Record<string, Level>>
-  caption: Level
+  /** Without it captions aren't supported, and are lost. */
+  caption?: Level
   max_caption_length?: number
+  max_size?: number
+  /** In seconds. */
+  max_duration?: number
+  /** In pixels. */
+  max_width?: number
+  max_height?: number
 }
 
-interface RoomFeatures {
+export interface RoomFeatures {
   id: string
+  formatting: Readonly<Record<string, Level>>
   file: Readonly<Record<string, FileFeatures>>
+  /** States of the room that members may change. */
+  state: Readonly<Record<string, { level: Level }>>
+  member_actions?: Readonly<Record<string, Level>>
   max_text_length: number
-  [feature: string]: unknown
+  location_message: Level
+  reply: Level
+  edit: Level
+  /** In seconds, as all ages. */
+  edit_max_age?: number
+  edit_max_count?: number
+  delete: Level
+  delete_max_age?: number
+  reaction: Level
+  reaction_count: number
+  /** Absent: any. */
+  allowed_reactions?: readonly string[]
+  read_receipts: boolean
+  typing_notifications: boolean
 }
 
-const all = (level: Level, ...types: string[]) => Object.fromEntries(types.map(type => [type, level]))
-const AUDIO = all(2, 'audio/mpeg', 'audio/mp4', 'audio/aac', 'audio/amr', 'audio/ogg')
-const EVERYTHING: FileFeatures = { mime_types: all(2, '*/*'), caption: 2 }
+const MIB = 1024 * 1024
+const MINUTE_S = 60
+const DAY_S = 24 * 3_600
+
+const all = (level: Level, ...names: string[]) => Object.fromEntries(names.map(name => [name, level]))
+const anything = all(2, '*/*')
+const states = (...types: string[]) => Object.fromEntries(types.map(type => [type, { level: 2 as const }]))
+
 const COMMON = {
-  location_message: 2,
   reply: 2,
   edit: 2,
   delete: 2,
   reaction: 2,
   reaction_count: 1,
   read_receipts: true,
-}
+  typing_notifications: true,
+} as const
 
-/** As these networks' bridges stated in 2026; an unlisted kind or type is refused. */
+const PLAIN_FORMATS = ['bold', 'italic', 'strikethrough', 'inline_code', 'code_block', 'user_link']
+const LISTS = ['unordered_list', 'ordered_list', 'ordered_list.start']
+const NAME_AND_AVATAR = ['m.room.name', 'm.room.avatar']
+
+const WA_FILE = { caption: 2, max_caption_length: 65_536, max_size: 2_000 * MIB } as const
+const WA_WITHOUT_CAPTION = { caption: -1, max_size: 2_000 * MIB } as const
+const SIGNAL_FILE = { caption: 2, max_caption_length: 2_000, max_size: 100 * MIB } as const
+const TELEGRAM_FILE = { caption: 2, max_caption_length: 1_024, max_size: 2_048 * MIB } as const
+
 const FEATURES: Readonly<Record<SandboxPlatform, RoomFeatures>> = {
   wa: {
-    id: 'sandbox.wa.1',
     ...COMMON,
+    id: 'sandbox.wa.2',
+    formatting: {
+      ...all(2, ...PLAIN_FORMATS, ...LISTS, 'blockquote'),
+      ...all(1, 'inline_link', 'headers'),
+    },
     file: {
       'm.image': {
         mime_types: { 'image/jpeg': 2, ...all(1, 'image/png', 'image/webp', 'image/gif') },
-        caption: 2,
+        ...WA_FILE,
       },
       'm.video': {
         mime_types: { ...all(2, 'video/mp4', 'video/3gpp'), ...all(1, 'video/webm', 'video/quicktime') },
-        caption: 2,
+        ...WA_FILE,
       },
-      'm.audio': { mime_types: AUDIO, caption: -1 },
-      'org.matrix.msc3245.voice': { mime_types: { 'audio/ogg; codecs=opus': 2 }, caption: -1 },
-      'm.sticker': { mime_types: { 'image/webp': 2, ...all(1, 'image/png', 'image/jpeg') }, caption: -1 },
-      'm.file': EVERYTHING,
+      'fi.mau.gif': { mime_types: { 'video/mp4': 2, 'image/gif': 1 }, ...WA_FILE },
+      'm.audio': {
+        mime_types: all(2, 'audio/mpeg', 'audio/mp4', 'audio/aac', 'audio/amr', 'audio/ogg'),
+        ...WA_WITHOUT_CAPTION,
+      },
+      'org.matrix.msc3245.voice': {
+        mime_types: { 'audio/ogg; codecs=opus': 2, 'audio/ogg': 0 },
+        ...WA_WITHOUT_CAPTION,
+      },
+      'm.sticker': {
+        mime_types: { 'image/webp': 2, ...all(1, 'image/png', 'image/jpeg', 'video/lottie+json') },
+        ...WA_WITHOUT_CAPTION,
+      },
+      'm.file': { mime_types: anything, ...WA_FILE },
     },
+    state: states(...NAME_AND_AVATAR, 'm.room.topic', 'com.beeper.disappearing_timer'),
+    member_actions: all(2, 'invite', 'kick', 'leave'),
     max_text_length: 65_536,
+    location_message: 2,
+    edit_max_age: 15 * MINUTE_S,
+    delete_max_age: 2 * DAY_S,
   },
   signal: {
-    id: 'sandbox.signal.1',
     ...COMMON,
-    file: {
-      'm.image': { mime_types: all(2, 'image/jpeg', 'image/png', 'image/webp', 'image/gif'), caption: 2 },
-      'm.video': { mime_types: all(2, 'video/mp4', 'video/webm', 'video/quicktime'), caption: 2 },
-      'm.audio': { mime_types: { ...AUDIO, 'audio/wav': 2 }, caption: 2 },
-      'org.matrix.msc3245.voice': { mime_types: all(2, 'audio/aac', 'audio/ogg'), caption: 2 },
-      'm.sticker': { mime_types: all(2, 'image/webp', 'image/png'), caption: -1 },
-      'm.file': EVERYTHING,
+    id: 'sandbox.signal.2',
+    formatting: {
+      ...all(2, ...PLAIN_FORMATS, 'spoiler'),
+      ...all(1, ...LISTS, 'blockquote', 'inline_link', 'headers'),
     },
-    max_text_length: 65_536,
-  },
-  telegram: {
-    id: 'sandbox.telegram.1',
-    ...COMMON,
     file: {
       'm.image': {
-        mime_types: { ...all(2, 'image/jpeg', 'image/png'), 'image/webp': 1 },
-        caption: 2,
-        max_caption_length: 1_024,
+        mime_types: all(
+          2,
+          ...['image/gif', 'image/png', 'image/jpeg', 'image/webp', 'image/bmp', 'image/avif'],
+        ),
+        ...SIGNAL_FILE,
+        max_width: 4_096,
+        max_height: 4_096,
       },
-      'm.video': { mime_types: all(2, 'video/mp4', 'video/webm'), caption: 2, max_caption_length: 1_024 },
-      'm.audio': { mime_types: AUDIO, caption: 2, max_caption_length: 1_024 },
-      'org.matrix.msc3245.voice': { mime_types: all(2, 'audio/ogg'), caption: 2, max_caption_length: 1_024 },
-      'm.sticker': { mime_types: all(2, 'image/webp', 'image/png'), caption: -1 },
-      'm.file': { ...EVERYTHING, max_caption_length: 1_024 },
+      'm.video': { mime_types: all(2, 'video/mp4', 'video/ogg', 'video/webm'), ...SIGNAL_FILE },
+      'fi.mau.gif': { mime_types: all(2, 'image/gif', 'video/mp4'), caption: 2, max_size: 100 * MIB },
+      'm.audio': {
+        mime_types: all(2, 'audio/aac', 'audio/mpeg', 'audio/mp3', 'audio/flac'),
+        max_size: 100 * MIB,
+      },
+      'org.matrix.msc3245.voice': {
+        mime_types: { 'audio/aac': 2, 'audio/ogg': 1 },
+        caption: -1,
+        max_size: 100 * MIB,
+        max_duration: 60 * MINUTE_S,
+      },
+      'm.sticker': {
+        mime_types: { ...all(2, 'image/png', 'image/apng'), ...all(1, 'image/webp', 'image/gif') },
+        caption: -1,
+        max_size: 100 * MIB,
+      },
+      'm.file': { mime_types: anything, ...SIGNAL_FILE },
     },
+    state: states(...NAME_AND_AVATAR, 'm.room.topic', 'com.beeper.disappearing_timer'),
+    member_actions: all(2, 'invite', 'revoke_invite', 'leave', 'ban', 'kick'),
+    max_text_length: 2_000,
+    location_message: 1,
+    edit_max_age: DAY_S,
+    edit_max_count: 10,
+    delete_max_age: DAY_S,
+  },
+  telegram: {
+    ...COMMON,
+    id: 'sandbox.telegram.2',
+    formatting: {
+      ...all(2, ...PLAIN_FORMATS, 'underline', 'blockquote', 'inline_link', 'spoiler'),
+      ...all(2, 'code_block.syntax_highlighting'),
+      ...all(1, ...LISTS, 'headers'),
+      ...all(-1, 'ordered_list.jump_value', 'custom_emoji', 'spoiler.reason'),
+    },
+    file: {
+      'm.image': {
+        mime_types: { 'image/jpeg': 2, ...all(1, 'image/webp', 'image/png', 'image/gif') },
+        ...TELEGRAM_FILE,
+        max_size: 10 * MIB,
+      },
+      'm.video': { mime_types: all(2, 'video/mp4'), ...TELEGRAM_FILE },
+      'fi.mau.gif': { mime_types: { 'image/gif': 1, 'video/mp4': 2 }, ...TELEGRAM_FILE },
+      'm.audio': { mime_types: all(2, 'audio/mpeg', 'audio/mp4'), ...TELEGRAM_FILE },
+      'org.matrix.msc3245.voice': {
+        mime_types: all(2, 'audio/ogg', 'audio/mpeg', 'audio/mp4'),
+        ...TELEGRAM_FILE,
+      },
+      'm.sticker': {
+        mime_types: {
+          ...all(2, 'image/webp', 'video/lottie+json', 'video/webm'),
+          ...all(1, 'image/jpeg', 'image/png'),
+        },
+      },
+      'm.file': { mime_types: anything, ...TELEGRAM_FILE },
+    },
+    state: states(...NAME_AND_AVATAR, 'com.beeper.disappearing_timer'),
+    member_actions: all(2, 'ban', 'kick', 'invite', 'leave'),
     max_text_length: 4_096,
+    location_message: 2,
+    // A part of those that Telegram has without Premium.
+    allowed_reactions: ['👍️', '👎️', '❤️', '🔥', '🎉', '😁', '😢', '🤔', '🙏'],
   },
 }
 
-export function roomFeatures(platform: SandboxPlatform): RoomFeatures {
-  return FEATURES[platform]
+/** Direct chats have no name, topic or members to change. */
+const DIRECT: typeof FEATURES = {
+  wa: direct(FEATURES.wa),
+  signal: direct(FEATURES.signal),
+  telegram: direct(FEATURES.telegram),
 }
 
-/** @returns the part of a message the network accepts, or why it accepts nothing */
-export function taken(platform: SandboxPlatform, incoming: Incoming): Incoming | Refusal {
-  const { file, max_text_length: maxTextLength } = FEATURES[platform]
-  const { media, text, type } = incoming
-  if (!media) {
-    return text.length <= maxTextLength
-      ? incoming
-      : refused(`the text has ${text.length} characters, and ${maxTextLength} is the most`)
-  }
-  const features = file[type === 'voice' ? 'org.matrix.msc3245.voice' : `m.${type}`]
-  if (!features) return refused(`unsupported message type ${type}`)
-  const level = media.mimeType === '' ? 2 : levelOf(media.mimeType, features.mime_types)
-  if (level === -2) return refused(`unsupported media type (${media.mimeType} in ${type})`)
-  const maxCaption = features.max_caption_length ?? maxTextLength
-  if (text.length > maxCaption)
-    return refused(`the caption has ${text.length} characters, and ${maxCaption} is the most`)
-  // A network without captions drops them silently.
-  return features.caption < 0 ? { ...incoming, text: '' } : incoming
+function direct({ member_actions: _none, ...features }: RoomFeatures): RoomFeatures {
+  return { ...features, id: `${features.id}+dm`, state: states('com.beeper.disappearing_timer') }
 }
 
-function levelOf(type: string, listed: FileFeatures['mime_types']): Level {
-  const plain = type.split(';')[0] ?? type
-  const entry = Object.keys(listed).find(
-    name => name === type || name === plain || name === `${plain.split('/')[0]}/*` || name === '*/*',
-  )
-  return (entry === undefined ? undefined : listed[entry]) ?? -2
+export function roomFeatures(platform: SandboxPlatform, { group }: Pick<Chat, 'group'>): RoomFeatures {
+  return (group === null ? DIRECT : FEATURES)[platform]
 }
-
-const refused = (message: string) => permanent('com.beeper.unsupported_event', message)

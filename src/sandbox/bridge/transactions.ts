@@ -11,13 +11,21 @@ import type { Posted } from '../network/network.ts'
 import type { Chat, Content, Login, Media } from '../network/types.ts'
 import type { Commands } from './commands.ts'
 import { type BridgeContext, isBridgeUser } from './context.ts'
+import { objectionTo, taken } from './feature-checks.ts'
 import { fromMatrix, type Incoming, type MatrixEvent, MESSAGE_EVENTS, matrixEvent } from './from-matrix.ts'
 import { type Portal, type Portals, recipientGhosts } from './portals.ts'
 import { createRefusals, isRefused, mediaFate, nothingToDo, permanent, type Refusal } from './refusals.ts'
-import { taken } from './room-features.ts'
+import { roomFeatures } from './room-features.ts'
 import { type Addressed, createStatuses, type Fate } from './statuses.ts'
 
 const CONCURRENT_DOWNLOADS = 4
+
+/** The words of mautrix-whatsapp for a first message of an account that may start no new chats. */
+const RESTRICTED: Refusal = {
+  status: 'FAIL_RETRIABLE',
+  reason: 'm.event_not_handled',
+  message: 'server returned error 463',
+}
 
 const transactionSchema = z.object({ events: z.array(z.unknown()).default([]) })
 
@@ -93,7 +101,7 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
         event.type === 'm.room.encrypted' ? 'com.beeper.undecryptable_event' : 'com.beeper.unsupported_event'
       return { ...job, fate: permanent(reason, incoming.unsupported) }
     }
-    const accepted = taken(facts.platform, incoming)
+    const accepted = taken(roomFeatures(facts.platform, chat), incoming)
     return 'status' in accepted ? { ...job, fate: accepted } : { ...job, incoming: accepted }
   }
 
@@ -129,13 +137,19 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
   /** Applies a failure requested by a user. */
   function spoil(job: Job): void {
     const failure = faults.takeFailure(facts.platform)
-    if (!failure) return
+    if (isForbiddenToWrite(job)) job.fate = RESTRICTED
+    if (job.fate || !failure) return
     job.fate = {
       status: failure.retriable ? 'FAIL_RETRIABLE' : 'FAIL_PERMANENT',
       reason: failure.reason,
       message: `The sandbox was told to fail this message (${failure.reason})`,
       error: 'failed on purpose',
     }
+  }
+
+  function isForbiddenToWrite({ login, chat }: Job): boolean {
+    if (!login || !chat || chat.group || !faults.isRestricted(facts.platform)) return false
+    return store.lastMessages(login.phone, chat.id, 1).length === 0
   }
 
   async function fetchMedia(job: Job, downloads: Downloads): Promise<void> {
@@ -174,7 +188,7 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
         deliveredTo: recipientGhosts(context, job.login.phone, job.chat),
       }
       if (store.messageOfEvent(job.event.event_id) !== undefined) return success
-      const content = contentOf(job.incoming, job.media)
+      const content = contentOf(job.incoming, job.media, job.chat)
       if ('status' in content) return content
       const origin = { loginId: job.login.id, roomId: job.portal.roomId, eventId: job.event.event_id }
       posted.push(...network.postInTransaction({ chat: job.chat, sender: job.login.phone, content, origin }))
@@ -183,23 +197,25 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     return { fates, posted }
   }
 
-  function contentOf(incoming: Incoming, media: Media | undefined): Content | Fate {
+  function contentOf(incoming: Incoming, media: Media | undefined, chat: Chat): Content | Fate {
     const { type, text, emoji, latitude, longitude } = incoming
-    if (incoming.targetEvent !== undefined) return relatedContent(incoming, incoming.targetEvent)
+    if (incoming.targetEvent !== undefined) return relatedContent(incoming, incoming.targetEvent, chat)
     const { replyToEvent } = incoming
     const replyTo = replyToEvent === undefined ? undefined : store.messageOfEvent(replyToEvent)
     return { type, text, emoji, latitude, longitude, media, fileName: incoming.media?.name, replyTo }
   }
 
-  function relatedContent({ type, text, emoji }: Incoming, targetEvent: string): Content | Fate {
-    const target = store.messageOfEvent(targetEvent)
-    if (target === undefined)
-      return permanent('m.event_not_handled', 'The message that this is about is not known')
-    const original = type === 'delete' ? store.message(target) : undefined
+  function relatedContent(incoming: Incoming, targetEvent: string, chat: Chat): Content | Fate {
+    const { type, text, emoji } = incoming
+    const original = store.message(store.messageOfEvent(targetEvent) ?? '')
+    if (!original) return permanent('m.event_not_handled', 'The message that this is about is not known')
     // Redacting a reaction retracts it; redacting an edit or a message deletes the message.
-    if (original?.type === 'reaction')
+    if (type === 'delete' && original.type === 'reaction')
       return { type: 'reaction', text: '', target: original.target, emoji: '' }
-    return { type, text, emoji, target: original?.type === 'edit' ? original.target : target }
+    const target = (type === 'delete' && original.type === 'edit' && original.target) || original.id
+    const edits = store.editsOf(target) ?? 0
+    const features = roomFeatures(facts.platform, chat)
+    return objectionTo(incoming, original, edits, features, clock.now()) ?? { type, text, emoji, target }
   }
 
   return {

@@ -26,6 +26,8 @@ interface PlatformFaults {
   offline: boolean
   /** When `offline` last changed. */
   since: number
+  /** Until then linked phones may write to nobody new, RFC 3339; null: they may. */
+  restricted_until: string | null
 }
 
 export type Faults = ReturnType<typeof createFaults>
@@ -38,6 +40,7 @@ export function createFaults(now: () => number) {
     delay_ms: 0,
     offline: false,
     since: now(),
+    restricted_until: null,
   })
   const faults: Record<SandboxPlatform, PlatformFaults> = { wa: none(), signal: none(), telegram: none() }
   return {
@@ -47,6 +50,11 @@ export function createFaults(now: () => number) {
       const before = faults[platform]
       const since = change.offline !== undefined && change.offline !== before.offline ? now() : before.since
       faults[platform] = { ...before, ...change, since }
+    },
+    /** True while linked phones may write to nobody new. */
+    isRestricted(platform: SandboxPlatform): boolean {
+      const { restricted_until: until } = faults[platform]
+      return until !== null && Date.parse(until) > now()
     },
     clear(): void {
       for (const platform of SANDBOX_PLATFORMS) faults[platform] = none()

@@ -9,9 +9,10 @@ import { releaseFirstMessages } from '../../../src/modules/sending/first-message
 import { createOutbox } from '../../../src/modules/sending/outbox.ts'
 import { createRecipients } from '../../../src/modules/sending/recipients.ts'
 import type { Messages } from '../../../src/modules/sending/sending.ts'
+import { createStatusWriter } from '../../../src/modules/sending/status-repository.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import { type MessageStore, messageStore, messagesOn, SEND_REQUEST } from '../../support/messages.ts'
-import { insertChat, insertDevice, insertIdentity } from '../../support/rows.ts'
+import { insertChat, insertDevice, insertIdentity, insertMessage } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
 const HOUR_MS = 3_600_000
@@ -105,7 +106,7 @@ function startOutbox() {
     recipients,
     messages: store.repository,
     devices: { get: async () => device(), reconcile: async () => undefined },
-    chatRooms: { ensureEntered: async () => chat },
+    chatRooms: { ensureEntered: async (_, roomId) => ({ ...chat, roomId }) },
     media: { upload: () => Promise.reject(new Error('no media here')) },
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',
@@ -200,6 +201,28 @@ test('it waits over a kill, can be cancelled, and expires', async () => {
   await clock.advance(LOCK_MS)
   await idle()
   expect([sent, lanes()]).toEqual([[], []])
+})
+
+test('what the network sent back before it told of the restriction waits, too, unless the chat is under way', async () => {
+  restrict(null)
+  startOutbox()
+  for (const contact of ['1', '2', '3']) await accept(contact, `to ${contact}`)
+  await idle()
+  for (const contact of ['1', '2', '3'])
+    insertChat(db, { roomId: `!new-${contact}:s`, peer: contact === '2' ? '@whatsapp_2:s' : null })
+  insertMessage(db, { id: 'msg_before', roomId: '!new-3:s', status: 'sent' })
+  restrict(until)
+  const refused = { status: 'queued' as const, reason: 'server returned error 463', sender: '@whatsappbot:s' }
+  for (const { eventId } of rows().slice(0, 3))
+    await db.write(tx => createStatusWriter().report(tx, { ...refused, eventId: eventId ?? '' }, clock.now()))
+  await clock.advance(10_000)
+  await idle()
+  expect(rows().map(({ status, reason }) => [status, reason?.split(':')[0] ?? null])).toEqual([
+    ['queued', 'restricted'],
+    ['submitted', null],
+    ['submitted', null],
+    ['sent', null],
+  ])
 })
 
 test('nobody waits for somebody who is not there', async () => {

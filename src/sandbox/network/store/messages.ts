@@ -106,6 +106,10 @@ export function createMessageStore(database: Database) {
       return { ...content, ...row, seq, editedAt: null, deletedAt: null }
     },
     message: (messageId: string) => shown(byId(messageId)),
+    /** How often the message was edited. */
+    editsOf: value<number, [messageId: string]>(
+      "SELECT count(*) FROM sandbox_message WHERE target = ? AND type = 'edit'",
+    ),
     messageAt: (seq: number) => shown(bySeq(seq)),
     /** The message's position if the phone has it. */
     positionOn: value<number, [phone: string, messageId: string]>(`SELECT m.seq ${ON_PHONE} AND m.id = ?`),
