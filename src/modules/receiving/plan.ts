@@ -8,8 +8,6 @@ import type { Fact, MembershipFact, MessageContent, NameFact, SaidFact } from '.
 import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { EventBatch } from '../../domain/ports.ts'
 import type { ChatMembership, Direction } from '../../domain/states.ts'
-import { rfc3339 } from '../../lib/clock.ts'
-import { randomToken } from '../../lib/tokens.ts'
 import { UNKNOWN_CHAT } from '../chats/chat-repository.ts'
 import { columnsOf, describeChat } from '../chats/description.ts'
 import { ghostNamingOf } from '../devices/ghosts.ts'
@@ -18,7 +16,8 @@ import type { NewChatMessage } from '../history/history-repository.ts'
 import { isToldIn, toldIn } from './chat-events.ts'
 import { EarlierSaid } from './earlier-said.ts'
 import type { HeldFact } from './held-events.ts'
-import type { ChatState, Knowledge, Plan, PlannedMessage } from './plan-types.ts'
+import type { ChatState, Knowledge, Plan } from './plan-types.ts'
+import { plannedMessage } from './planned-message.ts'
 
 export const chatKey = (identityId: string, roomId: string) => `${identityId} ${roomId}`
 export const phoneKey = (deviceRowId: string, matrixUserId: string) => `${deviceRowId} ${matrixUserId}`
@@ -228,54 +227,14 @@ class Planner {
     return chat.receiver === null ? devices[0] : devices.find(device => device.loginId === chat.receiver)
   }
 
-  private planMessage(
-    chat: ChatState,
-    device: Device,
-    { eventId, roomId, sender, sentAt }: HeldFact,
-    content: MessageContent,
-  ): PlannedMessage {
-    // The bot is nobody: what it says is the channel's, or about the chat.
-    const isBot = sender === chat.bridgeBot
-    const known = this.plan.names.get(sender) ?? this.knowledge.names.get(sender) ?? ''
-    const name = isBot ? chat.name : known
-    const media = content.media && splitMedia(content.media)
-    const userId = [...this.knowledge.identities].find(
-      ([, identityId]) => identityId === chat.identityId,
-    )?.[0]
-    return {
-      identityId: chat.identityId,
-      deviceRowId: device.id,
-      roomId,
-      senderUserId: isBot ? '' : sender,
-      media,
-      payload: {
-        id: eventId,
-        type: content.type,
-        from: sender,
-        to: userId ?? '',
-        message: content.message,
-        device_id: device.deviceId,
-        media: media?.info ?? null,
-        event: content.event,
-        kind: content.kind,
-        timestamp: rfc3339(sentAt),
-        platform: device.platform,
-        sender: {
-          id: sender,
-          phone: this.knowledge.phones.get(phoneKey(device.id, sender)) ?? null,
-          name,
-        },
-        // A dm without a name is called by whom it is with; a group isn't by who happens to speak.
-        chat: { id: roomId, kind: chat.kind, name: chat.name || (chat.kind === 'dm' ? name : '') },
-        reply_to: content.replyTo,
-        relates_to: content.relatesTo,
-        location: content.location,
-        ...(content.event === 'message.reaction' ? { removed: content.removed ?? false } : {}),
-        ...(content.poll ? { poll: content.poll } : {}),
-        ...(content.vote ? { vote: content.vote } : {}),
-        ...(content.call ? { call: content.call } : {}),
-      },
-    }
+  private planMessage(chat: ChatState, device: Device, said: HeldFact, content: MessageContent) {
+    const { names, identities, phones } = this.knowledge
+    const [to] = [...identities].find(([, identityId]) => identityId === chat.identityId) ?? []
+    return plannedMessage(chat, device, said, content, {
+      to: to ?? '',
+      name: this.plan.names.get(said.sender) ?? names.get(said.sender) ?? '',
+      phone: phones.get(phoneKey(device.id, said.sender)) ?? null,
+    })
   }
 
   update(chat: ChatState, change: Partial<ChatState>): void {
@@ -312,10 +271,6 @@ function historyOf(
 /** A network that counts whole seconds rounds its times down. */
 function oldestReceived(sentAt: number, from: number): number {
   return sentAt % 1_000 === 0 ? from - LINK_NOTICE_MS - 999 : from - LINK_NOTICE_MS
-}
-
-function splitMedia({ mxcUri, ...info }: NonNullable<MessageContent['media']>): PlannedMessage['media'] {
-  return { id: randomToken('file_', 18), mxcUri, info }
 }
 
 function newChat(identityId: string, roomId: string): ChatState {
