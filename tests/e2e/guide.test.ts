@@ -49,7 +49,7 @@ const STATUSES: Record<string, number[]> = {
   'Several recipients': [200],
   Groups: [200, 200],
   Replies: [200, 200],
-  'What a chat takes': [200, 200, 200],
+  Files: [200, 200, 200],
   'Asking again': [200],
   'Too late to be of use': [200],
   'What became of them': [200, 200, 202],
