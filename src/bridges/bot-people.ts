@@ -4,7 +4,7 @@ import type { Bridge, BridgeContact } from '../domain/ports.ts'
 import { type BotCommand, commandLine } from './bot-commands.ts'
 import { contactIn, contactsIn, isUnknownCommand, saysNobody } from './bot-texts.ts'
 
-type BotPeople = Pick<Bridge, 'contacts' | 'search' | 'resolveIdentifier' | 'createDirectChat'>
+type BotPeople = Pick<Bridge, 'contacts' | 'search' | 'resolveIdentifier' | 'createDirectChat' | 'fetchOlder'>
 
 export function createBotPeople(platform: string, command: BotCommand): BotPeople {
   const unsupported = (what: string) => new GatewayError('not_supported', `the ${platform} bridge${what}`)
@@ -21,6 +21,10 @@ export function createBotPeople(platform: string, command: BotCommand): BotPeopl
   return {
     async contacts() {
       throw unsupported(' has no provisioning API to list contacts with')
+    },
+
+    async fetchOlder() {
+      throw unsupported(' has no provisioning API to fetch older messages with')
     },
 
     async search(userId, loginId, query) {

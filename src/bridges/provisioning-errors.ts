@@ -14,6 +14,9 @@ const TIMEOUT_CODE = /TIME(D_)?_?OUT/
 /** The login is on another step, or on one of another type. */
 const BAD_STATE = 'M_BAD_STATE'
 
+/** bridgev2 waits for 25 seconds. */
+const BACKFILL_TIMEOUT = 'FI.MAU.BRIDGE_BACKFILL_TIMEOUT'
+
 /** Codes for our own faults: a wrong secret, a wrong login step, or an unsupported call. */
 const OUR_AFFAIR = ['M_UNKNOWN_TOKEN', 'M_MISSING_TOKEN', BAD_STATE, 'M_UNRECOGNIZED']
 /** Statuses of a proxy when nothing behind it answers. */
@@ -153,6 +156,11 @@ export function refusalOfWhoami(platform: string, status: number, json: unknown)
 /** True if the refusal says that the login exists, but on another step. */
 export function isBadState(json: unknown): boolean {
   return saying(json).errcode === BAD_STATE
+}
+
+/** True if the bridge only stopped waiting: what the phone sends later is stored all the same. */
+export function isStillFetching(json: unknown): boolean {
+  return saying(json).errcode === BACKFILL_TIMEOUT
 }
 
 /** The refusal's words, or its code. */

@@ -24,6 +24,7 @@ import {
 } from './provisioning-answers.ts'
 import {
   isBadState,
+  isStillFetching,
   isWithoutApi,
   notABridge,
   refusal,
@@ -42,6 +43,8 @@ const MAX_ANSWER_BYTES = 2 * 1024 * 1024
 const MAX_BOOK_BYTES = 8 * 1024 * 1024
 /** A login step may connect to the network first, for which bridges take up to 15 s, twice. */
 const LOGIN_TIMEOUT_MS = 45_000
+/** A phone may have to send older messages first, for which bridges wait 25 s. */
+const FETCH_TIMEOUT_MS = 30_000
 
 /** Error codes for a call that the bridge doesn't have. */
 const MISSING: readonly ErrorCode[] = ['not_supported', 'not_found']
@@ -227,6 +230,23 @@ export function createProvisioningClient(
       const contact = bridgeContact(await call(contactAnswer, { ...asked, method: 'POST' }))
       if (contact.roomId) return { roomId: contact.roomId, contact }
       throw new GatewayError('bridge_error', `the ${platform} bridge made no chat with ${identifier}`)
+    },
+
+    async fetchOlder(userId, loginId, roomId) {
+      const path = `/backfill/${encodeURIComponent(roomId)}`
+      const asked: Call = {
+        method: 'POST',
+        path,
+        userId,
+        query: { login_id: loginId },
+        timeoutMs: FETCH_TIMEOUT_MS,
+      }
+      const response = await request(asked)
+      if (response.status === 204) return 'complete'
+      if (response.ok) return 'fetched'
+      const json: unknown = await response.json().catch(() => undefined)
+      if (isStillFetching(json)) return 'pending'
+      throw refusal(platform, response.status, json)
     },
   }
 }

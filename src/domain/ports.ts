@@ -244,6 +244,12 @@ export interface Bridge {
     loginId: string,
     identifier: string,
   ): Promise<{ roomId: string; contact: BridgeContact }>
+  /**
+   * Fetches older messages of a chat, which come as history.
+   * @returns `pending`: they come later, as the network has to be asked; `complete`: there are none
+   * @throws GatewayError not_supported where the bridge or its homeserver can't
+   */
+  fetchOlder(userId: string, loginId: string, roomId: string): Promise<'fetched' | 'pending' | 'complete'>
   /** The network's id of an invite link's group, without joining; null: the bridge can't tell. */
   resolveGroupLink(userId: string, link: string): Promise<string | null>
   /**

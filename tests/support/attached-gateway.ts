@@ -27,6 +27,8 @@ export function hasHomeserver(kind: HomeserverKind): boolean {
 
 export interface Deployment extends AsyncDisposable {
   kind: HomeserverKind
+  /** The gateway's working folder. */
+  directory: string
   client: GatewayClient
   gateway: GatewayControl
   bridge(platform: string): BridgeProgram
@@ -103,6 +105,7 @@ export async function attachedGateway(
     const owned = stack.move()
     return {
       kind,
+      directory,
       client: new GatewayClient({ url, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET }),
       gateway,
       synapse,

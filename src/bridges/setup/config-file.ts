@@ -48,6 +48,8 @@ export interface BridgeSettings {
   names: BridgeNames & { force: boolean }
   /** Values of keys that not every version of the program has. */
   preset: Readonly<Record<string, unknown>>
+  /** The same for what was said before a link, also in a configuration in use. */
+  history: Readonly<Record<string, unknown>>
   /** Further keys, such as `network.api_id`, with YAML values. They override everything else. */
   extra: Readonly<Record<string, string>>
 }
@@ -91,9 +93,8 @@ export function bridgeConfigFile(base: Base | null, settings: BridgeSettings): B
   const layout = base ? layoutOf(doc) : 'bridgev2'
   const names = namesOf(doc, layout, settings)
   const facts = factsOf(layout, settings, names, doc)
-  for (const { path, value, always } of base?.isInUse
-    ? facts
-    : [...facts, ...tasteOf(layout, doc, settings)]) {
+  const taste = base?.isInUse ? [] : tasteOf(layout, doc, settings)
+  for (const { path, value, always } of [...facts, ...taste, ...presetFacts(settings.history)]) {
     if (always || base === null || doc.hasIn(path)) set(doc, path, value)
   }
   const example = exampleOf(base)
@@ -217,12 +218,16 @@ function tasteOf(layout: Layout, doc: Document, { asToken, preset }: BridgeSetti
   const shared: Fact[] = [
     { path: ['bridge', 'command_prefix'], value: prefix },
     ...plainNames(doc),
-    ...Object.entries(preset).map(([key, value]) => ({ path: key.split('.'), value })),
+    ...presetFacts(preset),
   ]
   if (layout === 'legacy-python')
     return [...shared, ...pythonLevels(doc), { path: ['logging', 'root', 'handlers'], value: ['console'] }]
   const logging = { min_level: 'info', writers: [{ type: 'stdout', format: 'pretty' }] }
   return [...shared, { path: ['logging'], value: logging }]
+}
+
+function presetFacts(preset: Readonly<Record<string, unknown>>): Fact[] {
+  return Object.entries(preset).map(([key, value]) => ({ path: key.split('.'), value }))
 }
 
 /** Clients see names without the network's mark behind them, such as `(WA)`. */

@@ -21,6 +21,8 @@ export interface KnownNetwork {
   hasOwnNames?: true
   /** Settings of its own, for versions of the program that have them. */
   settings?: Readonly<Record<string, unknown>>
+  /** More of them, where messages from before a link are wanted. */
+  history?: Readonly<Record<string, unknown>>
   /** Settings only the operator knows, their section in each layout, and their source. */
   needs?: { section: Readonly<Record<Layout, string>>; names: readonly string[]; from: string }
 }
@@ -45,6 +47,12 @@ const whatsapp: KnownNetwork = {
     // Only those who ask for these events get them.
     'network.call_start_notices': true,
     'network.enable_status_broadcast': true,
+  },
+  history: {
+    // The phone is asked for what it didn't send at the link.
+    'network.history_sync.backwards_on_demand': true,
+    // Each old file that is gone from the network would be asked of the phone.
+    'network.history_sync.media_requests.auto_request_media': false,
   },
 }
 const gmessages = mautrix('gmessages', 29336, 'v0.2605.0')

@@ -30,6 +30,7 @@ export interface AddOptions extends FetchOptions {
   gatewayUrl?: string
   database?: string
   dir?: string
+  history?: string
   set: string[]
   force: boolean
 }
@@ -42,6 +43,7 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
   const givenUrl = optionalUrl('--url', options.url)
   const extra = Object.fromEntries(options.set.map(keyAndValue))
   const network = knownNetwork(platform)
+  const isHistoryWanted = historyOption(options.history)
   await withBridges(terminal, async (bridges, { config, secrets, db }) => {
     const known = await refuseAttached(platform, bridges, options.force)
     const ownDir = known?.dir ?? join(config.data.dir, 'bridges', platform)
@@ -66,6 +68,7 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
           puppets: puppetsOf(secrets),
           database: options.database,
           dir,
+          history: historyFor(config, isHistoryWanted, inUse !== null),
           extra,
           force: options.force,
         },
@@ -127,6 +130,20 @@ function givenProgram(
 function puppetsOf({ accounts }: Secrets): AttachRequest['puppets'] {
   if (accounts === undefined) return { by: 'homeserver' }
   return accounts.kind === 'appservice' ? { by: 'token', token: accounts.asToken } : { by: 'registration' }
+}
+
+function historyOption(text: string | undefined): boolean | undefined {
+  if (text === undefined) return undefined
+  if (text === 'on' || text === 'off') return text === 'on'
+  throw new CommandError(`--history: expected on or off, got "${text}"`)
+}
+
+/** A new bridge brings history where the homeserver takes it, which no other than ours does. */
+function historyFor({ matrix }: Config, wanted: boolean | undefined, isInUse: boolean): boolean | null {
+  const isExternal = matrix.homeserverUrl !== undefined
+  if (isExternal && wanted)
+    throw new CommandError('--history: only the embedded homeserver takes messages from before a link')
+  return wanted ?? (isExternal || isInUse ? null : true)
 }
 
 /** Configuration an attached bridge runs with, including the operator's changes. */

@@ -24,6 +24,7 @@ export function addBridgeCommand(program: Command, terminal: Terminal): void {
     .option('--gateway-url <url>', 'how the bridge reaches this gateway')
     .option('--database <uri>', "the bridge's database: postgres://… or a SQLite file")
     .option('--dir <folder>', "for the bridge's files; by default bridges/<platform> in DATA_DIR")
+    .option('--history <on|off>', 'the last 50 messages of each chat from before a link; by default on')
     .option(
       '--set <key=value>',
       'a further key of its configuration, such as network.api_id=12345; repeatable',

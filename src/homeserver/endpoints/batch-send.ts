@@ -44,6 +44,12 @@ const batchSchema = z.object({
 })
 type Batch = z.infer<typeof batchSchema>
 
+/**
+ * A quiet batch that makes a room may hold what was said while the room was made, and read at once.
+ * That is news, as it would be in any other room.
+ */
+const RECENT_MS = 10 * 60_000
+
 const RULES = { wholeNumbers: true, maxBytes: MAX_BYTES_OF_CALL, maxValues: 60_000 }
 
 /**
@@ -96,12 +102,13 @@ class BatchWriter {
     const isForward = wish.forward === true || (wish.forward_if_no_messages === true && !hasMessages)
     // A batch behind messages came while the bridge was away, though it may have been read since.
     const isNews = isForward && (wish.send_notification === true || hasMessages)
+    const newsFrom = core.clock.now() - RECENT_MS
     const first = Math.min(core.events.firstOfRoom(room.num) ?? 0, 0) - events.length
     const ids = events.map((event, index) =>
       this.writeOnce(event, {
         eventId: event.event_id ?? derivedId(room.roomId, index, event),
         place: isForward ? null : first + index,
-        isHistory: !isNews,
+        isHistory: !isNews && !(isForward && (event.origin_server_ts ?? newsFrom) >= newsFrom),
         interest: this.interest,
       }),
     )

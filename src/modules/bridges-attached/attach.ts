@@ -11,6 +11,7 @@ import {
   bridgeConfigFile,
   type Layout,
 } from '../../bridges/setup/config-file.ts'
+import { historySettings } from '../../bridges/setup/history.ts'
 import { knownNetwork } from '../../bridges/setup/networks.ts'
 import { bridgeNamespaces, registrationYaml } from '../../bridges/setup/registration.ts'
 import { forgetSavedState } from '../../bridges/setup/saved-state.ts'
@@ -50,6 +51,8 @@ export interface AttachRequest {
   database: string | undefined
   /** Folder for the configuration, made when missing. */
   dir: string
+  /** True to bring messages from before a link; null: as its configuration says. */
+  history: boolean | null
   /** Further keys of the configuration, such as `network.api_id`. */
   extra: Readonly<Record<string, string>>
   /** Writes the files of a platform that is attached; its tokens and its secret stay. */
@@ -173,6 +176,7 @@ function configFor(
       force: network?.hasOwnNames === true,
     },
     preset: network?.settings ?? {},
+    history: historySettings(request.history, network),
     extra: request.extra,
   })
 }

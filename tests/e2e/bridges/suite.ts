@@ -7,6 +7,7 @@ import { addressingCases } from './cases/addressing.ts'
 import { botDriverCases } from './cases/bot-driver.ts'
 import { deviceCases } from './cases/devices.ts'
 import { featureCases } from './cases/features.ts'
+import { historyCases } from './cases/history.ts'
 import { linkingCases } from './cases/linking.ts'
 import { loginFlowCases } from './cases/login-flows.ts'
 import { movedChatCases } from './cases/moved-chats.ts'
@@ -71,6 +72,7 @@ export function bridgeSuite(kind: HomeserverKind): void {
     describe('receiving', () => receivingCases(current))
     describe('what isn’t a message', () => otherEventCases(current))
     describe('statuses', () => statusCases(current))
+    describe('history', () => historyCases(current, kind))
     describe('moved chats', () => movedChatCases(current))
     describe('devices', () => deviceCases(current))
     describe('restrictions', () => restrictionCases(current))

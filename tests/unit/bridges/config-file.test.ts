@@ -6,6 +6,8 @@ import { parse } from 'yaml'
 import { type BridgeSettings, bridgeConfigFile } from '../../../src/bridges/setup/config-file.ts'
 import { encryptionIn } from '../../../src/bridges/setup/encryption.ts'
 import { portIn } from '../../../src/bridges/setup/example.ts'
+import { historySettings } from '../../../src/bridges/setup/history.ts'
+import { knownNetwork } from '../../../src/bridges/setup/networks.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 
 const textOf = (name: string) => readFileSync(join(import.meta.dir, 'fixtures', `${name}.yaml.txt`), 'utf8')
@@ -26,6 +28,7 @@ const SETTINGS: BridgeSettings = {
   secret: 'a provisioning secret',
   names: { id: 'other', botLocalpart: 'otherbot', usernameTemplate: 'other_{{.}}', force: false },
   preset: {},
+  history: {},
   extra: {},
 }
 
@@ -395,4 +398,43 @@ test('what a gateway needs of today’s bridges is set where they have it, and n
   expect(network).not.toHaveProperty('unheard_of')
   // This one has no such key: the bridge would drop it.
   expect(bridge).not.toHaveProperty('phone_numbers_in_profile')
+})
+
+describe('history', () => {
+  const BACKFILL = `backfill:
+    enabled: false
+    max_initial_messages: 20
+    queue:
+        enabled: true
+        manual: false
+network:
+    history_sync:
+        backwards_on_demand: false
+`
+  const written = (wanted: boolean | null, text = BACKFILL, isInUse = false) => {
+    const history = historySettings(wanted, knownNetwork('wa'))
+    const base = { text: `${textOf('bridgev2').replace(/^network:$[\s\S]*?^(?=\w)/m, '')}${text}`, isInUse }
+    const { backfill, network } = parse(bridgeConfigFile(base, { ...SETTINGS, history }).text)
+    return { backfill, network }
+  }
+  const ON = { enabled: true, max_initial_messages: 50, queue: { enabled: false, manual: true } }
+
+  test('is bounded, and what is older waits until somebody asks', () => {
+    expect(written(true)).toEqual({
+      backfill: ON,
+      network: { history_sync: { backwards_on_demand: true } },
+    })
+  })
+
+  test('stays as the configuration has it, unless it is asked for', () => {
+    expect(written(null, BACKFILL, true).backfill).toMatchObject({ enabled: false, max_initial_messages: 20 })
+    expect(written(true, BACKFILL, true).backfill).toEqual(ON)
+    expect(written(false, BACKFILL.replace('enabled: false', 'enabled: true'), true).backfill.enabled).toBe(
+      false,
+    )
+  })
+
+  test('is no setting of an older bridge that has none', () => {
+    expect(written(true, 'backfill: { enabled: false }').backfill).toEqual({ enabled: true })
+  })
 })

@@ -403,3 +403,38 @@ describe('failures keep the words of the bridge', () => {
     })
   })
 })
+
+describe('older messages of a chat', () => {
+  test('are asked for by the room, for the login', async () => {
+    const seen: string[] = []
+    const client = bridge((request, url) => {
+      seen.push(`${request.method} ${url.pathname}${url.search}`)
+      return Response.json({})
+    })
+    expect(await client.fetchOlder('@u:s', '237', '!r:s')).toBe('fetched')
+    expect(seen).toEqual(['POST /_matrix/provision/v3/backfill/!r%3As?user_id=%40u%3As&login_id=237'])
+  })
+
+  test('there are none', async () => {
+    const client = bridge(() => new Response(null, { status: 204 }))
+    expect(await client.fetchOlder('@u:s', '237', '!r:s')).toBe('complete')
+  })
+
+  test('come later, where the phone has to be asked', async () => {
+    const client = failing(
+      504,
+      'FI.MAU.BRIDGE_BACKFILL_TIMEOUT',
+      'Backfill did not complete within 25 seconds',
+    )
+    expect(await client.fetchOlder('@u:s', '237', '!r:s')).toBe('pending')
+  })
+
+  test.each([
+    [404, 'M_UNRECOGNIZED', 'Manual backfill is not enabled', 'not_supported'],
+    [404, 'M_NOT_FOUND', 'Portal not found', 'not_found'],
+    [502, '', '', 'bridge_unavailable'],
+  ])('are refused: %d %s', async (status, errcode, error, code) => {
+    const asked = failing(status, errcode, error).fetchOlder('@u:s', '237', '!r:s')
+    expect(await asked.catch(error => error.code)).toBe(code)
+  })
+})

@@ -40,6 +40,7 @@ const SETTINGS: BridgeSettings = {
   secret: 'a provisioning secret',
   names: { id: 'other', botLocalpart: 'otherbot', usernameTemplate: 'other_{{.}}', force: false },
   preset: {},
+  history: {},
   extra: {},
 }
 

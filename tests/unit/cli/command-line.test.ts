@@ -335,6 +335,11 @@ describe('healthcheck', () => {
 const FIXTURE = join(import.meta.dir, '..', 'bridges', 'fixtures', 'bridgev2.yaml.txt')
 
 describe('bridge add', () => {
+  const SYNAPSE = {
+    MATRIX_HOMESERVER_URL: 'http://synapse:8008',
+    MATRIX_AS_TOKEN: 'as',
+    MATRIX_HS_TOKEN: 'hs',
+  }
   const add = (folder: TempDir, args: string[], environment = SETTINGS) =>
     meshgate(folder, ['bridge', 'add', ...args], {
       PATH: '/usr/bin:/bin',
@@ -439,12 +444,7 @@ describe('bridge add', () => {
 
   test('with an external homeserver the lines to add are printed', async () => {
     using folder = tempDir()
-    const synapse = {
-      ...SETTINGS,
-      MATRIX_HOMESERVER_URL: 'http://synapse:8008',
-      MATRIX_AS_TOKEN: 'as',
-      MATRIX_HS_TOKEN: 'hs',
-    }
+    const synapse = { ...SETTINGS, ...SYNAPSE }
     const { exitCode, out } = await add(folder, ['telegram', '--url', 'http://127.0.0.1:29317'], synapse)
     expect(exitCode).toBe(0)
     const registration = folder.file('data/bridges/telegram/registration.yaml')
@@ -457,6 +457,43 @@ describe('bridge add', () => {
     expect(readFileSync(folder.file('data/bridges/telegram/config.yaml'), 'utf8')).toContain(
       'address: http://synapse:8008',
     )
+  })
+
+  test.each<[how: string, args: string[], homeserver: object, enabled: boolean | undefined]>([
+    ['on at the embedded homeserver', [], {}, true],
+    ['off where it is not wanted', ['--history', 'off'], {}, false],
+    ['left alone at another homeserver', [], SYNAPSE, undefined],
+  ])('history is %s', async (_, args, homeserver, enabled) => {
+    using folder = tempDir()
+    const url = ['--url', 'http://127.0.0.1:29318']
+    const { exitCode } = await add(folder, ['wa', ...url, ...args], { ...SETTINGS, ...homeserver })
+    expect(exitCode).toBe(0)
+    const { backfill } = parse(readFileSync(folder.file('data/bridges/wa/config.yaml'), 'utf8'))
+    expect(backfill?.enabled).toBe(enabled)
+  })
+
+  test('history stays as it is when something else is changed', async () => {
+    using folder = tempDir()
+    const url = ['--url', 'http://127.0.0.1:29318']
+    const enabled = () =>
+      parse(readFileSync(folder.file('data/bridges/wa/config.yaml'), 'utf8')).backfill.enabled
+    await add(folder, ['wa', ...url, '--history', 'off'])
+    await add(folder, ['wa', '--force', '--set', 'network.os_name=x'])
+    expect(enabled()).toBe(false)
+    await add(folder, ['wa', '--force', '--history', 'on'])
+    expect(enabled()).toBe(true)
+  })
+
+  test.each([
+    ['maybe', {}, '--history: expected on or off, got "maybe"'],
+    ['on', SYNAPSE, '--history: only the embedded homeserver takes messages from before a link'],
+  ])('--history %s is refused', async (history, homeserver, message) => {
+    using folder = tempDir()
+    const args = ['wa', '--url', 'http://127.0.0.1:29318', '--history', history]
+    const { exitCode, err } = await add(folder, args, { ...SETTINGS, ...homeserver })
+    expect(exitCode).toBe(1)
+    expect(err[0]).toContain(message)
+    expect(existsSync(folder.file('data/bridges/wa'))).toBe(false)
   })
 
   test('--force changes what is given, and keeps the rest', async () => {

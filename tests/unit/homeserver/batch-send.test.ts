@@ -299,6 +299,17 @@ describe('appservices', () => {
     expect(told(roomId).map(isHistory)).not.toContain(true)
   })
 
+  test('are told what was said while the room was made as news, though it has been read', async () => {
+    const roomId = await portal()
+    const now = Date.now()
+    const events = [said('old'), said('young', { origin_server_ts: now - 5_000 })]
+    await send(roomId, { events, forward: true, mark_read_by: userId('gw_alice') })
+    await send(roomId, { events: [said('older', { origin_server_ts: now - 5_000 })] })
+    await until(() => bodies(told(roomId)).length === 3)
+    const messages = told(roomId).filter(event => event.type === 'm.room.message')
+    expect(messages.map(isHistory)).toEqual([true, undefined, true])
+  })
+
   test('are told before their user has answered the invitation', async () => {
     const roomId = await portal({ joined: false })
     await send(roomId, { events: many('early', 2), forward: true })

@@ -54,12 +54,15 @@ export function receivingCases(setting: SettingOf): void {
       texts.add((await user.inbox.next()).message)
   })
 
-  test('a phone that says much at once is heard in order', async () => {
+  // A bridge with history makes a new chat with its last 50 messages.
+  test('a phone that says much at once is heard in order, in a new chat and in a known one', async () => {
     await using user = await linkedUser(setting())
     const friend = await setting().testnet.newPhone()
-    const texts = Array.from({ length: 60 }, (_, index) => `${index}: ${'long '.repeat(400)}`)
-    for (const text of texts) await friend.send({ to: user.phone.id, text })
-    for (const text of texts) expect((await user.inbox.next()).message).toBe(text)
+    for (const count of [50, 60]) {
+      const texts = Array.from({ length: count }, (_, index) => `${index}: ${'long '.repeat(400)}`)
+      for (const text of texts) await friend.send({ to: user.phone.id, text })
+      for (const text of texts) expect((await user.inbox.next()).message).toBe(text)
+    }
   })
 
   describe('from somebody known', () => {
@@ -175,7 +178,8 @@ export function receivingCases(setting: SettingOf): void {
     const { testnet, deployment } = setting()
     const account = await deployment.client.account()
     const [phone, friend] = [await testnet.newPhone(), await testnet.newPhone()]
-    await friend.send({ to: phone.id, text: 'long ago' })
+    const timestamp = new Date(Date.now() - 3_600_000).toISOString()
+    await friend.send({ to: phone.id, text: 'long ago', timestamp })
     await using inbox = await InboxReader.open(account)
     await link(account, phone)
     await friend.send({ to: phone.id, text: 'now' })
