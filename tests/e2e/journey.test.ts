@@ -54,11 +54,11 @@ describe.skipIf(!testBridge)('from one file to the first message', () => {
   let gateway: PersonAtTerminal
 
   /** The environment of a machine on which nobody has done anything yet. */
-  const person = (...command: string[]) =>
-    new PersonAtTerminal(command, {
-      cwd: folder,
-      env: { PATH: `${machine.file('bin')}:/usr/bin:/bin`, HOME: machine.file('home'), ...settings },
-    })
+  const machineOf = () => ({
+    cwd: folder,
+    env: { PATH: `${machine.file('bin')}:/usr/bin:/bin`, HOME: machine.file('home'), ...settings },
+  })
+  const person = (...command: string[]) => new PersonAtTerminal(command, machineOf())
 
   beforeAll(() => {
     for (const name of ['meshgate', 'home']) mkdirSync(machine.file(name))
@@ -120,7 +120,9 @@ describe.skipIf(!testBridge)('from one file to the first message', () => {
     await using linking = person(...link.split(' '))
     await linking.reads(/Or open this on another device: \S+/)
     const code = await waitFor(async () => (await testnet.pairings()).at(-1)?.code, { what: 'the login' })
-    const drawn = Bun.stripANSI(await QRCode.toString(code, { type: 'terminal', small: true })).trim()
+    const drawn = Bun.stripANSI(
+      await QRCode.toString(code, { type: 'terminal', small: true, errorCorrectionLevel: 'L' }),
+    ).trim()
     await waitFor(() => linking.shown.includes(drawn), { what: 'the code in the terminal' })
     await phone.confirm(code)
     expect(await linking.ends()).toBe(0)
@@ -165,6 +167,13 @@ describe.skipIf(!testBridge)('from one file to the first message', () => {
       0,
       expect.stringContaining(`linked wa ${phone.number}`),
     ])
+  })
+
+  test('a window that is too low for the code says so', async () => {
+    await using linking = new PersonAtTerminal(['meshgate', 'link', 'wa'], { ...machineOf(), rows: 10 })
+    await linking.reads(/This window is too low for the code, which has \d+ lines/)
+    linking.interrupts()
+    expect(await linking.ends()).toBe(1)
   })
 
   test('Ctrl-C at a question gives up, and leaves no token', async () => {

@@ -4,6 +4,8 @@ import { waitFor } from './wait-for.ts'
 export interface TerminalOptions {
   cwd: string
   env: Record<string, string>
+  /** Lines of the window. */
+  rows?: number
   /** Milliseconds for each thing that is waited for. */
   deadlineMs?: number
 }
@@ -15,7 +17,7 @@ export class PersonAtTerminal implements AsyncDisposable {
 
   constructor(
     readonly command: readonly string[],
-    { cwd, env, deadlineMs = 30_000 }: TerminalOptions,
+    { cwd, env, rows = 60, deadlineMs = 30_000 }: TerminalOptions,
   ) {
     this.deadlineMs = deadlineMs
     const decoder = new TextDecoder()
@@ -24,7 +26,7 @@ export class PersonAtTerminal implements AsyncDisposable {
       env: { TERM: 'xterm-256color', ...env },
       terminal: {
         cols: 160,
-        rows: 60,
+        rows,
         data: (_, bytes) => {
           this.raw += decoder.decode(bytes, { stream: true })
         },

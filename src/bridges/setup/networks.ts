@@ -98,6 +98,9 @@ const KNOWN: Readonly<Record<string, KnownNetwork>> = {
 
 export const KNOWN_NETWORKS: readonly KnownNetwork[] = [...new Set(Object.values(KNOWN))]
 
+/** By which platforms are known. */
+export const NETWORK_NAMES: readonly string[] = Object.keys(KNOWN)
+
 export function knownNetwork(platform: string): KnownNetwork | undefined {
   return Object.hasOwn(KNOWN, platform) ? KNOWN[platform] : undefined
 }

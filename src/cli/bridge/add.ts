@@ -3,13 +3,14 @@ import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Base } from '../../bridges/setup/config-file.ts'
 import { portIn } from '../../bridges/setup/example.ts'
-import { type KnownNetwork, knownNetwork } from '../../bridges/setup/networks.ts'
+import { type KnownNetwork, knownNetwork, NETWORK_NAMES } from '../../bridges/setup/networks.ts'
 import { exampleFromFile, exampleFromProgram, locateProgram } from '../../bridges/setup/program.ts'
 import { type Config, childEnvironment, type Secrets } from '../../config/index.ts'
 import type { Db } from '../../db/open.ts'
 import { messageOf } from '../../domain/errors.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { commandWords } from '../../lib/command-words.ts'
+import { meantBy } from '../../lib/did-you-mean.ts'
 import {
   type Attached,
   type AttachRequest,
@@ -54,7 +55,7 @@ export async function add(terminal: Terminal, platform: string, options: AddOpti
     try {
       const inUse = known && options.example === undefined ? configInUse(dir) : null
       const example = await exampleOf(terminal, options, command, network, inUse)
-      const url = givenUrl ?? known?.url ?? urlOf(network, command && example.base)
+      const url = givenUrl ?? known?.url ?? urlOf(platform, network, command && example.base)
       const isUnsaid = given.homeserverUrl === undefined && given.gatewayUrl === undefined
       const attached = await attachBridge(
         {
@@ -153,10 +154,13 @@ function configInUse(dir: string): string | null {
 }
 
 /** @param base example of a program the gateway runs, so on this machine */
-function urlOf(network: KnownNetwork | undefined, base: Base | null): string {
+function urlOf(platform: string, network: KnownNetwork | undefined, base: Base | null): string {
   const port = network?.port ?? (base && portIn(base.text))
   if (port) return `http://127.0.0.1:${port}`
-  throw new CommandError('--url: expected the address of the bridge, such as http://127.0.0.1:29318')
+  const meant = meantBy(platform, NETWORK_NAMES)
+  throw new CommandError(
+    `--url: expected the address of the bridge, such as http://127.0.0.1:29318: no bridge is known to fetch for "${platform}"${meant ? `; did you mean ${meant}?` : ''}`,
+  )
 }
 
 /** Makes the program's path independent of who starts it and from where. */

@@ -4,6 +4,9 @@ import type { LinkEvent } from '../../domain/views/link.ts'
 import { passkeyScript } from '../../lib/passkey-script.ts'
 import type { Terminal } from '../terminal.ts'
 
+const tooLow = (lines: number) =>
+  `\nThis window is too low for the code, which has ${lines} lines: enlarge it, or open the page at the address above.`
+
 const PICTURED = '\nA picture belongs to the question: the page at the address above shows it.'
 
 /** Goes up and clears what is below (ECMA-48, CUU and ED). */
@@ -19,9 +22,11 @@ export function createScreen(terminal: Terminal) {
   }
 
   async function printCode(payload: string, instructions: string): Promise<void> {
-    const code = await QRCode.toString(payload, { type: 'terminal', small: true })
+    const code = await QRCode.toString(payload, { type: 'terminal', small: true, errorCorrectionLevel: 'L' })
     const web = /^https?:\/\//.test(payload) ? `\n${payload}` : ''
-    const text = `${instructions}\n${code}${web}`
+    const height = code.split('\n').length
+    const hint = terminal.isInteractive && process.stdout.rows <= height ? tooLow(height) : ''
+    const text = `${instructions}\n${code}${web}${hint}`
     const before = terminal.isInteractive && lines > 0 ? upAndClear(lines) : ''
     terminal.print(`${before}${text}`)
     lines = text.split('\n').length

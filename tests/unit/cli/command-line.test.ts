@@ -362,6 +362,7 @@ describe('bridge add', () => {
     [['WhatsApp'], 'platform: "WhatsApp" isn\'t a platform name'],
     [['Net', '--url', 'http://127.0.0.1:1'], 'platform: "Net" isn\'t a platform name'],
     [['net'], '--url: expected the address of the bridge'],
+    [['wattsapp'], 'no bridge is known to fetch for "wattsapp"; did you mean whatsapp?'],
     [['wa', '--url', 'localhost:29318'], '--url: "localhost:29318": expected an http:// or https:// address'],
     [['wa', '--url', 'http://me:password@127.0.0.1:1'], 'without user, query and fragment'],
     [
