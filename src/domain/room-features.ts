@@ -24,6 +24,9 @@ export interface FileFeatures {
   maxCaptionLength: number | null
   maxSizeBytes: number | null
   maxDurationMs: number | null
+  /** In pixels. */
+  maxWidth: number | null
+  maxHeight: number | null
 }
 
 export interface RoomFeatures {

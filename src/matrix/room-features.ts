@@ -32,6 +32,8 @@ const fileFeatures = z
     max_size: limit,
     /** In seconds. */
     max_duration: limit,
+    max_width: limit,
+    max_height: limit,
   })
   .nullish()
   .catch(null)
@@ -63,6 +65,8 @@ function filesOf(listed: Readonly<Record<string, z.infer<typeof fileFeatures>>>)
       maxCaptionLength: told.max_caption_length,
       maxSizeBytes: told.max_size,
       maxDurationMs: told.max_duration === null ? null : told.max_duration * 1000,
+      maxWidth: told.max_width,
+      maxHeight: told.max_height,
     }
   }
   return files

@@ -20,8 +20,16 @@ import { isSameType, OGG_OPUS } from '../../lib/media-type.ts'
 /** Something that a chat doesn't take. */
 export interface Unsupported {
   /** As com.beeper.room_features names it. */
-  feature: 'max_text_length' | 'max_size' | 'max_duration' | 'mime_types' | 'file' | 'reply'
-  /** In characters, bytes or seconds; null: it isn't taken at all. */
+  feature:
+    | 'max_text_length'
+    | 'max_size'
+    | 'max_duration'
+    | 'max_width'
+    | 'max_height'
+    | 'mime_types'
+    | 'file'
+    | 'reply'
+  /** In characters, bytes, seconds or pixels; null: it isn't taken at all. */
   limit: number | null
   /** The limit for people, behind the name of the network. */
   words: string
@@ -38,7 +46,7 @@ export interface FilePlan {
   isCaptionApart: boolean
 }
 
-export type PlannedFile = Pick<Media, 'mimeType' | 'sizeBytes' | 'durationMs'>
+export type PlannedFile = Pick<Media, 'mimeType' | 'sizeBytes' | 'durationMs' | 'width' | 'height'>
 
 export interface PlannedMessage {
   /** The caption, if there is a file. */
@@ -125,6 +133,8 @@ function commonly(...types: string[]): FileFeatures {
     maxCaptionLength: null,
     maxSizeBytes: null,
     maxDurationMs: null,
+    maxWidth: null,
+    maxHeight: null,
   }
 }
 
@@ -145,19 +155,23 @@ interface Fit {
 }
 
 function fitOf(file: PlannedFile, kind: FileKind, features: FileFeatures | undefined): Fit {
-  const { mimeType, sizeBytes, durationMs } = file
+  const { mimeType, sizeBytes, durationMs, width, height } = file
   const refused = (feature: Unsupported['feature'], limit: number | null, words: string): Fit => {
     return { kind, level: REFUSED, mimeType, problem: { feature, limit, words } }
   }
   const noun = NOUNS[kind]
   if (!features) return refused('file', null, `takes no ${noun} here`)
-  const { maxSizeBytes, maxDurationMs } = features
+  const { maxSizeBytes, maxDurationMs, maxWidth, maxHeight } = features
   if (maxSizeBytes !== null && sizeBytes > maxSizeBytes)
     return refused('max_size', maxSizeBytes, `takes ${noun} of at most ${sizeInWords(maxSizeBytes)} here`)
   if (maxDurationMs !== null && durationMs > maxDurationMs) {
     const words = `takes ${noun} of at most ${durationInWords(maxDurationMs)} here`
     return refused('max_duration', maxDurationMs / 1000, words)
   }
+  if (maxWidth !== null && width > maxWidth)
+    return refused('max_width', maxWidth, `takes ${noun} of at most ${maxWidth} pixels across here`)
+  if (maxHeight !== null && height > maxHeight)
+    return refused('max_height', maxHeight, `takes ${noun} of at most ${maxHeight} pixels down here`)
   const listed = listedAs(mimeType, Object.keys(features.mimeTypes))
   const level = listed === null ? REFUSED : (features.mimeTypes[listed] ?? REFUSED)
   const isSpelledOtherwise =

@@ -5,6 +5,7 @@
 import { describe, expect, test } from 'bun:test'
 import { readRoomFeatures } from '../../../src/matrix/room-features.ts'
 import {
+  type PlannedFile,
   planFile,
   planMessage,
   unsupportedReason,
@@ -12,10 +13,12 @@ import {
 } from '../../../src/modules/chats/capabilities.ts'
 
 const OPUS = 'audio/ogg; codecs=opus'
-const file = (mimeType: string, change: { sizeBytes?: number; durationMs?: number } = {}) => ({
+const file = (mimeType: string, change: Partial<PlannedFile> = {}) => ({
   mimeType,
   sizeBytes: 1_000,
   durationMs: 0,
+  width: 0,
+  height: 0,
   ...change,
 })
 const FEATURES = readRoomFeatures({
@@ -101,6 +104,25 @@ test.each([
       mimeType,
       isCaptionApart: false,
     } as never)
+})
+
+test('a picture with more pixels than the network shows goes as a file', () => {
+  const pictures = { mime_types: { 'image/jpeg': 2 }, max_width: 4_096, max_height: 4_000 }
+  const kindOf = (
+    width: number,
+    height: number,
+    files: object = { 'm.file': { mime_types: { '*/*': 2 } } },
+  ) =>
+    planned(
+      file('image/jpeg', { width, height }),
+      readRoomFeatures({ id: 'a', file: { 'm.image': pictures, ...files } }),
+    )
+  expect(kindOf(4_096, 4_000)).toBe('image image/jpeg')
+  expect(kindOf(4_097, 10)).toBe('file image/jpeg')
+  expect(kindOf(10, 4_001)).toBe('file image/jpeg')
+  // Where there are no files, the limit is told.
+  expect(kindOf(4_097, 10, {})).toEndWith('takes images of at most 4096 pixels across here')
+  expect(kindOf(10, 4_001, {})).toEndWith('takes images of at most 4000 pixels down here')
 })
 
 describe('a caption', () => {

@@ -80,6 +80,29 @@ export function restrictionCases(setting: SettingOf): void {
     expect(await restrictionOf(user)).toBeNull()
   })
 
+  test('a first message waits while the gateway is killed, and goes once', async () => {
+    await using user = await linkedUser(setting())
+    const { account, device, phone } = user
+    const { deployment, testnet } = setting()
+    const stranger = await testnet.newPhone()
+    const until = await restrict(user)
+    const [first] = await account.send(device, { contact: stranger.number, text: 'after the kill' })
+    const waits = () =>
+      waitFor(async () => {
+        const { status, reason, due_at } = await account.message(first?.id ?? '')
+        return status === 'queued' && reason?.startsWith('restricted: ') && due_at === until
+      })
+    await waits()
+    await deployment.gateway.kill()
+    await deployment.gateway.start()
+    await waits()
+    expect(await stranger.receivedTexts()).toEqual([])
+    await phone.change({ timelock_until: ENDED })
+    await stranger.waitForText('after the kill')
+    await account.waitForStatus(first?.id ?? '', ['delivered'])
+    expect(await stranger.receivedTexts()).toEqual(['after the kill'])
+  })
+
   const restrictionOf = async ({ account, device }: LinkedUser) =>
     (await account.devices()).find(one => one.device_id === device)?.restricted
 }
