@@ -5,7 +5,7 @@
  */
 import type { LoginFlow } from '../domain/login-steps.ts'
 import type { BridgeContact, BridgeLogin, JoinedGroup, RoomEvent } from '../domain/ports.ts'
-import type { CookieField, LinkField } from '../domain/views/link.ts'
+import { ALL_COOKIES, type CookieField, type LinkField } from '../domain/views/link.ts'
 import { decodedPart } from '../lib/decoded-part.ts'
 import { jsonOrNull } from '../lib/json-or-null.ts'
 import { phoneDigits } from '../lib/phone-numbers.ts'
@@ -251,15 +251,7 @@ export const SKIP = 'skip'
 const SKIPPABLE = /^Enter `skip` to skip this field/
 
 /** A bot shows neither names nor patterns of the cookies it wants. */
-export const COOKIES: CookieField = {
-  id: 'cookies',
-  type: 'cookie',
-  name: 'Cookies',
-  ...PLAIN_FIELD,
-  description:
-    'A JSON object with the cookies, or a cURL command copied from the developer tools of the browser',
-  sources: [],
-}
+export const COOKIES: CookieField = { ...ALL_COOKIES, sources: [] }
 
 const TYPES: readonly [RegExp, string][] = [
   [/captcha/i, 'captcha_code'],

@@ -169,6 +169,21 @@ describe.skipIf(!testBridge)('from one file to the first message', () => {
     ])
   })
 
+  test('cookies of a web login are pasted at once, as the browser copied them', async () => {
+    const phone = await testnet.newPhone()
+    await using linking = person('meshgate', 'link', 'wa', '--flow', 'cookies')
+    await linking.reads(/then Copy as cURL \(bash\)/)
+    await linking.reads(/Cookies \(.*, then Enter twice/)
+    const { session, csrf } = phone.cookies
+    linking.types(
+      `curl 'https://testnet.example/' \\\r  -b 'testnet_session=${session}; testnet_csrf=${csrf}'\r`,
+    )
+    expect([await linking.ends(), linking.shown.slice(-300)]).toEqual([
+      0,
+      expect.stringContaining(`linked wa ${phone.number}`),
+    ])
+  })
+
   test('a window that is too low for the code says so', async () => {
     await using linking = new PersonAtTerminal(['meshgate', 'link', 'wa'], { ...machineOf(), rows: 10 })
     await linking.reads(/This window is too low for the code, which has \d+ lines/)

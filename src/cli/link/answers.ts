@@ -1,6 +1,6 @@
 /** Asks a person for what a link's step wants. */
-import { isCancel, password, select, text } from '@clack/prompts'
-import type { LinkEvent, LinkField } from '../../domain/views/link.ts'
+import { isCancel, multiline, password, select, text } from '@clack/prompts'
+import { ALL_COOKIES, type LinkEvent, type LinkField } from '../../domain/views/link.ts'
 import { CommandError, type Terminal } from '../terminal.ts'
 
 /** A step that asks for something. */
@@ -12,8 +12,9 @@ export type Asking = Extract<LinkEvent, { fields: readonly LinkField[] }>
  */
 export async function answersTo(
   { isInteractive }: Terminal,
-  { fields }: Asking,
+  asking: Asking,
 ): Promise<Record<string, string> | null> {
+  const fields = asking.type === 'cookies' ? [ALL_COOKIES] : asking.fields
   if (!isInteractive) {
     const names = fields.map(({ id }) => `--input ${id}=…`).join(' ')
     throw new CommandError(`the login asks for something, and there is no terminal to ask at: give ${names}`)
@@ -34,6 +35,7 @@ function ask({ type, name, description, options, required, default_value: value 
     return select<string>({ message, options: choices, ...(value !== null && { initialValue: value }) })
   }
   if (type === 'password') return password({ message })
+  if (type === 'cookie') return multiline({ message: `${message}, then Enter twice` })
   const validate = (given: string | undefined) => (required && !given ? 'This is needed.' : undefined)
   return text({ message, validate, ...(value !== null && { initialValue: value }) })
 }

@@ -46,14 +46,22 @@ export function createScreen(terminal: Terminal) {
         case 'input':
           return print(`${event.instructions}${event.attachments.length > 0 ? PICTURED : ''}`)
         case 'cookies':
-          return print(
-            `${event.instructions}\nLog in at ${event.url}${event.extract_js ? `, then run this in the console of that page:\n\n${event.extract_js}\n` : ''}`,
-          )
+          return print(cookies(event))
         case 'passkey':
           return print(passkey(event))
       }
     },
   }
+}
+
+function cookies({ url, extract_js: script, instructions }: LinkEvent & { type: 'cookies' }): string {
+  const gathers = script === null ? '' : `\nThis, in the console of that page, gathers them:\n\n${script}\n`
+  return [
+    instructions,
+    `1. In a private window of a browser on a computer, open the developer tools (F12, Network), and log in at ${url}`,
+    '2. Choose a request to that site in the list, then Copy as cURL (bash) from its menu.',
+    `3. Paste it here.${gathers}`,
+  ].join('\n')
 }
 
 function passkey({ url, publicKey, instructions }: LinkEvent & { type: 'passkey' }): string {

@@ -68,7 +68,10 @@ const Step = Type.Union(
       user_agent: nullable(Type.String()),
       extract_js: nullable(Type.String({ description: 'JavaScript that gathers the fields in that page.' })),
       wait_for_url_pattern: nullable(Type.String()),
-      fields: Type.Array(CookieField),
+      fields: Type.Array(CookieField, {
+        description:
+          'The input `cookies` may stand in for all of them: a cURL command that the developer tools of the browser copied, or a JSON object.',
+      }),
       instructions,
     }),
     Type.Object({
@@ -101,6 +104,18 @@ const Step = Type.Union(
 export type LinkEvent = Static<typeof Step>
 export type LinkField = Static<typeof Field>
 export type CookieField = Static<typeof CookieField>
+
+/** An input that stands in for all fields of a `cookies` step: they are found in it. */
+export const ALL_COOKIES: LinkField = {
+  id: 'cookies',
+  type: 'cookie',
+  name: 'Cookies',
+  description: 'A cURL command copied from the developer tools of the browser, or a JSON object',
+  required: true,
+  options: [],
+  pattern: null,
+  default_value: null,
+}
 
 export const LINK_EXAMPLE = {
   id: 'lnk_01983c0f6d7a7d2c9f0f5b1e2a3c4d5e',

@@ -1,9 +1,10 @@
 /** Ties answers to the fields of a login's step, and checks them for the bridge. */
 import { z } from 'zod'
 import { GatewayError } from '../../domain/errors.ts'
-import type { LinkField } from '../../domain/views/link.ts'
+import { ALL_COOKIES, type LinkField } from '../../domain/views/link.ts'
 import { jsonOrNull } from '../../lib/json-or-null.ts'
 import { normaliseContact } from '../../lib/phone-numbers.ts'
+import { mayBePasted, pastedCookies } from './pasted-cookies.ts'
 
 type Inputs = Readonly<Record<string, string>>
 
@@ -12,13 +13,17 @@ const MAX_LENGTH = 32_768
 
 /**
  * Ties what was given to the fields.
- * @param inputs by a field's id, or by its type where only one field has it
+ * @param inputs by a field's id, or by its type where only one field has it; or ALL_COOKIES
  * @returns by id
- * @throws GatewayError bad_request naming an input that isn't asked for
+ * @throws GatewayError bad_request naming an input that isn't asked for or can't be read
  */
 export function tiedToFields(fields: readonly LinkField[], inputs: Inputs): Record<string, string> {
   const tied: Record<string, string> = {}
   for (const [name, value] of Object.entries(inputs)) {
+    if (name === ALL_COOKIES.id && mayBePasted(fields)) {
+      Object.assign(tied, pastedCookies(fields, value))
+      continue
+    }
     const field = fieldNamed(fields, name)
     if (!field)
       throw new GatewayError('bad_request', `${name}: this isn't asked for, expected ${namesOf(fields)}`)
@@ -32,13 +37,17 @@ export function knownOf(
   fields: readonly LinkField[],
   known: ReadonlyMap<string, string>,
 ): Record<string, string> {
-  const asked = [...known].filter(([name]) => fieldNamed(fields, name) !== undefined)
+  const asked = [...known].filter(([name]) => isAsked(fields, name))
   return tiedToFields(fields, Object.fromEntries(asked))
 }
 
 /** Each known answer is given once: one that was wrong would be wrong again. */
 export function forget(fields: readonly LinkField[], known: Map<string, string>): void {
-  for (const name of known.keys()) if (fieldNamed(fields, name)) known.delete(name)
+  for (const name of known.keys()) if (isAsked(fields, name)) known.delete(name)
+}
+
+function isAsked(fields: readonly LinkField[], name: string): boolean {
+  return fieldNamed(fields, name) !== undefined || (name === ALL_COOKIES.id && mayBePasted(fields))
 }
 
 /** True when the fields need nothing beyond these answers. */

@@ -1,6 +1,12 @@
 /** The part of the link page that shows a link's step, and asks for what it wants. */
 import QRCode from 'qrcode'
-import type { CookieField, LinkEvent, LinkField, LinkView } from '../../../domain/views/link.ts'
+import {
+  ALL_COOKIES,
+  type CookieField,
+  type LinkEvent,
+  type LinkField,
+  type LinkView,
+} from '../../../domain/views/link.ts'
 import { passkeyScript } from '../../../lib/passkey-script.ts'
 import { Html, html } from './html.ts'
 
@@ -24,8 +30,7 @@ async function bodyOf(step: LinkEvent): Promise<Html> {
     case 'input':
       return html`${words(step)}${step.attachments.map(attachment)}${form(step.fields)}`
     case 'cookies':
-      return html`${words(step)}<p>Log in at <a href="${step.url}" rel="noreferrer" target="_blank">${step.url}</a>
-        on a computer. Then copy what is asked for here out of its browser.</p>${script(step)}${form(step.fields)}`
+      return cookies(step)
     case 'passkey':
       return passkey(step)
     case 'connected':
@@ -67,6 +72,19 @@ function attachment({
 
 function script({ extract_js: code }: Step<'cookies'>): Html | null {
   return code === null ? null : html`<p>This, in the console of that page, gathers it:</p><pre>${code}</pre>`
+}
+
+/** All fields can be found in one request that the browser has made. */
+function cookies(step: Step<'cookies'>): Html {
+  const isOneField = step.fields.some(({ id }) => id === ALL_COOKIES.id)
+  const oneByOne = html`<details><summary>Or one by one</summary>${form(step.fields)}</details>`
+  return html`${words(step)}
+    <ol>
+      <li>In a private window of a browser on a computer, open the developer tools (F12, Network), and log in at
+        <a href="${step.url}" rel="noreferrer" target="_blank">${step.url}</a>.</li>
+      <li>Choose a request to that site in the list, then <i>Copy as cURL (bash)</i> from its menu, and paste it here.</li>
+    </ol>
+    ${script(step)}${form([ALL_COOKIES])}${isOneField ? null : oneByOne}`
 }
 
 /** A passkey answers on pages of its own site alone, so the person carries question and answer. */

@@ -105,6 +105,22 @@ export function loginFlowCases(setting: SettingOf): void {
     })
   })
 
+  test('cookies of a web login, all in a cURL command as browsers copy it', async () => {
+    const { deployment, testnet } = setting()
+    const account = await deployment.client.account()
+    const phone = await testnet.newPhone()
+    const link = await begin(account, 'cookies')
+    expect((await tryAnswer(account, link, { cookies: 'hello' })).body).toMatchObject({
+      error: expect.stringMatching(/^cookies: expected a cURL command/),
+    })
+    const { session, csrf } = phone.cookies
+    const cookies = `curl 'https://testnet.example/' \\\n  -b 'testnet_session=${session}; testnet_csrf=${csrf}'`
+    expect(await answer(account, link, { cookies })).toMatchObject({
+      state: 'connected',
+      step: { device_id: phone.number },
+    })
+  })
+
   test('an account with a passkey: its owner’s answer is given by the API, or over the socket', async () => {
     const { deployment, testnet } = setting()
     const account = await deployment.client.account()
