@@ -105,7 +105,7 @@ function countInto(registry: Registry, tallies: DeviceTallies) {
   )
   const received = counter(
     'meshgate_received_messages_total',
-    'Incoming messages, reactions, edits and redactions that were stored',
+    'Incoming messages, and what else was said in chats, that were stored',
   )
   const commitSeconds = histogram(
     'meshgate_commit_seconds',
