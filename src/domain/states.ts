@@ -105,10 +105,9 @@ const CHAT_EVENT_NAMES = [
 /** Events that webhooks and readers of the feed get only if they name them, or ask for `*`. */
 export const NAMED_ONLY_EVENT_NAMES: readonly string[] = [...CHAT_EVENT_NAMES]
 
-export type MessageEventName =
-  | (typeof MESSAGE_EVENT_NAMES)[number]
-  | typeof UNDECRYPTABLE
-  | (typeof CHAT_EVENT_NAMES)[number]
+/** Events about something said in a chat. */
+export const SAID_EVENT_NAMES = [...MESSAGE_EVENT_NAMES, UNDECRYPTABLE, ...CHAT_EVENT_NAMES] as const
+export type MessageEventName = (typeof SAID_EVENT_NAMES)[number]
 
 /**
  * `device.disconnected` covers the states `disconnected` and `error`; `connecting` has no event.
@@ -124,9 +123,7 @@ export type DeviceEventName = (typeof DEVICE_EVENT_NAMES)[number]
 
 /** Names of all events that webhooks and readers of the feed can ask for. */
 export const EVENT_NAMES = [
-  ...MESSAGE_EVENT_NAMES,
-  UNDECRYPTABLE,
-  ...CHAT_EVENT_NAMES,
+  ...SAID_EVENT_NAMES,
   'message.status',
   ...DEVICE_EVENT_NAMES,
   'webhook.disabled',

@@ -22,10 +22,28 @@ beforeEach(() => {
 })
 
 const EVENTS = '/api/v1/events'
+/** The rest of an event. */
+const SAID = {
+  id: '$1',
+  is_contact: false,
+  type: 'm.text',
+  from: '@a:s',
+  to: '@mg1:s',
+  device_id: '237123456789',
+  media: null,
+  kind: 'text',
+  timestamp: '2026-04-27T10:00:00Z',
+  platform: 'wa',
+  sender: { id: '@a:s', phone: null, name: '' },
+  chat: { id: '!r:s', kind: 'dm', name: '' },
+  reply_to: null,
+  relates_to: null,
+  location: null,
+}
 let count = 0
 async function happens(message: string, event = 'message.received', of = identityId): Promise<void> {
   const where = { identityId: of, roomId: '!r:s', deviceRowId: 'dev_1', senderUserId: '@a:s', mediaId: null }
-  const payload = { event, message } as unknown as StoredEvent
+  const payload = { ...SAID, event, message } as StoredEvent
   const stored = { ...where, eventId: `$${++count}`, lane: '!r:s', payload }
   await app.db.write(tx => writeEvent(tx, stored, app.clock.now()))
 }

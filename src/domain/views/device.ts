@@ -3,6 +3,19 @@ import { type Static, Type } from '@sinclair/typebox'
 import { DEVICE_STATES } from '../states.ts'
 import { model, nullable, oneOf, timestamp } from './schema.ts'
 
+export const DEVICE_EXAMPLE = {
+  id: 'dev_0r8f2k1xv3',
+  platform: 'wa',
+  device_id: '237123456789',
+  state: 'connected',
+  reason: null,
+  since: '2026-04-27T10:00:00Z',
+  name: 'Ada',
+  phone: '237123456789',
+  linked_at: '2026-04-27T10:00:00Z',
+  restricted: null,
+}
+
 export const Device = model(
   'Device',
   {
@@ -36,20 +49,7 @@ export const Device = model(
     ),
   },
   {
-    examples: [
-      {
-        id: 'dev_0r8f2k1xv3',
-        platform: 'wa',
-        device_id: '237123456789',
-        state: 'connected',
-        reason: null,
-        since: '2026-04-27T10:00:00Z',
-        name: 'Ada',
-        phone: '237123456789',
-        linked_at: '2026-04-27T10:00:00Z',
-        restricted: null,
-      },
-    ],
+    examples: [DEVICE_EXAMPLE],
   },
 )
 /** As the list has it. */

@@ -1,6 +1,7 @@
 /** Query and bodies of the event feed. */
 import { t } from 'elysia'
 import { EVENT_NAMES, NAMED_ONLY_EVENT_NAMES } from '../../../domain/states.ts'
+import { DEVICE_EVENT_EXAMPLE, EventPayload } from '../../../domain/views/event.ts'
 import { model, oneOf } from '../../../domain/views/schema.ts'
 import { knownOnly, pageLimit, wholeNumber } from '../../schemas.ts'
 
@@ -48,9 +49,10 @@ export const FeedPage = model(
       model('Event', {
         id: t.String({ description: 'Opaque, and the same whenever the event is read.' }),
         event: oneOf(EVENT_NAMES),
-        payload: t.Unsafe<unknown>(
-          t.Object({}, { description: 'What a webhook is sent of it, to the letter.' }),
-        ),
+        payload: t.Unsafe<unknown>({
+          ...EventPayload,
+          description: 'What a webhook is sent of it, to the letter.',
+        }),
       }),
       { description: 'Oldest first.' },
     ),
@@ -63,7 +65,7 @@ export const FeedPage = model(
           {
             id: '3q2-7wAAAAAAAAAAAAAAAQ',
             event: 'device.connected',
-            payload: { event: 'device.connected', platform: 'wa', device_id: '237123456789' },
+            payload: DEVICE_EVENT_EXAMPLE,
           },
         ],
         next: '3q2-7wAAAAAAAAAAAAAAAQ',

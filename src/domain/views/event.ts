@@ -1,0 +1,156 @@
+/** Events as webhooks and readers of the feed get them. */
+import { type Static, Type } from '@sinclair/typebox'
+import { CHAT_KINDS, DEVICE_EVENT_NAMES, MESSAGE_KINDS, SAID_EVENT_NAMES } from '../states.ts'
+import { DEVICE_EXAMPLE, Device } from './device.ts'
+import { Message } from './message.ts'
+import { model, nullable, oneOf, timestamp } from './schema.ts'
+
+const MediaInfo = model('MediaInfo', {
+  size: Type.Number({ description: 'File size in bytes.' }),
+  mime_type: Type.String(),
+  width: Type.Number({ description: 'Pixels; 0 if not applicable.' }),
+  height: Type.Number(),
+  blur_hash: Type.String({ description: 'BlurHash of the image (blurha.sh), empty when there is none.' }),
+  file_name: Type.String(),
+  duration: Type.Number({ description: 'Milliseconds of audio or video; 0 if not applicable.' }),
+})
+export type MediaInfo = Static<typeof MediaInfo>
+
+const Media = model('Media', {
+  content: nullable(
+    Type.String({
+      description:
+        'Base64 of the file; null when it is larger than MEDIA_INLINE_MAX_BYTES: `url` leads to it.',
+    }),
+  ),
+  info: MediaInfo,
+  url: nullable(
+    Type.String({
+      description:
+        'A signed address of the file that expires; null while the gateway can’t have the file: it is gone, larger than MEDIA_MAX_BYTES, or beyond the quota.',
+    }),
+  ),
+})
+export type MediaPayload = Static<typeof Media>
+
+const Poll = model('Poll', {
+  question: Type.String(),
+  options: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      text: Type.String(),
+      votes: Type.Integer({ description: 'How many had voted for it when the event was made.' }),
+    }),
+  ),
+  max_selections: Type.Integer({ description: 'How many options one person may choose.' }),
+})
+export type Poll = Static<typeof Poll>
+
+const Vote = model(
+  'Vote',
+  {
+    options: Type.Array(
+      Type.Object({
+        id: Type.String(),
+        text: nullable(Type.String({ description: 'Null if the poll can’t be found.' })),
+      }),
+    ),
+  },
+  { description: 'All that the voter chooses now; none when the vote was taken back.' },
+)
+export type Vote = Static<typeof Vote>
+
+const Call = model('Call', {
+  type: nullable(oneOf(['voice', 'video'], { description: 'Null where the bridge doesn’t tell.' })),
+})
+export type Call = Static<typeof Call>
+
+const eventId = (about: string) =>
+  nullable(Type.String({ description: `Matrix event id of the message ${about}; null when there is none.` }))
+
+const SAID = {
+  id: Type.String({ description: 'Matrix event id; what `reply_id` takes.' }),
+  is_contact: Type.Boolean({ description: 'Whether the sender is in the phone’s address book.' }),
+  type: Type.String({ description: 'Matrix message type, such as m.text.' }),
+  from: Type.String({ description: 'Matrix user id of the sender.' }),
+  to: Type.String({ description: 'Matrix user id of your identity.' }),
+  message: Type.String({ description: 'The text, or a file’s caption.' }),
+  device_id: Type.String(),
+  media: nullable(Media),
+  event: oneOf(SAID_EVENT_NAMES),
+  kind: oneOf(MESSAGE_KINDS),
+  timestamp: timestamp('When it was sent.'),
+  platform: Type.String(),
+  sender: Type.Object({
+    id: Type.String(),
+    phone: nullable(Type.String({ description: 'Digits; null if unknown.' })),
+    name: Type.String(),
+  }),
+  chat: Type.Object({
+    id: Type.String({ description: 'A room id, which `group_url` takes.' }),
+    kind: oneOf(CHAT_KINDS),
+    name: Type.String(),
+  }),
+  reply_to: eventId('that this one answers'),
+  relates_to: eventId('that is reacted to, edited, deleted or voted on'),
+  location: nullable(Type.Object({ latitude: Type.Number(), longitude: Type.Number(), uri: Type.String() })),
+  removed: Type.Optional(
+    Type.Boolean({ description: 'Of a message.reaction alone: true when it was taken back.' }),
+  ),
+  poll: Type.Optional(Poll),
+  vote: Type.Optional(Vote),
+  call: Type.Optional(Call),
+}
+
+/** Something said in a chat. */
+const ChatEvent = model('ChatEvent', SAID)
+export type MessagePayload = Static<typeof ChatEvent>
+
+const LEARNED = timestamp('When the gateway learned of it.')
+
+const { due_at: _dueAt, ...messageFields } = Message.properties
+/** A sent message got another status: the message as GET /api/v1/messages/{id} shows it then. */
+const StatusEvent = model('MessageStatusEvent', {
+  event: Type.Literal('message.status'),
+  timestamp: LEARNED,
+  ...messageFields,
+})
+export type StatusEvent = Static<typeof StatusEvent>
+
+const { id: _id, restricted, ...deviceFields } = Device.properties
+/** A device got another state, or another restriction: the device as it is listed then. */
+const DeviceEvent = model('DeviceEvent', {
+  event: oneOf(DEVICE_EVENT_NAMES),
+  timestamp: LEARNED,
+  ...deviceFields,
+  // Events of earlier versions don't have it.
+  restricted: Type.Optional(restricted),
+})
+export type DeviceEvent = Static<typeof DeviceEvent>
+
+const { id: _exampleId, ...deviceExample } = DEVICE_EXAMPLE
+export const DEVICE_EVENT_EXAMPLE = {
+  event: 'device.connected',
+  timestamp: DEVICE_EXAMPLE.since,
+  ...deviceExample,
+}
+
+/** A webhook was switched off by us. */
+const WebhookDisabledEvent = model('WebhookDisabledEvent', {
+  event: Type.Literal('webhook.disabled'),
+  timestamp: timestamp(),
+  webhook_id: Type.Integer(),
+  url: Type.String(),
+  reason: Type.String(),
+  failing_since: nullable(
+    Type.String({
+      format: 'date-time',
+      description:
+        'The first of the tries of which none has succeeded since; also one that was answered 410.',
+    }),
+  ),
+})
+export type WebhookDisabledEvent = Static<typeof WebhookDisabledEvent>
+
+/** The payload of an event of the feed. */
+export const EventPayload = Type.Union([ChatEvent, StatusEvent, DeviceEvent, WebhookDisabledEvent])
