@@ -74,7 +74,7 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
   const commands = createCommands(services)
   const deliveries = createDeliveries(context, portals, ghosts)
   const transactions = createTransactions(context, portals, commands)
-  const provisioning = createProvisioning(services, sharedSecret)
+  const provisioning = createProvisioning({ ...services, deliveries }, sharedSecret)
 
   const ready = Promise.withResolvers<void>()
   let starting: Promise<void> | null = null

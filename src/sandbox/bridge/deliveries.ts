@@ -9,13 +9,14 @@ import pLimit from 'p-limit'
 import { backoffMs } from '../../lib/backoff.ts'
 import { MatrixError } from '../../lib/matrix-error.ts'
 import { refusalOf } from '../../lib/refusal.ts'
-import { SingleFlight } from '../../lib/single-flight.ts'
-import { type Delivery, isMediaType, type Login, type Media, type Message } from '../network/types.ts'
+import type { Chat, Delivery, Login, Message } from '../network/types.ts'
 import { type BridgeContext, DIRECT } from './context.ts'
 import type { Ghosts } from './ghosts.ts'
+import { createHistory, type Past } from './history.ts'
 import { callContent, pollContent, voteContent } from './polls-and-calls.ts'
 import type { Portal, Portals } from './portals.ts'
 import { editContent, type MatrixContent, reactionContent, toMatrix } from './to-matrix.ts'
+import { createUploads, hasLostFile, Undeliverable } from './uploads.ts'
 
 const CONCURRENT_SENDS = 32
 const RETRY = { baseMs: 250, capMs: 30_000 }
@@ -23,16 +24,15 @@ const RETRY = { baseMs: 250, capMs: 30_000 }
 const TRIES_IN_A_ROOM = 4
 const TRIES_IN_ALL = 10
 
-/** The message to deliver, or its file, no longer exists. */
-class Undeliverable extends Error {}
-
 interface Queue {
   waiting: Delivery[]
   running: Promise<void> | null
 }
 
+export type Deliveries = ReturnType<typeof createDeliveries>
+
 export function createDeliveries(context: BridgeContext, portals: Portals, ghosts: Ghosts) {
-  const { clock, committer, facts, faults, files, homeserver, logger, network } = context
+  const { clock, committer, facts, faults, homeserver, logger, network } = context
   const { store } = network
   const queues = new Map<string, Queue>()
   const sendPlaces = pLimit(CONCURRENT_SENDS)
@@ -40,7 +40,8 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   /** Events sent whose row isn't on disk yet: later messages may refer to them. */
   const unsettledEvents = new Map<string, string>()
   const settling = new Set<Promise<void>>()
-  const uploading = new SingleFlight<string>()
+  const mxcOf = createUploads(context)
+  const history = createHistory(context, { eventIn, speakerOf, mxcOf })
 
   function enqueue(deliveries: readonly Delivery[]): void {
     for (const delivery of deliveries) {
@@ -66,11 +67,12 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     let failures = 0
     // An outage says nothing about the room, so only the room's refusals count.
     let refusals = 0
+    let delivered = 1
     while (!stopping.signal.aborted && !faults.of(facts.platform).offline) {
       const [delivery] = queue.waiting
       if (!delivery) return
       try {
-        await sendPlaces(() => deliver(delivery))
+        delivered = await sendPlaces(() => deliver(delivery, queue.waiting))
       } catch (error) {
         failures++
         if (isOfRoom(error)) refusals++
@@ -83,8 +85,9 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
           continue
         }
         await giveUp(delivery, error)
+        delivered = 1
       }
-      queue.waiting.shift()
+      queue.waiting.splice(0, delivered)
       failures = 0
       refusals = 0
     }
@@ -118,15 +121,36 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     return send(portal, { ...message, id: `${message.id}-given-up` }, notice).catch(() => null)
   }
 
-  async function deliver(delivery: Delivery): Promise<void> {
+  /**
+   * @param waiting it and those behind it
+   * @returns how many of them were delivered: what is from before the link goes together
+   */
+  async function deliver(delivery: Delivery, waiting: readonly Delivery[]): Promise<number> {
     const message = store.messageAt(delivery.seq)
     const login = store.login(delivery.platform, delivery.loginId)
     const chat = store.chat(delivery.chatId)
-    if (!login) return
+    if (!login) return 1
     if (!message || !chat) throw new Undeliverable('there is no such message or chat')
     const portal = await portals.ensure(login, chat)
+    const past = history.pastOf(waiting)
+    if (past.length > 0 && (await homeserver.takesBatches())) return deliverHistory(portal, past, chat)
     const eventId = eventIn(portal, message.id) ?? (await sendInto(portal, login, message))
     settle(delivery, message.id, portal.roomId, eventId, chat.members)
+    return 1
+  }
+
+  async function deliverHistory(portal: Portal, past: readonly Past[], chat: Chat): Promise<number> {
+    const missing = past.filter(({ message }) => eventIn(portal, message.id) === undefined)
+    const sent = await history.send(
+      portal,
+      missing.map(({ message }) => message),
+      true,
+    )
+    for (const { delivery, message } of past) {
+      const eventId = sent.get(message.id) ?? eventIn(portal, message.id) ?? null
+      settle(delivery, message.id, portal.roomId, eventId, chat.members)
+    }
+    return past.length
   }
 
   function settle(
@@ -261,21 +285,6 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
       })
   }
 
-  async function mxcOf(media: Media): Promise<string> {
-    if (media.mxc !== null) return media.mxc
-    return uploading.run(media.id, () => uploaded(media))
-  }
-
-  async function uploaded({ id, mimeType, name }: Media): Promise<string> {
-    const file = files.open(id)
-    if (!(await file.exists())) throw new Undeliverable('its file is gone')
-    const mxc = await homeserver.upload(file, mimeType, name)
-    await committer.write(() => store.setMxc(id, mxc))
-    const copy = homeserver.pathOfMedia(mxc)
-    if (copy !== null) await files.share(id, copy)
-    return mxc
-  }
-
   return {
     enqueue,
     /** Continues with deliveries of earlier runs. */
@@ -284,6 +293,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     nudge(): void {
       for (const [key, queue] of queues) wake(key, queue)
     },
+    sendOlder: history.sendOlder,
     /** Drops a removed login's deliveries from memory. */
     forgetLogin(loginId: string): void {
       for (const queue of queues.values()) {
@@ -298,11 +308,6 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
       await Promise.allSettled(settling)
     },
   }
-}
-
-/** A deleted message needs no file; its deletion follows. */
-function hasLostFile({ type, media, deletedAt }: Message): boolean {
-  return isMediaType(type) && media === undefined && deletedAt === null
 }
 
 /** @param refusals of this message by rooms */

@@ -11,6 +11,7 @@ export interface HomeserverConnection {
 
 const errorBody = z.object({ errcode: z.string().default('M_UNKNOWN'), error: z.string().default('') })
 const eventsAnswer = z.object({ event_ids: z.array(z.string()).min(1) })
+const versionsAnswer = z.object({ unstable_features: z.record(z.string(), z.boolean()).default({}) })
 const joinedRoomsAnswer = z.object({ joined_rooms: z.array(z.string()) })
 const anything = z.looseObject({})
 
@@ -41,6 +42,7 @@ export type HomeserverClient = ReturnType<typeof createHomeserverClient>
 
 export function createHomeserverClient(homeserver: HomeserverConnection, asToken: string) {
   const authorization = `Bearer ${asToken}`
+  let features: Record<string, boolean> | undefined
 
   async function call(method: string, path: string, body: CallBody = {}): Promise<Record<string, unknown>> {
     const response = await homeserver.fetch(request(method, path, body))
@@ -127,6 +129,16 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
       const json = { events: events.map(({ txnId, content }) => ({ txn_id: txnId, content })) }
       return eventsAnswer.parse(await call('POST', path, { json })).event_ids.length
     },
+    /** True for a homeserver that takes history in batches. */
+    async takesBatches(): Promise<boolean> {
+      features ??= versionsAnswer.parse(await call('GET', '/_matrix/client/versions')).unstable_features
+      return features['com.beeper.batch_sending'] === true
+    },
+    /** Sends history. @param isForward behind all that the room has; else before it */
+    sendBatch: (roomId: string, events: readonly unknown[], isForward: boolean) =>
+      call('POST', pathOf('/_matrix/client/unstable/com.beeper.backfill', 'rooms', roomId, 'batch_send'), {
+        json: { events, forward: isForward, forward_if_no_messages: true, send_notification: false },
+      }),
     redact: (roomId: string, eventId: string, txnId: string, as?: string) =>
       textOf('event_id', 'PUT', v3('rooms', roomId, 'redact', eventId, txnId), { as, json: {} }),
     markRead: (roomId: string, eventId: string, as: string) =>

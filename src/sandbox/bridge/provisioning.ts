@@ -9,6 +9,7 @@ import { PathRouter } from '../../lib/path-router.ts'
 import { equalInConstantTime } from '../../lib/sealing.ts'
 import type { Login } from '../network/types.ts'
 import type { BridgeServices } from './commands.ts'
+import type { Deliveries } from './deliveries.ts'
 import { type LoginProcess, type LoginStep, ProvisioningError } from './logins.ts'
 
 interface Asked {
@@ -27,8 +28,12 @@ const MAX_BODY_BYTES = 64 * 1024
 const inputSchema = z.record(z.string(), z.string())
 const searchSchema = z.object({ query: z.string() })
 
-export function createProvisioning(parts: BridgeServices, sharedSecret: string) {
-  const { context, desk, directory, portals, rooms } = parts
+interface ProvisioningParts extends BridgeServices {
+  deliveries: Pick<Deliveries, 'sendOlder'>
+}
+
+export function createProvisioning(parts: ProvisioningParts, sharedSecret: string) {
+  const { context, deliveries, desk, directory, portals, rooms } = parts
   const { botUserId, facts, faults, homeserver, network } = context
   const { store } = network
 
@@ -44,6 +49,7 @@ export function createProvisioning(parts: BridgeServices, sharedSecret: string) 
     ['POST', 'search_users', searchUsers],
     ['GET', 'resolve_identifier/:identifier', asked => directory.describe(...personFor(asked))],
     ['POST', 'create_dm/:identifier', createDm],
+    ['POST', 'backfill/:room', fetchOlder],
   ]
   const router = new PathRouter<Handler>()
   for (const [method, path, handler] of routes) router.add(method, BASE + path, handler)
@@ -166,6 +172,17 @@ export function createProvisioning(parts: BridgeServices, sharedSecret: string) 
     return directory.describe(login, phone)
   }
 
+  async function fetchOlder(asked: Asked) {
+    if (!(await homeserver.takesBatches()))
+      throw new ProvisioningError(404, 'M_UNRECOGNIZED', 'Homeserver does not support batch sending')
+    const login = loginFor(asked)
+    const portal = await portals.ofRoom(asked.params.room ?? '')
+    const chat = portal?.loginId === login.id ? store.chat(portal.chatId) : undefined
+    if (!portal || !chat) throw new ProvisioningError(404, 'M_NOT_FOUND', 'Portal not found')
+    const isMore = await deliveries.sendOlder(portal, login, chat)
+    return isMore ? {} : new Response(null, { status: 204 })
+  }
+
   function authorize(request: Request, url: URL): string {
     const token = bearerToken(request)
     if (token === undefined) throw new ProvisioningError(401, 'M_MISSING_TOKEN', 'Missing auth token')
@@ -187,7 +204,8 @@ export function createProvisioning(parts: BridgeServices, sharedSecret: string) 
           throw new ProvisioningError(status, 'M_UNRECOGNIZED', 'Unrecognized endpoint')
         }
         const { handler, params } = found
-        return Response.json((await handler({ userId, url, request, params })) ?? {})
+        const answer = (await handler({ userId, url, request, params })) ?? {}
+        return answer instanceof Response ? answer : Response.json(answer)
       } catch (error) {
         if (error instanceof ProvisioningError) return error.toResponse()
         if (isOutOfSpace(error) || isRefusedForSpace(error))

@@ -24,7 +24,7 @@ import {
 } from './types.ts'
 
 /** Messages of each chat that a device receives when it is linked later. */
-const BACKFILL_PER_CHAT = 20
+const BACKFILL_PER_CHAT = 50
 
 /** A message entering the network. */
 interface NewMessage {

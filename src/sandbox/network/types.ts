@@ -130,6 +130,8 @@ export interface Delivery {
   loginId: string
   chatId: string
   seq: number
+  /** True for a message from before the login. */
+  isBackfill: boolean
 }
 
 /** A message's source in Matrix. */

@@ -165,20 +165,20 @@ describe('groups of the network', () => {
 
   test('what was written before the linking is filled in, in its own time', async () => {
     const group = await groupId()
-    for (let n = 0; n < 25; n++) {
+    for (let n = 0; n < 55; n++) {
       await harness.api('POST', 'api/phones/1234567890/messages', { group, text: `old ${n}` })
     }
     const times = new Map(
       (await harness.messages('0987654321')).map(message => [message.text, message.timestamp]),
     )
     await harness.link('0987654321')
-    const last = await harness.event(event => event.content.body === 'old 24')
+    const last = await harness.event(event => event.content.body === 'old 54')
     expect(new Date(last.origin_server_ts).toISOString().slice(0, 19)).toBe(
-      times.get('old 24')?.slice(0, 19) ?? '',
+      times.get('old 54')?.slice(0, 19) ?? '',
     )
     const filled = harness.seen.filter(event => String(event.content.body).startsWith('old '))
     expect(filled.map(event => event.content.body)).toEqual(
-      Array.from({ length: 20 }, (_, n) => `old ${n + 5}`),
+      Array.from({ length: 50 }, (_, n) => `old ${n + 5}`),
     )
   })
 })

@@ -178,7 +178,8 @@ export async function createHarness(options: HarnessOptions = {}) {
         ...(signal ? { signal } : {}),
       }),
     )
-    return { status: response.status, body: (await response.json()) as Json }
+    const text = await response.text()
+    return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Json) }
   }
 
   async function api(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {

@@ -5,7 +5,8 @@ import { type PlatformFacts, platformFacts } from '../../platforms.ts'
 import type { Chat, Delivery, Login } from '../types.ts'
 
 const LOGINS = 'SELECT platform, id, phone, user_id AS userId, linked_at AS linkedAt FROM sandbox_login'
-const DELIVERIES = 'SELECT id, platform, login_id AS loginId, chat AS chatId, seq FROM sandbox_delivery'
+const DELIVERIES =
+  'SELECT id, platform, login_id AS loginId, chat AS chatId, seq, backfill AS isBackfill FROM sandbox_delivery'
 
 export function createLoginStore(database: Database) {
   const { one, value, has, all, run } = statementsOf(database)
@@ -73,6 +74,10 @@ export function createLoginStore(database: Database) {
     },
     takeEvent: run<[{ eventId: string; roomId: string; messageId: string }]>(
       'INSERT OR IGNORE INTO sandbox_event (event_id, room_id, message_id) VALUES ($eventId, $roomId, $messageId)',
+    ),
+    /** Position of the oldest message that a room has. */
+    firstInRoom: value<number | null, [roomId: string]>(
+      'SELECT min(m.seq) FROM sandbox_event AS e JOIN sandbox_message AS m ON m.id = e.message_id WHERE e.room_id = ?',
     ),
     messageOfEvent: value<string, [eventId: string]>(
       'SELECT message_id FROM sandbox_event WHERE event_id = ?',

@@ -60,6 +60,9 @@ export function createMessageStore(database: Database) {
   const lastOfChat = all<MessageRow, [string, string, number]>(
     `${MESSAGES} ${IN_CHAT_ON_PHONE} ORDER BY m.seq DESC LIMIT ?3`,
   )
+  const beforeInChat = all<MessageRow, [string, string, number, number]>(
+    `${MESSAGES} ${IN_CHAT_ON_PHONE} AND m.seq < ?3 ORDER BY m.seq DESC LIMIT ?4`,
+  )
   const reactions = all<{ sender: string; emoji: string | null }, [string]>(
     "SELECT sender, emoji FROM sandbox_message WHERE target = ? AND type = 'reaction' AND deleted_at IS NULL ORDER BY seq",
   )
@@ -124,6 +127,9 @@ export function createMessageStore(database: Database) {
     /** The last `limit` messages of a chat on a phone, oldest first. */
     lastMessages: (phone: string, chatId: string, limit: number): Message[] =>
       lastOfChat(phone, chatId, limit).reverse().map(toMessage),
+    /** The last `limit` messages of a chat on a phone before a position, oldest first. */
+    messagesBefore: (phone: string, chatId: string, beforeSeq: number, limit: number): Message[] =>
+      beforeInChat(phone, chatId, beforeSeq, limit).reverse().map(toMessage),
     /** Next messages in the order they were sent. */
     aged: all<{ seq: number; id: string; chat: string; sent_at: number }, [afterSeq: number, limit: number]>(
       'SELECT seq, id, chat, sent_at FROM sandbox_message WHERE seq > ? ORDER BY seq LIMIT ?',
