@@ -25,7 +25,12 @@ import { checkReply, checkReplyId } from './content.ts'
 import type { MessageEndings } from './ending-repository.ts'
 import { hurryLane, type WaitingMessages } from './lane-repository.ts'
 import { type Backlog, createDueTimes, type Pace } from './limits.ts'
-import { type MessageRepository, type MessageWithDevice, messageView } from './message-repository.ts'
+import {
+  type MessageRepository,
+  type MessageWithDevice,
+  messageView,
+  type NewMessage,
+} from './message-repository.ts'
 import type { Addressed, KnownChat, Recipients } from './recipients.ts'
 
 export interface SendRequest {
@@ -124,18 +129,7 @@ export function createMessages(options: MessagesOptions) {
     const addressed = await distinct(device, kind, recipients)
     const reasons = refusals(request, addressed)
     const lanes = await waiting.lanesOfPeople(device.id, addressed)
-    const rows = addressed.map(({ recipient, key }, index) => ({
-      id: timeOrderedId('msg_'),
-      identityId,
-      deviceRowId: device.id,
-      lane: lanes[index] ?? `${device.id}/${key}`,
-      recipientKind: kind,
-      recipient,
-      text: isBlank(request.text) ? null : (request.text ?? null),
-      mediaId: file?.id ?? null,
-      replyTo: request.replyId || null,
-      expiresAt: request.expiresInS === undefined ? null : now + request.expiresInS * 1000,
-    }))
+    const rows = rowsOf(request, device, addressed, lanes, now)
     const accepted = rows.map(({ id, recipient: to }, index): AcceptedMessage => {
       const reason = reasons?.[index]
       return reason == null ? { id, to, status: 'queued' } : { id, to, status: 'failed', reason }
@@ -213,6 +207,33 @@ export function createMessages(options: MessagesOptions) {
   }
 }
 
+/** @param lanes of the recipients for whom messages wait under another key */
+function rowsOf(
+  { identityId, text, replyId, file, expiresInS }: SendRequest,
+  device: Device,
+  addressed: readonly Addressed[],
+  lanes: readonly (string | null)[],
+  now: number,
+): NewMessage[] {
+  return addressed.map(({ kind, recipient, key }, index) => ({
+    id: timeOrderedId('msg_'),
+    identityId,
+    deviceRowId: device.id,
+    lane: lanes[index] ?? `${device.id}/${key}`,
+    recipientKind: kind,
+    recipient,
+    text: textOf(text),
+    mediaId: file?.id ?? null,
+    replyTo: replyId || null,
+    expiresAt: expiresInS === undefined ? null : now + expiresInS * 1000,
+  }))
+}
+
+/** Null where nothing is to be seen of it. */
+function textOf(text: string | undefined): string | null {
+  return isBlank(text) ? null : (text ?? null)
+}
+
 /** @throws GatewayError bad_request, in the words of the usage guide's API */
 export function refuseIncomplete(
   { platform, contact, groupUrl, text }: Pick<SendRequest, 'platform' | 'contact' | 'groupUrl' | 'text'>,
@@ -272,7 +293,7 @@ function refusals(
   { platform, text, file, replyId }: SendRequest,
   addressed: readonly { chat: KnownChat | null }[],
 ): (string | null)[] | null {
-  const message = { text: isBlank(text) ? null : (text ?? null), file, isReply: Boolean(replyId) }
+  const message = { text: textOf(text), file, isReply: Boolean(replyId) }
   const found = addressed.map(({ chat }) => {
     const plan = chat && planMessage(message, chat.takes)
     return plan && 'unsupported' in plan ? plan.unsupported : null
