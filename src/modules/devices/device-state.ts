@@ -48,6 +48,9 @@ export function reportedState({
 }: Pick<BridgeLogin, 'stateEvent' | 'reason' | 'errorCode'>): { state: DeviceState; reason: string | null } {
   // A bridge that says nothing about the state has a login that works, as far as it knows.
   const said = stateEvent === null ? 'connected' : (STATES[stateEvent] ?? 'connecting')
+  // Nobody has opened the app for 12 days, which the bridge calls a disconnect; it sends and
+  // receives.
+  if (errorCode === 'wa-phone-offline' && said === 'disconnected') return { state: 'connected', reason }
   // mautrix-whatsapp reports a ban for some hours as BAD_CREDENTIALS, but the login outlives it.
   const isBan = errorCode?.endsWith('temporary-ban') ?? false
   const state = said === 'logged_out' && isBan ? 'error' : said

@@ -243,6 +243,16 @@ describe('what the bridge says', () => {
     expect(await listed()).toEqual([['237', 'error', reason]])
   })
 
+  test('a phone that nobody has opened for long is a warning: its device sends and receives', async () => {
+    const reason = "Your phone hasn't been seen in over 12 days. … (wa-phone-offline)"
+    await listed()
+    logins = [{ ...LOGIN, stateEvent: 'TRANSIENT_DISCONNECT', reason, errorCode: 'wa-phone-offline' }]
+    expect(await listed()).toEqual([['237', 'connected', reason]])
+    expect(told()).toEqual(['device.connected'])
+    logins = [LOGIN]
+    expect(await listed()).toEqual([['237', 'connected', null]])
+  })
+
   test('since is when the state began, whatever becomes of its reason', async () => {
     await listed()
     await clock.advance(60_000)
