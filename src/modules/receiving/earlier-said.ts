@@ -1,7 +1,7 @@
 /**
  * Completes facts by what was said before: Matrix names only the event that a redaction takes back
- * and the poll that a vote is on. So a removed reaction is told from a deleted message, and a vote
- * has the texts of its options.
+ * and the poll that a vote is on. So removed reactions and votes are told from deleted messages,
+ * and a vote has the texts of its options.
  */
 import type { Fact, MessageContent, MessageFact, ReactionFact } from '../../domain/facts.ts'
 
@@ -19,7 +19,7 @@ export class EarlierSaid {
 
   /** @param said those of a batch, in their order. @returns null when there is nothing to tell */
   contentOf({ fact, eventId, content }: MessageFact | ReactionFact): MessageContent | null {
-    if (fact === 'reaction' || content.poll) this.note(eventId, content)
+    if (fact === 'reaction' || content.poll || content.vote || content.call) this.note(eventId, content)
     if (content?.event === 'message.deleted') return this.removalOf(content)
     return content?.vote ? this.withTexts(content) : content
   }
@@ -31,15 +31,22 @@ export class EarlierSaid {
   private removalOf(content: MessageContent): MessageContent | null {
     const removed = content.relatesTo === null ? undefined : this.seen.get(content.relatesTo)
     if (removed === null) return null
-    if (removed?.event !== 'message.reaction') return content
-    return {
-      ...content,
-      event: 'message.reaction',
-      kind: 'reaction',
-      type: 'm.reaction',
-      message: removed.message,
-      relatesTo: removed.relatesTo,
-      removed: true,
+    const { relatesTo = null, message = '' } = removed ?? {}
+    switch (removed?.event) {
+      case 'message.reaction': {
+        const reaction = { event: 'message.reaction', kind: 'reaction', type: 'm.reaction' } as const
+        return { ...content, ...reaction, message, relatesTo, removed: true }
+      }
+      case 'poll.vote': {
+        const vote = { event: 'poll.vote', kind: 'vote', type: 'm.poll.response' } as const
+        return { ...content, ...vote, relatesTo, vote: { options: [] } }
+      }
+      // It was no message, and has happened all the same.
+      case 'call.received':
+      case 'poll.ended':
+        return null
+      default:
+        return content
     }
   }
 

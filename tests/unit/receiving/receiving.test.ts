@@ -267,6 +267,24 @@ describe('what isn’t a message', () => {
     expect(payloads().map(({ relates_to }) => relates_to)).toContain(one.event_id)
   })
 
+  test('a vote that is deleted is taken back, and a call that is deleted has happened', async () => {
+    const redact = (of: RoomEvent) => event({ type: 'm.room.redaction', content: { redacts: of.event_id } })
+    const question = poll()
+    const [one, other, ring, again] = [vote(question, ['h']), vote(question, ['h']), call(), call()]
+    await source.accept(batch([question, one, redact(one), other, ring, redact(ring), again]))
+    await source.accept(batch([redact(other), redact(again)]))
+    const told = payloads().map(({ event, relates_to, vote }) => [event, relates_to, vote?.options.length])
+    expect(told).toEqual([
+      ['message.received', null, undefined],
+      ['poll.vote', question.event_id, 1],
+      ['poll.vote', question.event_id, 0],
+      ['poll.vote', question.event_id, 1],
+      ['call.received', null, undefined],
+      ['call.received', null, undefined],
+      ['poll.vote', question.event_id, 0],
+    ])
+  })
+
   test('a vote on a poll of the owner has its texts from the homeserver, which is asked once', async () => {
     const own = poll({ sender: '@mg1:s' })
     atHomeserver.push(own)
