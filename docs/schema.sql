@@ -78,6 +78,8 @@ CREATE INDEX chats_channel ON chats (identity_id,platform,channel_id);
 
 CREATE INDEX chats_groups ON chats (identity_id,platform) WHERE kind = 'group';
 
+CREATE INDEX chats_moved ON chats (moved_to) WHERE moved_to IS NOT NULL;
+
 CREATE INDEX chats_peer ON chats (identity_id,peer) WHERE peer is not null;
 
 CREATE INDEX chats_room ON chats (room_id);
@@ -576,7 +578,7 @@ CREATE TABLE resolved_recipients (
   device_row_id text NOT NULL,
   recipient_key text NOT NULL,
   room_id text NOT NULL,
-  resolved_at integer NOT NULL,
+  resolved_at integer NOT NULL, matrix_user_id text,
   PRIMARY KEY(device_row_id, recipient_key),
   FOREIGN KEY (device_row_id) REFERENCES devices(id) ON UPDATE no action ON DELETE cascade
 ) WITHOUT ROWID;

@@ -83,6 +83,8 @@ import chatMessagesDown from './0041_chat_messages.down.sql' with { type: 'text'
 import chatMessagesUp from './0041_chat_messages.up.sql' with { type: 'text' }
 import sandboxMovesDown from './0042_sandbox_moves.down.sql' with { type: 'text' }
 import sandboxMovesUp from './0042_sandbox_moves.up.sql' with { type: 'text' }
+import whoIsWhoDown from './0043_who_is_who.down.sql' with { type: 'text' }
+import whoIsWhoUp from './0043_who_is_who.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -135,4 +137,5 @@ export const migrations: readonly Migration[] = [
   { version: 40, name: 'sandbox_posts', up: sandboxPostsUp, down: sandboxPostsDown },
   { version: 41, name: 'chat_messages', up: chatMessagesUp, down: chatMessagesDown },
   { version: 42, name: 'sandbox_moves', up: sandboxMovesUp, down: sandboxMovesDown },
+  { version: 43, name: 'who_is_who', up: whoIsWhoUp, down: whoIsWhoDown },
 ]

@@ -37,6 +37,7 @@ export const chats = sqliteTable(
     index('chats_channel').on(table.identityId, table.platform, table.channelId),
     index('chats_peer').on(table.identityId, table.peer).where(sql`peer is not null`),
     index('chats_groups').on(table.identityId, table.platform).where(sql`kind = 'group'`),
+    index('chats_moved').on(table.movedTo).where(sql`moved_to is not null`),
     index('chats_unfinished').on(table.updatedAt).where(sql`membership in ('invited', 'joining')`),
   ],
 )

@@ -53,6 +53,8 @@ export const resolvedRecipients = sqliteTable(
     /** `contact:<digits>` or `group:<link or id>`. */
     recipientKey: text('recipient_key').notNull(),
     roomId: text('room_id').notNull(),
+    /** Who it is, so that a name has the same key as the person's ids; null for groups. */
+    matrixUserId: text('matrix_user_id'),
     resolvedAt: integer('resolved_at').notNull(),
   },
   table => [primaryKey({ columns: [table.deviceRowId, table.recipientKey] })],

@@ -25,6 +25,12 @@ export function isChatOf(device: ChatOwner, chat: Pick<Chat, 'platform' | 'recei
 
 type Content = Readonly<Record<string, unknown>>
 
+/** The room of a recipient, and who it is; null for a group. */
+export interface FoundRoom {
+  roomId: string
+  matrixUserId: string | null
+}
+
 /** A content under the name that rows of chats have for it. */
 export interface Features {
   digest: string
@@ -96,7 +102,18 @@ const roomOfRecipient = statement(orm =>
     )
     .where(and(ofDevice, eq(resolvedRecipients.recipientKey, textParam('recipientKey')))),
 )
-const putRoom = putRow(resolvedRecipients, ['deviceRowId', 'recipientKey'], ['roomId', 'resolvedAt'])
+const putRoom = putRow(
+  resolvedRecipients,
+  ['deviceRowId', 'recipientKey'],
+  ['roomId', 'matrixUserId', 'resolvedAt'],
+)
+const recipient = rowsBy(resolvedRecipients, 'deviceRowId', 'recipientKey')
+const changeRoom = statement(orm =>
+  orm
+    .update(resolvedRecipients)
+    .set({ roomId: sql`${param('movedTo')}` })
+    .where(and(ofDevice, eq(resolvedRecipients.roomId, param('roomId')))),
+)
 const dropRoom = statement(orm =>
   orm.delete(resolvedRecipients).where(and(ofDevice, eq(resolvedRecipients.roomId, param('roomId')))),
 )
@@ -145,7 +162,7 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
   }
 
   /** @returns the chat of the room in which this one goes on, as far as it is known to us */
-  async function living<Known extends Pick<Chat, 'roomId' | 'movedTo' | 'features'>>(
+  async function living<Known extends Pick<Chat, 'movedTo'>>(
     identityId: string,
     chat: Known,
   ): Promise<Known | Chat> {
@@ -187,18 +204,27 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
         .sort((one, other) => one.name.localeCompare(other.name) || (one.roomId < other.roomId ? -1 : 1))
     },
 
-    /** @returns the room that was found for a recipient before, with its chat's features */
+    /** @returns the room that was found for a recipient before, with what its chat tells */
     async roomOf(
       { id: deviceRowId, identityId }: Pick<Device, 'id' | 'identityId'>,
       recipientKey: string,
-    ): Promise<Pick<Chat, 'roomId' | 'features'> | null> {
+    ): Promise<Pick<Chat, 'roomId' | 'features' | 'movedTo'> | null> {
       const key = { deviceRowId, identityId, recipientKey }
-      const known = await db.read(reader => reader.get(roomOfRecipient, key))
-      return known ? living(identityId, known) : null
+      return (await db.read(reader => reader.get(roomOfRecipient, key))) ?? null
     },
 
-    rememberRoom: (deviceRowId: string, recipientKey: string, roomId: string, now: number) =>
-      db.write(tx => tx.run(putRoom, { deviceRowId, recipientKey, roomId, resolvedAt: now })),
+    /** @returns the Matrix user who answers to a recipient's key, as far as it was resolved */
+    async userOf(deviceRowId: string, recipientKey: string): Promise<string | null> {
+      const found = await db.read(reader => reader.get(recipient, { deviceRowId, recipientKey }))
+      return found?.matrixUserId ?? null
+    },
+
+    rememberRoom: (deviceRowId: string, recipientKey: string, found: FoundRoom, now: number) =>
+      db.write(tx => tx.run(putRoom, { deviceRowId, recipientKey, ...found, resolvedAt: now })),
+
+    /** A device's recipients of one room are in another. */
+    moveRecipients: (deviceRowId: string, roomId: string, movedTo: string) =>
+      db.write(tx => tx.run(changeRoom, { deviceRowId, roomId, movedTo })),
 
     forgetRoom: (deviceRowId: string, roomId: string) =>
       db.write(tx => tx.run(dropRoom, { deviceRowId, roomId })),

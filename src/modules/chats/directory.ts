@@ -15,7 +15,7 @@ export interface DirectoryOptions {
   bridges: Bridges
   devices: Pick<LinkedDevices, 'find' | 'linked'>
   chats: Pick<ChatRepository, 'groupsOf'>
-  phones: Pick<PeoplesPhones, 'fill' | 'idsOf' | 'note'>
+  phones: Pick<PeoplesPhones, 'fill' | 'idsOf' | 'learn' | 'note' | 'of' | 'ofSender'>
   matrixUserOf(identityId: string): Promise<string>
 }
 
@@ -47,9 +47,16 @@ export function createDirectory({ bridges, devices, chats, phones, matrixUserOf 
 
   /** With all that is known of somebody beside what their bridge says. */
   async function personOf(device: Device, contact: BridgeContact): Promise<Person> {
-    const [filled = contact] = await phones.fill(device, [contact])
-    const others = filled.phone === null ? [] : await phones.idsOf(device, filled.phone)
-    return { ...filled, nativeIds: [...new Set([contact.id, ...others])] }
+    const { matrixUserId } = contact
+    const phone = contact.phone ?? (matrixUserId && (await phoneOf(device, matrixUserId)))
+    const others = phone === null ? [] : await phones.idsOf(device, phone)
+    return { ...contact, phone, nativeIds: [...new Set([contact.id, ...others])] }
+  }
+
+  async function phoneOf(device: Device, matrixUserId: string): Promise<string | null> {
+    if ((await phones.ofSender(device, matrixUserId)) === undefined)
+      await phones.learn(device, [matrixUserId])
+    return phones.of(device, matrixUserId)
   }
 
   return {

@@ -144,7 +144,7 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions) {
 
     /** Notes facts about a person that a bridge gave in answer to something else. */
     async note(device: Device, { matrixUserId, phone }: BridgeContact): Promise<void> {
-      if (matrixUserId === null || phone === null || !isHidden(device, matrixUserId)) return
+      if (matrixUserId === null || phone === null || phoneOfGhost(device, matrixUserId) !== null) return
       const known = await repository.findPhone(device.id, matrixUserId)
       if (known?.phone !== phone) await repository.putPhone(device.id, matrixUserId, phone, clock.now())
     },

@@ -7,15 +7,13 @@ import { GatewayError, isPassing, messageOf } from '../../domain/errors.ts'
 import type { MatrixSession } from '../../domain/ports.ts'
 import type { RoomFeatures } from '../../domain/room-features.ts'
 import { type PlannedFile, planMessage, unsupportedReason } from '../chats/capabilities.ts'
-import type { ChatRooms, EnteredChat } from '../chats/chat-rooms.ts'
+import type { EnteredChat } from '../chats/chat-rooms.ts'
 import type { MediaFiles } from '../media/media.ts'
 import { messageContent } from './content.ts'
 import { captionId, type SentCaption } from './message-repository.ts'
 import type { OutboxQueue } from './queue-repository.ts'
 
 export interface HandedOver {
-  /** Where the chat is now. */
-  roomId: string
   eventId: string
   /** Events of the messages behind it that went with it, in their order. */
   alsoSent: readonly string[]
@@ -32,22 +30,20 @@ const MAX_CHARACTERS_TOGETHER = 100_000
 
 export function createHandover(options: {
   queue: Pick<OutboxQueue, 'isCaptionSent' | 'isQuoteLost'>
-  chatRooms: Pick<ChatRooms, 'ensureEntered'>
   media: Pick<MediaFiles, 'upload'>
 }) {
-  const { queue, chatRooms, media } = options
+  const { queue, media } = options
 
   /**
    * @param along texts behind the message that may go with it
    * @throws GatewayError conflict in an encrypted chat, unsupported_by_chat, and as sessions do
    */
   async function handOver(
-    knownRoomId: string,
+    chat: EnteredChat,
     session: MatrixSession,
     message: Message,
     along: readonly Message[],
   ): Promise<HandedOver> {
-    const chat = await chatRooms.ensureEntered(message.identityId, knownRoomId)
     if (chat.encrypted) {
       throw new GatewayError(
         'conflict',
@@ -65,13 +61,13 @@ export function createHandover(options: {
         { content, txnId },
         ...others,
       ])
-      return { roomId, eventId, alsoSent, bridgeBot }
+      return { eventId, alsoSent, bridgeBot }
     }
     const isRepeat = message.attempts > 1
     const eventId = await session.send(roomId, 'm.room.message', content, transactionId(message), isRepeat)
     const caption =
       captionApart === null ? undefined : await sendCaption(roomId, session, message, captionApart)
-    return { roomId, eventId, alsoSent: [], bridgeBot, ...(caption && { caption }) }
+    return { eventId, alsoSent: [], bridgeBot, ...(caption && { caption }) }
   }
 
   function textsThatFit(messages: readonly Message[], takes: RoomFeatures | null) {

@@ -281,17 +281,19 @@ interface PersonKeys {
   /** The contact as it is written now, in its one spelling. */
   written: string
   /** Digits; other ids that are known to stand for the same number are looked up by it. */
-  phone: string
+  phone: string | null
 }
 
 /**
- * A number may have become known while messages wait under an id that stands for it.
+ * A number, or who a name is, may have become known while messages wait under what was written.
  * @param key as `keyOf` of the recipients tells it
  * @returns null where no other key can mean the same recipient
  */
 function personKeys(key: string, recipient: string): PersonKeys | null {
-  const phone = /^contact:(\d+)$/.exec(key)?.[1]
-  return phone === undefined ? null : { written: contactKey(recipient), phone }
+  if (!key.startsWith('contact:')) return null
+  const phone = /^contact:(\d+)$/.exec(key)?.[1] ?? null
+  const written = contactKey(recipient)
+  return phone === null && key === `contact:${written}` ? null : { written, phone }
 }
 
 async function laneOfPerson(
@@ -301,7 +303,7 @@ async function laneOfPerson(
 ): Promise<string | null> {
   const laneOf = (contact: string) => `${deviceRowId}/contact:${contact}`
   const last = async (lane: string) => (await reader.get(lastWaiting, { lane }))?.seq ?? 0
-  const ids = await usersOfNumber(reader, deviceRowId, phone)
+  const ids = phone === null ? [] : await usersOfNumber(reader, deviceRowId, phone)
   if (written === phone && ids.length === 0) return null
   // Messages written in one way stay in order, whatever else waits.
   if ((await last(laneOf(written))) > 0) return laneOf(written)

@@ -28,7 +28,7 @@ import type { Recipients } from './recipients.ts'
 
 export interface OutboxOptions {
   queue: OutboxQueue
-  recipients: Pick<Recipients, 'resolve' | 'forget'>
+  recipients: Pick<Recipients, 'resolve' | 'follow' | 'forget'>
   messages: Pick<MessageRepository, 'isUnderWay' | 'answered'>
   devices: Pick<LinkedDevices, 'get' | 'reconcile'>
   chatRooms: Pick<ChatRooms, 'ensureEntered'>
@@ -63,6 +63,8 @@ const AWAY: readonly DeviceState[] = ['connecting', 'disconnected', 'logged_out'
 /** An unexpected error is a defect of ours; it is tried again this often in case it passes. */
 const MAX_UNEXPECTED_ATTEMPTS = 5
 
+const MOVING = 'the chat moves to another room: what its bridge didn’t take in the old one goes first'
+
 type Sent = Extract<Settlement, { outcome: 'submitted' }> & HandedOver
 
 export function createOutbox(options: OutboxOptions): Worker {
@@ -89,7 +91,7 @@ export function createOutbox(options: OutboxOptions): Worker {
         logger.error({ device: deviceRowId, err: error }, 'lanes could not be woken; they wait on'),
       )
   })
-  const handOver = createHandover({ queue, chatRooms, media })
+  const handOver = createHandover({ queue, media })
 
   /**
    * @param behind messages of the lane that may go with it
@@ -111,10 +113,13 @@ export function createOutbox(options: OutboxOptions): Worker {
     await holdFirstAgain(device, message, roomId)
     const along = takeWhile(behind, other => goesAlong(other) && !isDiscarded(other, device))
     try {
-      return {
-        outcome: 'submitted',
-        ...(await handOver(roomId, session, { ...message, replyTo: quoted.eventId }, along)),
-      }
+      const chat = await chatRooms.ensureEntered(message.identityId, roomId)
+      const isMoved = chat.roomId !== roomId
+      const waitMs = isMoved ? await queue.settleClosedRoom(message.identityId, roomId, clock.now()) : null
+      if (waitMs !== null) return { outcome: 'retry', reason: MOVING, refusedSince: null, retryInMs: waitMs }
+      const handedOver = await handOver(chat, session, { ...message, replyTo: quoted.eventId }, along)
+      if (isMoved) await recipients.follow(device, roomId, chat.roomId)
+      return { outcome: 'submitted', roomId: chat.roomId, ...handedOver }
     } catch (error) {
       if (isGone(error)) await recipients.forget(device, roomId)
       // The room that was known may be out of date: once more with what the bridge says now.

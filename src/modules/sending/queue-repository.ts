@@ -47,6 +47,9 @@ export type Settlement =
  */
 const LOOK_AGAIN = { share: 0.1, minMs: 500, maxMs: 10_000 }
 
+/** A bridge that took a message before it closed the room has said so by then, in milliseconds. */
+const LAST_WORD_MS = 5_000
+
 const leases = laneLeases('outbox_lanes')
 const param = sql.placeholder
 
@@ -133,6 +136,17 @@ const statusOf = statement(orm =>
     .from(messages)
     .where(eq(messages.seq, param('seq'))),
 )
+const silentIn = statement(orm =>
+  orm
+    .select()
+    .from(messages)
+    .where(
+      // The list is the one of messages_unread, as a partial index is found by its text.
+      sql`${messages.roomId} = ${textParam('roomId')} and ${messages.status} in ('submitted', 'sent', 'delivered')
+        and ${messages.status} = 'submitted' and ${messages.identityId} = ${param('identityId')}`,
+    )
+    .orderBy(messages.seq),
+)
 const markHeldUp = statement(orm =>
   orm
     .update(messages)
@@ -162,7 +176,7 @@ export type OutboxQueue = ReturnType<typeof createOutboxQueue>
 
 export function createOutboxQueue(
   db: Pick<Db, 'read' | 'write'>,
-  statuses: Pick<StatusWriter, 'submitted' | 'failed' | 'waits' | 'held'>,
+  statuses: Pick<StatusWriter, 'submitted' | 'failed' | 'waits' | 'held' | 'closedOut'>,
 ) {
   return {
     isCaptionSent: (messageId: string) => db.read(reader => isCaptionSent(reader, messageId)),
@@ -216,6 +230,22 @@ export function createOutboxQueue(
           case 'held':
             return statuses.held(tx, message.seq, settlement.reason, now)
         }
+      }),
+
+    /**
+     * Sends again what a bridge didn't take before it closed a room, which is before what was
+     * accepted since.
+     * @returns how long the room's chat has to wait, in milliseconds; null when nothing is left
+     */
+    settleClosedRoom: (identityId: string, roomId: string, now: number) =>
+      db.write(async tx => {
+        const found = await tx.all(silentIn, { identityId, roomId })
+        if (found.length === 0) return null
+        const ageMs = now - Math.max(...found.map(({ updatedAt }) => updatedAt))
+        // The clock may have been set back since.
+        if (ageMs < LAST_WORD_MS) return Math.min(LAST_WORD_MS, LAST_WORD_MS - ageMs)
+        for (const message of found) await statuses.closedOut(tx, message, now)
+        return 0
       }),
 
     release: ({ lane, leaseId, messages: claimed }: ClaimedLane, dueAt: number) =>

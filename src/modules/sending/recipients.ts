@@ -10,7 +10,7 @@ import type { RecipientKind } from '../../domain/states.ts'
 import { groupKey, isGroupLink, isMatrixUserId } from '../../domain/written-recipients.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { contactKey, phoneDigits, trimmed } from '../../lib/phone-numbers.ts'
-import { type ChatRepository, isChatOf, isReachable } from '../chats/chat-repository.ts'
+import { type ChatRepository, type FoundRoom, isChatOf, isReachable } from '../chats/chat-repository.ts'
 import { type PeoplesPhones, userOfId } from '../chats/phones.ts'
 import { resolveContact } from '../chats/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
@@ -27,6 +27,8 @@ export interface RecipientsOptions {
     | 'featuresOf'
     | 'roomOf'
     | 'rememberRoom'
+    | 'moveRecipients'
+    | 'userOf'
     | 'forgetRoom'
   >
   devices: Pick<LinkedDevices, 'linked'>
@@ -61,12 +63,13 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
     userId: string,
     kind: RecipientKind,
     recipient: string,
-  ): Promise<string> {
+  ): Promise<FoundRoom> {
     const bridge = bridges.forPlatform(device.platform)
     if (kind === 'contact') return findContact(bridge, device, userId, recipient)
-    return isGroupLink(recipient)
-      ? joinByLink(bridge, device, userId, groupKey(recipient))
-      : findGroup(device, recipient)
+    const roomId = isGroupLink(recipient)
+      ? await joinByLink(bridge, device, userId, groupKey(recipient))
+      : await findGroup(device, recipient)
+    return { roomId, matrixUserId: null }
   }
 
   async function findContact(
@@ -74,16 +77,18 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
     device: Device,
     userId: string,
     recipient: string,
-  ): Promise<string> {
+  ): Promise<FoundRoom> {
     // Who has written to us can be answered, also on a network that can't look anybody up.
     const direct = await chatNamed(device, 'contact', recipient)
-    if (direct) return direct.roomId
+    if (direct) return { roomId: direct.roomId, matrixUserId: recipient }
     try {
       const { contact, identifier } = await resolveContact(bridge, device, userId, recipient)
       await phones.note(device, contact)
-      if (contact.roomId !== null) return contact.roomId
+      const { roomId, matrixUserId } = contact
+      if (roomId !== null) return { roomId, matrixUserId }
       refuseNewChat(device, clock.now())
-      return (await bridge.createDirectChat(userId, device.loginId, identifier)).roomId
+      const created = await bridge.createDirectChat(userId, device.loginId, identifier)
+      return { roomId: created.roomId, matrixUserId }
     } catch (error) {
       if (!(error instanceof GatewayError && error.code === 'not_found')) throw error
       throw new GatewayError('not_found', `${recipient} isn't on ${device.platform}: ${error.message}`)
@@ -166,10 +171,18 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
     )
   }
 
-  /** A room of a direct chat stands for its other party, as far as they are known. */
-  async function personOf(device: Device, recipient: string): Promise<string> {
-    const chat = recipient.startsWith('!') ? await chatNamed(device, 'contact', recipient) : null
-    return (chat?.kind === 'dm' && chat.peer) || recipient
+  /**
+   * The Matrix user for a contact that is no number, as far as it is known: of a direct chat's room
+   * its other party, and of a name whom it was resolved to.
+   */
+  async function userOf(device: Device, recipient: string): Promise<string | null> {
+    if (isMatrixUserId(recipient)) return recipient
+    if (!recipient.startsWith('!'))
+      return userOfId(device, recipient) ?? chats.userOf(device.id, `contact:${contactKey(recipient)}`)
+    const chat = await chats.get(device.identityId, recipient)
+    if (chat?.kind !== 'dm' || !isChatOf(device, chat)) return null
+    // In the room to which it has moved they may not have written yet.
+    return chat.peer ?? (await chats.living(device.identityId, chat)).peer
   }
 
   async function keyOf(device: Device, kind: RecipientKind, written: string): Promise<string> {
@@ -177,9 +190,17 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
     if (kind === 'group') return `group:${groupKey(recipient)}`
     const digits = phoneDigits(recipient)
     if (digits !== null) return `contact:${digits}`
-    const person = await personOf(device, recipient)
-    const phone = await phones.of(device, person)
-    return `contact:${phone ?? userOfId(device, person) ?? contactKey(person)}`
+    const user = await userOf(device, recipient)
+    const phone = await phones.of(device, user ?? recipient)
+    return `contact:${phone ?? user ?? contactKey(recipient)}`
+  }
+
+  /** Also under the person's own key, by which they may be written next. */
+  async function remember(device: Device, key: string, found: FoundRoom): Promise<void> {
+    await chats.rememberRoom(device.id, key, found, clock.now())
+    if (found.matrixUserId === null) return
+    const ownKey = await keyOf(device, 'contact', found.matrixUserId)
+    if (ownKey !== key) await chats.rememberRoom(device.id, ownKey, found, clock.now())
   }
 
   return {
@@ -191,7 +212,7 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
 
     /**
      * @param userId the identity's Matrix user
-     * @returns the room id of the chat
+     * @returns the room id of the chat, or of one from which it has moved since
      * @throws GatewayError not_found when nobody answers to the address, DeviceRestricted when the
      * chat would be a new one, and as bridges do
      */
@@ -199,24 +220,28 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
       const recipient = trimmed(written)
       // A Matrix room id is what it is, if it is a chat of ours.
       if (recipient.startsWith('!')) {
-        const chat = await chatNamed(device, kind, recipient)
-        if (chat) return chat.roomId
+        if (await chatNamed(device, kind, recipient)) return recipient
         throw new GatewayError('not_found', `${recipient} is no chat of this device`)
       }
       const key = await keyOf(device, kind, recipient)
       const known = await chats.roomOf(device, key)
       if (known) return known.roomId
-      const roomId = await find(device, userId, kind, recipient)
-      await chats.rememberRoom(device.id, key, roomId, clock.now())
-      return roomId
+      const found = await find(device, userId, kind, recipient)
+      await remember(device, key, found)
+      return found.roomId
     },
     /** The recipient's chat, as far as it is known without asking the bridge. */
     async known(device: Device, { kind, recipient: written, key }: Addressed): Promise<KnownChat | null> {
       const recipient = trimmed(written)
       const byKey = recipient.startsWith('!') ? null : await chats.roomOf(device, key)
-      const found = byKey ?? (await chatNamed(device, kind, recipient))
+      const found = byKey
+        ? await chats.living(device.identityId, byKey)
+        : await chatNamed(device, kind, recipient)
       return found && { roomId: found.roomId, takes: await chats.featuresOf(found) }
     },
+    /** The chat goes on in another room, which is remembered from now on. */
+    follow: (device: Device, roomId: string, movedTo: string) =>
+      chats.moveRecipients(device.id, roomId, movedTo),
     /** The room has turned out to be none of ours any more: the next message asks again. */
     forget: (device: Device, roomId: string) => chats.forgetRoom(device.id, roomId),
   }

@@ -108,13 +108,16 @@ const markHeld = statement(orm =>
 )
 // A message that the bridge hasn't spoken of yet may still fail, whatever came after it was read:
 // only the message of the receipt itself is known to have arrived. The statuses are spelled out, as
-// a partial index is found by its text.
+// a partial index is found by its text. Whoever reads a chat has read what was sent in the rooms
+// from which it moved.
 const markRead = statement(orm =>
   orm
     .update(messages)
     .set({ status: 'read', reason: REASON_OR_CAPTIONS, updatedAt: sql`${param('now')}` })
     .where(
-      sql`${messages.roomId} = ${param('roomId')} and ${messages.seq} <= ${param('place')} and ${messages.status} in ('submitted', 'sent', 'delivered')
+      sql`${messages.roomId} in (select ${param('roomId')} union all
+          select room_id from chats where moved_to = ${param('roomId')} and moved_to is not null)
+        and ${messages.seq} <= ${param('place')} and ${messages.status} in ('submitted', 'sent', 'delivered')
         and (${messages.status} <> 'submitted' or ${messages.seq} = ${param('seq')})`,
     )
     .returning({ seq: messages.seq, identityId: messages.identityId }),

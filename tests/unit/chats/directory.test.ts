@@ -29,12 +29,12 @@ const person = (id: string, name: string): BridgeContact => ({
 const jonas = person('U1', 'Jonas Weber')
 const ada = person('U2', 'Ada')
 
-const directoryOf = (bridge: Partial<Bridge>) =>
+const directoryOf = (bridge: Partial<Bridge>, phones = moduleOn(db).phones) =>
   createDirectory({
     bridges: bridgesWith(bridge),
     devices: { linked: async () => [], find: async () => db.orm.query.devices.findFirst().sync() ?? null },
     chats: createChatRepository(db),
-    phones: moduleOn(db).phones,
+    phones,
     matrixUserOf: async () => '@mg1:s',
   })
 
@@ -91,6 +91,13 @@ describe('somebody with a number and a hidden id', () => {
       phone: '4915',
       native_ids: ['lid-5'],
     })
+  })
+
+  test('is looked up in the profile by a check, if their bridge doesn’t tell the number', async () => {
+    const session = { identifiersOf: async () => ['tel:+4915'] }
+    const { phones } = moduleOn(db, { session })
+    const { check } = directoryOf({ resolveIdentifier: async () => byLid }, phones)
+    expect(await check('id_1', '237', null, 'lid-5')).toMatchObject({ id: 'lid-5', phone: '4915' })
   })
 
   test('has all ids that are known in a check', async () => {

@@ -87,7 +87,7 @@ function startOutbox(queue: OutboxQueue = store.queue) {
   const media = createMediaRepository(db)
   const outbox = createOutbox({
     queue,
-    recipients: { resolve: async () => '!r:s', forget: async () => undefined },
+    recipients: { resolve: async () => '!r:s', follow: async () => undefined, forget: async () => undefined },
     messages: store.repository,
     devices: { get: async () => device(), reconcile: async () => undefined },
     chatRooms: { ensureEntered: async () => ({ ...insertedChat(), takes: TAKES }) },

@@ -1,7 +1,7 @@
 /** The outbox on a real database: order, retries, leases, pace, and repeats after a crash. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
-import { messages, outboxDevices, outboxLanes } from '../../../src/db/schema/index.ts'
+import { chats, messages, outboxDevices, outboxLanes } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { MatrixSession } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
@@ -76,7 +76,7 @@ function newOutbox(
   }
   return createOutbox({
     queue: store.queue,
-    recipients: { resolve: async () => '!r:s', forget: async () => undefined },
+    recipients: { resolve: async () => '!r:s', follow: async () => undefined, forget: async () => undefined },
     messages: store.repository,
     devices: { get: async () => insertedDevice(), reconcile: async () => reconcile() },
     chatRooms: { ensureEntered: async () => ({ ...chat, takes: null }) },
@@ -227,6 +227,68 @@ describe('where the homeserver takes events together', () => {
   })
 })
 
+describe('a chat that moves to another room', () => {
+  let hasMoved: boolean
+  let followed: string[]
+  beforeEach(() => {
+    hasMoved = false
+    followed = []
+    const old = { ...insertChat(db), takes: null }
+    const living = { ...insertChat(db, { roomId: '!new:s' }), takes: null }
+    startOutbox({
+      recipients: {
+        resolve: async () => '!r:s',
+        forget: async () => undefined,
+        follow: async (_device, roomId, movedTo) => void followed.push(`${roomId} ${movedTo}`),
+      },
+      chatRooms: { ensureEntered: async () => (hasMoved ? living : old) },
+    })
+  })
+  const move = () => {
+    hasMoved = true
+    db.orm.update(chats).set({ movedTo: '!new:s' }).where(eq(chats.roomId, '!r:s')).run()
+  }
+
+  test('gets what the bridge didn’t take in the old one first, once that is certain', async () => {
+    await accept('a', '1', '2', '3')
+    await idle()
+    db.orm.update(messages).set({ status: 'sent' }).where(eq(messages.text, '1')).run()
+    move()
+    await accept('a', '4', '5')
+    await clock.advance(1_000)
+    await idle()
+    expect(statuses()).toEqual(['sent', 'submitted', 'submitted', 'queued', 'queued'])
+    await clock.advance(5_000)
+    await idle()
+    expect(sentTexts()).toEqual(['1', '2', '3', '2', '3', '4', '5'])
+    expect(rows().map(({ roomId }) => roomId)).toEqual(['!r:s', ...Array(4).fill('!new:s')])
+    expect(new Set(followed)).toEqual(new Set(['!r:s !new:s']))
+  })
+
+  test('goes on at once when the bridge took everything', async () => {
+    await accept('a', '1')
+    await idle()
+    db.orm.update(messages).set({ status: 'delivered' }).run()
+    move()
+    await accept('a', '2')
+    await clock.advance(1_000)
+    await idle()
+    expect(sentTexts()).toEqual(['1', '2'])
+  })
+
+  test('doesn’t send again what is reported while it waits', async () => {
+    await accept('a', '1')
+    await idle()
+    move()
+    await accept('a', '2')
+    await idle()
+    db.orm.update(messages).set({ status: 'sent' }).where(eq(messages.text, '1')).run()
+    await clock.advance(5_000)
+    await idle()
+    expect(sentTexts()).toEqual(['1', '2'])
+  })
+})
+
 describe('a reply to what was queued', () => {
   const quoted = () => sent.map(({ text, quotes }) => [text, quotes])
 
@@ -282,6 +344,7 @@ describe('a reply to what was queued', () => {
     let answerFails = 1
     startOutbox({
       recipients: {
+        follow: async () => undefined,
         forget: async () => undefined,
         async resolve(_device, _user, _kind, recipient) {
           if (recipient !== 'dev_1/b' || answerFails-- === 0) return '!r:s'
@@ -403,6 +466,7 @@ test('a lane has one worker, however long its bridge takes, and what it was give
         await lookUp.promise
         return '!r:s'
       },
+      follow: async () => undefined,
       forget: async () => undefined,
     },
   })
@@ -802,6 +866,7 @@ test('when it stops, what was claimed and not tried waits for the next start', a
         await gate.promise
         return '!r:s'
       },
+      follow: async () => undefined,
       forget: async () => undefined,
     },
   })

@@ -158,21 +158,40 @@ describe('a chat that its bridge has moved', () => {
     insertChat(db, { roomId: '!r2:s', channelId: '5@lid', peer: '@whatsapp_lid-5:s' })
   })
 
-  test('is found in its new room by the old room, the old Matrix user, and what was remembered', async () => {
-    await createChatRepository(db).rememberRoom('dev_1', 'contact:23799', '!r:s', 1)
+  const remembered = { roomId: '!r:s', matrixUserId: null }
+  const known = async (recipient: string) => {
+    const key = await recipients.keyOf(device(), 'contact', recipient)
+    return (await recipients.known(device(), { kind: 'contact', recipient, key }))?.roomId
+  }
+
+  test('is known in its new room by the old room, the old Matrix user, and what was remembered', async () => {
+    await createChatRepository(db).rememberRoom('dev_1', 'contact:23799', remembered, 1)
     for (const way of ['!r:s', '@whatsapp_1:s', '+237 99', '!r2:s', '@whatsapp_lid-5:s'])
-      expect(await contact(way)).toBe('!r2:s')
+      expect(await known(way)).toBe('!r2:s')
+  })
+
+  test('is in one lane before and after, whoever has written in the new room', async () => {
+    const keys = () => Promise.all(['!r:s', '!r2:s'].map(room => recipients.keyOf(device(), 'contact', room)))
+    db.orm.update(chats).set({ peer: '@whatsapp_4915123:s' }).where(eq(chats.roomId, '!r:s')).run()
+    expect((await keys())[0]).toBe('contact:4915123')
+    db.orm.update(chats).set({ peer: null }).where(eq(chats.roomId, '!r2:s')).run()
+    expect((await keys())[0]).toBe('contact:4915123')
+  })
+
+  test('is entered by what was known of it until that was followed once', async () => {
+    await createChatRepository(db).rememberRoom('dev_1', 'contact:23799', remembered, 1)
+    expect([await contact('23799'), await contact('!r:s')]).toEqual(['!r:s', '!r:s'])
+    await recipients.follow(device(), '!r:s', '!r2:s')
+    expect(await contact('23799')).toBe('!r2:s')
     expect(calls).toEqual([])
-    const known = { kind: 'contact', recipient: '+237 99', key: 'contact:23799' } as const
-    expect(await recipients.known(device(), known)).toMatchObject({ roomId: '!r2:s' })
   })
 
   test('is found there also when we are out of the old room, not when the new one isn’t known', async () => {
     db.orm.update(chats).set({ membership: 'left' }).where(eq(chats.roomId, '!r:s')).run()
-    expect(await contact('!r:s')).toBe('!r2:s')
+    expect(await known('!r:s')).toBe('!r2:s')
     db.orm.delete(chats).where(eq(chats.roomId, '!r2:s')).run()
     // Whoever enters it follows its state.
-    expect(await contact('!r:s')).toBe('!r:s')
+    expect([await known('!r:s'), await contact('!r:s')]).toEqual(['!r:s', '!r:s'])
   })
 
   test('isn’t listed as a group any more', async () => {
@@ -204,6 +223,16 @@ describe('the key of a recipient', () => {
       'contact:!g:s',
       'contact:!unknown:s',
     ])
+  })
+
+  test('of a name is that of the person, once it was resolved', async () => {
+    expect(await keyOf('@Ada')).toBe('contact:@Ada')
+    expect(await contact('@Ada')).toBe('!new:s')
+    expect([await keyOf('@Ada'), await keyOf('@whatsapp_1:s')]).toEqual(['contact:1', 'contact:1'])
+    calls = []
+    // Nobody is asked again, in whichever way they are written.
+    expect([await contact('@Ada'), await contact('@whatsapp_1:s')]).toEqual(['!new:s', '!new:s'])
+    expect(calls).toEqual([])
   })
 
   test('leaves names and UUIDs of other networks as they are', async () => {

@@ -97,6 +97,18 @@ test('a number that becomes known while messages wait keeps their order, however
   expect(lanes().slice(3)).toEqual(Array(2).fill('dev_1/contact:2371234567'))
 })
 
+test('a name whose person became known waits in the lane where it waits already, then in theirs', async () => {
+  const lanes = () => all().map(({ lane }) => lane)
+  await messages.accept({ ...SEND_REQUEST, contact: '@ada' })
+  const ada = { roomId: '!r:s', matrixUserId: '@whatsapp_lid-5:s' }
+  await createChatRepository(db).rememberRoom('dev_1', 'contact:@ada', ada, 1)
+  await messages.accept({ ...SEND_REQUEST, contact: '@ada' })
+  expect(lanes()).toEqual(Array(2).fill('dev_1/contact:@ada'))
+  db.orm.update(rows).set({ status: 'sent' }).run()
+  await messages.accept({ ...SEND_REQUEST, contact: '@ada' })
+  expect(lanes().at(-1)).toBe('dev_1/contact:@whatsapp_lid-5:s')
+})
+
 test('to somebody for whom messages wait under several ids, it goes behind those written like it, else the last', async () => {
   const [first, second] = ['@whatsapp_lid-55:s', '@whatsapp_lid-56:s'] as const
   for (const contact of [first, second]) await messages.accept({ ...SEND_REQUEST, contact })
@@ -169,14 +181,24 @@ test.each([
 ])('a group that is known, named by %s in a call, gets it once', async (_, groupUrl) => {
   insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
   insertChat(db, { roomId: '!other:s', kind: 'group', channelId: '6@g.us' })
-  await createChatRepository(db).rememberRoom('dev_1', 'group:https://chat.whatsapp.com/abc', '!g:s', 1)
+  await createChatRepository(db).rememberRoom(
+    'dev_1',
+    'group:https://chat.whatsapp.com/abc',
+    { roomId: '!g:s', matrixUserId: null },
+    1,
+  )
   const accepted = await messages.accept({ ...SEND_REQUEST, groupUrl: `${groupUrl},6@g.us` })
   expect(accepted.map(({ to }) => to)).toEqual([groupUrl.split(',')[0]?.trim() ?? '', '6@g.us'])
 })
 
 test('a contact that is known, named by number, chat and Matrix user in a call, gets it once', async () => {
   insertChat(db, { roomId: '!dm:s', peer: '@whatsapp_lid-5:s' })
-  await createChatRepository(db).rememberRoom('dev_1', 'contact:2371234567', '!dm:s', 1)
+  await createChatRepository(db).rememberRoom(
+    'dev_1',
+    'contact:2371234567',
+    { roomId: '!dm:s', matrixUserId: null },
+    1,
+  )
   const contact = '+237 1234567, !dm:s, @whatsapp_lid-5:s'
   const accepted = await messages.accept({ ...SEND_REQUEST, contact })
   expect(accepted.map(({ to }) => to)).toEqual(['+237 1234567'])
@@ -190,7 +212,12 @@ describe('a text that is too long for the chats of its recipients', () => {
   }
   beforeEach(async () => {
     insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
-    await createChatRepository(db).rememberRoom('dev_1', 'contact:1', '!g:s', 1)
+    await createChatRepository(db).rememberRoom(
+      'dev_1',
+      'contact:1',
+      { roomId: '!g:s', matrixUserId: null },
+      1,
+    )
     await limited(5)
   })
   const send = (change: Partial<SendRequest>) => messages.accept({ ...SEND_REQUEST, ...change })

@@ -2,7 +2,7 @@
  * Statuses of our own messages: reports of the bridge and receipts, in their order, up to the
  * webhooks that ask.
  */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, spyOn, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
 import {
   chats,
@@ -194,6 +194,44 @@ describe('a status that the bridge reports', () => {
     await take([report('$m', 'FAIL_PERMANENT', { message: 'no' }), report('$m', 'FAIL_RETRIABLE')])
     await take([report('$m', 'SUCCESS')])
     expect(row()).toMatchObject({ status: 'failed', reason: 'no' })
+  })
+})
+
+describe('in a chat that has moved from a room', () => {
+  beforeEach(async () => {
+    await (await sendLater('$old'))()
+    insertChat(db, { roomId: '!r2:s' })
+    db.orm.update(chats).set({ movedTo: '!r2:s' }).where(eq(chats.roomId, '!r:s')).run()
+  })
+
+  test('what is said of its messages counts', async () => {
+    await take([delivered('$old')])
+    expect(statuses()).toEqual(['delivered'])
+    await take([], [readBy('$old')])
+    expect(statuses()).toEqual(['read'])
+  })
+
+  test('whoever reads a message in the new room has read those in the old one, not those elsewhere', async () => {
+    insertChat(db, { roomId: '!r3:s' })
+    await (await sendLater('$elsewhere', '!r3:s'))()
+    await (await sendLater('$new', '!r2:s'))()
+    await take([delivered('$old'), delivered('$elsewhere'), delivered('$new')])
+    await take([], [readBy('$new', FRIEND, '!r2:s')])
+    expect(statuses()).toEqual(['read', 'delivered', 'read'])
+  })
+
+  test('they are found by their rooms', async () => {
+    const prepare = spyOn(db.connection, 'prepare')
+    await (await sendLater('$new', '!r2:s'))()
+    await take([], [readBy('$new', FRIEND, '!r2:s')])
+    const text = prepare.mock.calls.map(([sql]) => sql).find(sql => sql.includes('chats where moved_to'))
+    prepare.mockRestore()
+    using plan = db.connection.prepare<{ detail: string }, null[]>(`EXPLAIN QUERY PLAN ${text}`)
+    const steps = plan.all(...Array((text ?? '').split('?').length - 1).fill(null))
+    const searches = steps.map(({ detail }) => detail).filter(detail => /SEARCH|SCAN/.test(detail))
+    expect(searches.some(detail => detail.includes('INDEX messages_unread (room_id=? AND seq<?)'))).toBe(true)
+    expect(searches.some(detail => detail.includes('INDEX chats_moved (moved_to=?)'))).toBe(true)
+    expect(searches.filter(detail => detail.startsWith('SCAN') && !detail.includes('CONSTANT'))).toEqual([])
   })
 })
 

@@ -131,7 +131,7 @@ async function runOutbox(pace = PACE) {
   }
   const outbox = createOutbox({
     queue: store.queue,
-    recipients: { resolve: async () => '!r:s', forget: async () => undefined },
+    recipients: { resolve: async () => '!r:s', follow: async () => undefined, forget: async () => undefined },
     messages: store.repository,
     devices: { get: devices.get, reconcile: async () => undefined },
     chatRooms: { ensureEntered: async () => ({ ...chat, takes: null }) },

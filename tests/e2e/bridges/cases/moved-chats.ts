@@ -127,7 +127,7 @@ export function movedChatCases(setting: SettingOf): void {
     expect(await friend.waitForText('quoting the other')).toMatchObject({ reply_to: expect.any(String) })
   })
 
-  test('a message that comes into the room as it is closed is sent again in the other one, once', async () => {
+  test('a message that comes into the room as it is closed is sent again in the other one, once and in order', async () => {
     await using user = await linkedUser(setting())
     const { friend, first, second } = await begunTwice(user)
     const texts = Array.from({ length: 30 }, (_, index) => `in the move ${index}`)
@@ -139,7 +139,21 @@ export function movedChatCases(setting: SettingOf): void {
     for (const id of ids) await user.account.waitForStatus(id, ['sent', 'delivered', 'read'])
     for (const text of texts) await friend.waitForText(text)
     await untilMoved(user, friend, second.room)
-    const received = await textsOf(friend, user)
-    for (const text of texts) expect(received.filter(other => other === text)).toHaveLength(1)
+    expect(await textsOf(friend, user)).toEqual(texts)
+  })
+
+  test('a bridge that moves chats as it starts: what waited for it arrives, once and in order', async () => {
+    await using user = await linkedUser(setting())
+    const { friend, first, second } = await begunTwice(user)
+    const bridge = setting().deployment.bridge(PLATFORM)
+    await bridge.kill()
+    const waiting = ['one', 'two', 'three']
+    for (const text of waiting) await sendTo(user, first.room, text)
+    await bridge.start()
+    for (const text of waiting) await friend.waitForText(text)
+    await untilMoved(user, friend, second.room)
+    await friend.send({ to: user.phone.id, text: 'after it' })
+    expect(await user.inbox.next()).toMatchObject({ message: 'after it', chat: { id: second.room } })
+    expect((await textsOf(friend, user)).filter(text => waiting.includes(text ?? ''))).toEqual(waiting)
   })
 }
