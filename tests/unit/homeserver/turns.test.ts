@@ -138,6 +138,22 @@ describe('writing', () => {
     return expectShortTurns(at => ask('PUT', `/sendToDevice/m.test/t${at}`, { messages }), ROUNDS)
   })
 
+  test('a thousand events of history', () => {
+    const path = `/_matrix/client/unstable/com.beeper.backfill/rooms/${encodeURIComponent(huge.roomId)}/batch_send`
+    const event = {
+      type: 'm.room.message',
+      sender: userId('gw_ghost1'),
+      content: { body: LARGE.slice(0, 2_000) },
+    }
+    return expectShortTurns(at => {
+      const events = Array.from({ length: 1_000 }, (_, index) => ({
+        ...event,
+        event_id: `$${at}-${index}:b`,
+      }))
+      return ask('POST', `${path}?user_id=${userId('gw_alice')}`, { events }, 'as_gw')
+    }, ROUNDS)
+  }, 60_000)
+
   test('a change of a name that shows in thousands of rooms, and comes to all of them', async () => {
     let name = ''
     await expectShortTurns(async at => {
