@@ -57,7 +57,8 @@ CREATE INDEX chat_messages_device ON chat_messages (device_row_id);
 
 CREATE UNIQUE INDEX chat_messages_event ON chat_messages (identity_id,event_id);
 
-CREATE TABLE chats (
+CREATE TABLE "chats" (
+  id text NOT NULL,
   identity_id text NOT NULL,
   room_id text NOT NULL,
   membership text NOT NULL,
@@ -69,7 +70,10 @@ CREATE TABLE chats (
   name text NOT NULL,
   encrypted integer NOT NULL,
   created_at integer NOT NULL,
-  updated_at integer NOT NULL, peer text, features text, moved_to text,
+  updated_at integer NOT NULL,
+  peer text,
+  features text,
+  moved_to text,
   PRIMARY KEY(identity_id, room_id),
   FOREIGN KEY (identity_id) REFERENCES identities(id) ON UPDATE no action ON DELETE no action
 ) WITHOUT ROWID;
@@ -77,6 +81,8 @@ CREATE TABLE chats (
 CREATE INDEX chats_channel ON chats (identity_id,platform,channel_id);
 
 CREATE INDEX chats_groups ON chats (identity_id,platform) WHERE kind = 'group';
+
+CREATE UNIQUE INDEX chats_id ON chats (id);
 
 CREATE INDEX chats_moved ON chats (moved_to) WHERE moved_to IS NOT NULL;
 

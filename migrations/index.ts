@@ -85,6 +85,8 @@ import sandboxMovesDown from './0042_sandbox_moves.down.sql' with { type: 'text'
 import sandboxMovesUp from './0042_sandbox_moves.up.sql' with { type: 'text' }
 import whoIsWhoDown from './0043_who_is_who.down.sql' with { type: 'text' }
 import whoIsWhoUp from './0043_who_is_who.up.sql' with { type: 'text' }
+import chatIdsDown from './0044_chat_ids.down.sql' with { type: 'text' }
+import chatIdsUp from './0044_chat_ids.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -138,4 +140,5 @@ export const migrations: readonly Migration[] = [
   { version: 41, name: 'chat_messages', up: chatMessagesUp, down: chatMessagesDown },
   { version: 42, name: 'sandbox_moves', up: sandboxMovesUp, down: sandboxMovesDown },
   { version: 43, name: 'who_is_who', up: whoIsWhoUp, down: whoIsWhoDown },
+  { version: 44, name: 'chat_ids', up: chatIdsUp, down: chatIdsDown },
 ]

@@ -1,13 +1,18 @@
 /** Matrix rooms of an identity: portal rooms of chats, management rooms, spaces. */
 import { sql } from 'drizzle-orm'
-import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import { CHAT_KINDS, CHAT_MEMBERSHIPS } from '../../domain/states.ts'
+import { timeOrderedId } from '../../lib/tokens.ts'
 import { timestamps } from './columns.ts'
 import { identities } from './identities.ts'
+
+export const newChatId = () => timeOrderedId('chat_')
 
 export const chats = sqliteTable(
   'chats',
   {
+    /** The name for clients; that of the oldest of the rooms that the chat has been in. */
+    id: text('id').notNull().$defaultFn(newChatId),
     identityId: text('identity_id')
       .notNull()
       .references(() => identities.id),
@@ -33,6 +38,7 @@ export const chats = sqliteTable(
   },
   table => [
     primaryKey({ columns: [table.identityId, table.roomId] }),
+    uniqueIndex('chats_id').on(table.id),
     index('chats_room').on(table.roomId),
     index('chats_channel').on(table.identityId, table.platform, table.channelId),
     index('chats_peer').on(table.identityId, table.peer).where(sql`peer is not null`),

@@ -91,6 +91,11 @@ const SAID = {
     kind: oneOf(CHAT_KINDS),
     name: Type.String(),
   }),
+  chat_id: Type.Optional(
+    Type.String({
+      description: 'The chat’s own id, which stays when it moves. Events of earlier versions have none.',
+    }),
+  ),
   reply_to: eventId('that this one answers'),
   relates_to: eventId('that is reacted to, edited, deleted or voted on'),
   location: nullable(Type.Object({ latitude: Type.Number(), longitude: Type.Number(), uri: Type.String() })),

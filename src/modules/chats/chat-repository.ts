@@ -8,7 +8,7 @@ import { LRUCache } from 'lru-cache'
 import type { Db } from '../../db/open.ts'
 import { equal, given, putRow, rowsBy } from '../../db/row-statements.ts'
 import { type Chat, chats, type Device, resolvedRecipients, roomFeatures } from '../../db/schema/index.ts'
-import { textParam } from '../../db/stable-params.ts'
+import { ONE, textParam } from '../../db/stable-params.ts'
 import { type Statement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { RoomFeatures } from '../../domain/room-features.ts'
@@ -60,6 +60,7 @@ const MAX_CACHED_FEATURES = 256
 
 const param = sql.placeholder
 const one = rowsBy(chats, 'identityId', 'roomId')
+const byId = rowsBy(chats, 'identityId', 'id')
 const byChannel = rowsBy(chats, 'identityId', 'platform', 'channelId')
 const byPeer = statement(orm =>
   orm
@@ -130,6 +131,39 @@ export const UNKNOWN_CHAT = {
   movedTo: null,
 } as const
 
+const oldestMovedTo = statement(orm =>
+  orm
+    .select()
+    .from(chats)
+    .where(sql`${equal(chats, 'identityId', 'movedTo')} and ${chats.movedTo} is not null`)
+    .orderBy(asc(chats.id))
+    .limit(ONE),
+)
+const giveId = statement(orm =>
+  orm
+    .update(chats)
+    .set({ id: sql`${param('id')}` })
+    .where(equal(chats, 'identityId', 'roomId')),
+)
+
+/**
+ * Gives a chat the oldest id of the rooms that it was in before; the other id leads here through
+ * its room. To be called when a chat is new, or has moved.
+ */
+export async function keepOldestId(tx: Tx, identityId: string, firstRoom: string): Promise<void> {
+  let roomId: string | null = firstRoom
+  for (let moves = 0; roomId !== null && moves < MAX_MOVES; moves++) {
+    const chat: Chat | undefined = await tx.get(one, { identityId, roomId })
+    const before = await tx.get(oldestMovedTo, { identityId, movedTo: roomId })
+    if (chat && before && before.id < chat.id) {
+      await tx.run(giveId, { identityId, roomId: before.roomId, id: '' })
+      await tx.run(giveId, { identityId, roomId, id: before.id })
+      await tx.run(giveId, { identityId, roomId: before.roomId, id: chat.id })
+    }
+    roomId = chat?.movedTo ?? null
+  }
+}
+
 const insertFeatures = statement(orm =>
   orm.insert(roomFeatures).values(given('digest', 'content')).onConflictDoNothing(),
 )
@@ -189,6 +223,17 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
 
     living,
 
+    /**
+     * Finds a chat by its id, or by the id of a room that it is or was in.
+     * @returns the chat where it goes on
+     */
+    async find(identityId: string, reference: string): Promise<Chat | null> {
+      const chat = reference.startsWith('!')
+        ? await get(identityId, reference)
+        : await db.read(reader => reader.get(byId, { identityId, id: reference }))
+      return chat ? living(identityId, chat) : null
+    },
+
     /** The chat with this id on the network, joined or invited, of this login or shared. */
     ofDevice: (device: ChatOwner, channelId: string) => firstOf(device, byChannel, { channelId }),
 
@@ -238,13 +283,21 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
         await tx.run(orm =>
           orm
             .insert(chats)
-            .values({ identityId, roomId, membership, ...UNKNOWN_CHAT, createdAt: now, updatedAt: now })
+            .values({
+              identityId,
+              roomId,
+              membership,
+              ...UNKNOWN_CHAT,
+              createdAt: now,
+              updatedAt: now,
+            })
             .onConflictDoUpdate({
               target: [chats.identityId, chats.roomId],
               set: { membership, updatedAt: now },
               setWhere: ne(chats.membership, 'joined'),
             }),
         )
+        await keepOldestId(tx, identityId, roomId)
         if (membership === 'joining') tx.emit('invited')
       }),
 
@@ -260,6 +313,7 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
         const chat = and(eq(chats.identityId, identityId), eq(chats.roomId, roomId))
         const set = { ...columns, updatedAt: now }
         await tx.run(orm => orm.update(chats).set(set).where(chat))
+        if (columns.movedTo !== undefined) await keepOldestId(tx, identityId, roomId)
       }),
 
     /** @returns the features of the chat's network; null where the bridge states none */

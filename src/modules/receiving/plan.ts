@@ -2,7 +2,7 @@
  * Plans, purely, what a batch of facts changes. The repository writes a plan in one transaction, or
  * refuses it when the rows that it rests on have changed meanwhile.
  */
-import type { Chat, Device } from '../../db/schema/index.ts'
+import { type Chat, type Device, newChatId } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Fact, MembershipFact, MessageContent, NameFact, SaidFact } from '../../domain/facts.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
@@ -274,7 +274,15 @@ function oldestReceived(sentAt: number, from: number): number {
 }
 
 function newChat(identityId: string, roomId: string): ChatState {
-  return { ...UNKNOWN_CHAT, identityId, roomId, membership: 'invited', peer: null, features: null }
+  return {
+    ...UNKNOWN_CHAT,
+    id: newChatId(),
+    identityId,
+    roomId,
+    membership: 'invited',
+    peer: null,
+    features: null,
+  }
 }
 
 /** @returns our membership after a member event about us, undefined when it doesn't change */

@@ -47,6 +47,7 @@ export function plannedMessage(
       sender: { id: sender, phone: people.phone, name },
       // A dm without a name is called by whom it is with; a group isn't by who happens to speak.
       chat: { id: roomId, kind: chat.kind, name: chat.name || (chat.kind === 'dm' ? name : '') },
+      chat_id: chat.id,
       reply_to: content.replyTo,
       relates_to: content.relatesTo,
       location: content.location,

@@ -18,7 +18,7 @@ import type { Reader, Tx } from '../../db/transaction.ts'
 import { isMessageEvent } from '../../domain/events.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
-import { rememberFeatures } from '../chats/chat-repository.ts'
+import { keepOldestId, rememberFeatures } from '../chats/chat-repository.ts'
 import { writeEvent } from '../events/event-repository.ts'
 import { chatMessage, eraseHistory, writeHistory } from '../history/history-repository.ts'
 import type { Backlog } from '../sending/limits.ts'
@@ -169,6 +169,7 @@ async function writeChat(tx: Tx, { chat, change }: PlannedChat, now: number): Pr
       // Nothing else: sending may have described the chat since the plan was made.
       .onConflictDoUpdate({ target: [chats.identityId, chats.roomId], set: { ...change, updatedAt: now } }),
   )
+  await keepOldestId(tx, chat.identityId, chat.roomId)
   if (chat.membership === 'invited' || chat.membership === 'joining') tx.emit('invited')
 }
 

@@ -19,6 +19,7 @@ import { refuseNewChat } from '../devices/restriction.ts'
 export interface RecipientsOptions {
   chats: Pick<
     ChatRepository,
+    | 'find'
     | 'get'
     | 'living'
     | 'ofDevice'
@@ -98,10 +99,8 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
   /** The chat whose room, Matrix user or group's id on the network this is. */
   async function chatNamed(device: Device, kind: RecipientKind, recipient: string): Promise<Chat | null> {
     if (recipient.startsWith('!')) {
-      const chat = await chats.get(device.identityId, recipient)
-      return chat && isReachable(chat) && isChatOf(device, chat)
-        ? chats.living(device.identityId, chat)
-        : null
+      const chat = await chats.find(device.identityId, recipient)
+      return chat && isReachable(chat) && isChatOf(device, chat) ? chat : null
     }
     if (kind === 'contact') return isMatrixUserId(recipient) ? chats.directWith(device, recipient) : null
     return isGroupLink(recipient) ? null : chats.ofDevice(device, recipient)

@@ -97,6 +97,7 @@ export function createPayloads(options: PayloadsOptions): Payloads {
       platform: payload.platform,
       sender: { id: payload.sender.id, phone, name: name || payload.sender.name },
       chat: payload.chat,
+      ...(payload.chat_id === undefined ? {} : { chat_id: payload.chat_id }),
       reply_to: payload.reply_to,
       relates_to: payload.relates_to,
       location: payload.location,

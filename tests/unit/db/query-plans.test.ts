@@ -29,19 +29,21 @@ async function searchesOf(work: () => unknown): Promise<string[]> {
     .map(({ detail }) => detail)
 }
 
-test('a chat is found among all of an identity by its person, its id on the network, or as a group', async () => {
+test('a chat is found among all of an identity by its id, its person, its id on the network, or as a group', async () => {
   const chats = createChatRepository(db)
   const device = { identityId: 'id_1', platform: 'wa', loginId: '237' }
   const searches = await searchesOf(async () => {
     await chats.directWith(device, '@whatsapp_1:s')
     await chats.ofDevice(device, '1')
     await chats.groupsOf(device)
+    await chats.find('id_1', 'chat_1')
   })
   expect(searches).toContain('SEARCH chats USING INDEX chats_peer (identity_id=? AND peer=?)')
   expect(searches).toContain(
     'SEARCH chats USING INDEX chats_channel (identity_id=? AND platform=? AND channel_id=?)',
   )
   expect(searches).toContain('SEARCH chats USING INDEX chats_groups (identity_id=? AND platform=?)')
+  expect(searches).toContain('SEARCH chats USING INDEX chats_id (id=?)')
   expect(searches).not.toContain('SEARCH chats USING PRIMARY KEY (identity_id=?)')
 })
 

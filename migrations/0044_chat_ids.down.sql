@@ -1,0 +1,2 @@
+DROP INDEX chats_id;
+ALTER TABLE chats DROP COLUMN id;
