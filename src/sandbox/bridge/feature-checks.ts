@@ -10,7 +10,8 @@ import type { FileFeatures, Level, RoomFeatures } from './room-features.ts'
 
 const UNSUPPORTED = 'com.beeper.unsupported_event'
 
-function byBridge(message: string): Refusal {
+/** As bridgev2 refuses by itself. */
+export function unsupportedByBridge(message: string): Refusal {
   return { status: 'FAIL_RETRIABLE', reason: UNSUPPORTED, message, error: message }
 }
 
@@ -20,20 +21,38 @@ const byNetwork = (message: string) => permanent(UNSUPPORTED, message)
 export function taken(features: RoomFeatures, incoming: Incoming): Incoming | Refusal {
   const { media, text, type } = incoming
   if (type === 'location')
-    return features.location_message === -2 ? byBridge('location messages are not supported here') : incoming
+    return features.location_message === -2
+      ? unsupportedByBridge('location messages are not supported here')
+      : incoming
+  if (type === 'poll' || type === 'vote') {
+    const objection = objectionToPoll(features, incoming.poll)
+    return objection ?? incoming
+  }
   if (!media) {
     const most = features.max_text_length
     return text.length <= most ? incoming : byNetwork(tooLong('text', text, most))
   }
   const kind = type === 'voice' ? 'org.matrix.msc3245.voice' : `m.${type}`
   const file = features.file[kind]
-  if (!file) return byBridge('unsupported message type')
+  if (!file) return unsupportedByBridge('unsupported message type')
   const problem = problemOf(kind, media, text, file)
-  if (problem !== null) return byBridge(problem)
+  if (problem !== null) return unsupportedByBridge(problem)
   const maxCaption = file.max_caption_length ?? features.max_text_length
   if (text.length > maxCaption) return byNetwork(tooLong('caption', text, maxCaption))
   // A network without captions drops them silently.
   return (file.caption ?? 0) <= 0 ? { ...incoming, text: '' } : incoming
+}
+
+function objectionToPoll(
+  { poll: level = 0, poll_max_options: maxOptions, poll_option_max_length: maxLength }: RoomFeatures,
+  poll: Incoming['poll'],
+): Refusal | null {
+  if (level <= 0) return unsupportedByBridge('this bridge does not support polls')
+  const options = poll?.options ?? []
+  if (maxOptions !== undefined && options.length > maxOptions)
+    return byNetwork(`the poll has ${options.length} options, and ${maxOptions} is the most`)
+  const tooLongOne = options.find(option => maxLength !== undefined && option.length > maxLength)
+  return tooLongOne === undefined ? null : byNetwork(tooLong('option', tooLongOne, maxLength ?? 0))
 }
 
 type IncomingMedia = NonNullable<Incoming['media']>
@@ -84,9 +103,9 @@ export function objectionTo(
   const isOlderThan = (seconds: number | undefined) =>
     seconds !== undefined && now - target.sentAt > seconds * 1_000
   if (type === 'edit') {
-    if (isOlderThan(features.edit_max_age)) return byBridge('the message is too old to be edited')
+    if (isOlderThan(features.edit_max_age)) return unsupportedByBridge('the message is too old to be edited')
     if (edits >= (features.edit_max_count ?? Number.POSITIVE_INFINITY))
-      return byBridge('the message has been edited too many times')
+      return unsupportedByBridge('the message has been edited too many times')
   }
   if (type === 'delete' && isOlderThan(features.delete_max_age))
     return byNetwork('the message is too old to be deleted')

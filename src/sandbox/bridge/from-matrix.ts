@@ -1,6 +1,7 @@
 /** Translates Matrix events into the network's terms, as far as it has them. */
 import { z } from 'zod'
-import type { MediaType, MessageType } from '../network/types.ts'
+import type { MediaType, MessageType, Poll } from '../network/types.ts'
+import { POLL, pollIn, voteIn } from './polls-and-calls.ts'
 
 /** A pushed event. Unknown fields stay; other code handles unknown types. */
 export const matrixEvent = z.object({
@@ -26,6 +27,9 @@ export interface Incoming {
   emoji?: string
   latitude?: number
   longitude?: number
+  poll?: Poll
+  /** Votes: ids of the options chosen. */
+  answers?: readonly string[]
 }
 
 export interface Unsupported {
@@ -81,6 +85,8 @@ export const MESSAGE_EVENTS: ReadonlySet<string> = new Set([
   'm.reaction',
   'm.room.redaction',
   'm.room.encrypted',
+  `${POLL}.start`,
+  `${POLL}.response`,
 ])
 
 export function fromMatrix(event: MatrixEvent): Incoming | Unsupported {
@@ -91,6 +97,10 @@ export function fromMatrix(event: MatrixEvent): Incoming | Unsupported {
       return fromRedaction(event)
     case 'm.sticker':
       return fromMessage(event, 'sticker')
+    case `${POLL}.start`:
+      return fromPoll(event)
+    case `${POLL}.response`:
+      return fromVote(event)
     case 'm.room.encrypted':
       return { unsupported: 'this bridge does not do encryption' }
     default:
@@ -109,6 +119,17 @@ function fromRedaction(event: MatrixEvent): Incoming | Unsupported {
   const target = event.redacts ?? event.content.redacts
   if (typeof target !== 'string') return { unsupported: 'the redaction names no event' }
   return { type: 'delete', text: '', targetEvent: target }
+}
+
+function fromPoll({ content }: MatrixEvent): Incoming | Unsupported {
+  const poll = pollIn(content)
+  return poll ? { type: 'poll', text: poll.question, poll } : { unsupported: 'the poll is malformed' }
+}
+
+function fromVote({ content }: MatrixEvent): Incoming | Unsupported {
+  const vote = voteIn(content)
+  if (!vote) return { unsupported: 'the vote names no poll or no options' }
+  return { type: 'vote', text: '', targetEvent: vote.pollEvent, answers: vote.answers }
 }
 
 function fromMessage(event: MatrixEvent, sticker?: 'sticker'): Incoming | Unsupported {

@@ -33,6 +33,9 @@ export interface RoomFeatures {
   member_actions?: Readonly<Record<string, Level>>
   max_text_length: number
   location_message: Level
+  poll?: Level
+  poll_max_options?: number
+  poll_option_max_length?: number
   reply: Level
   edit: Level
   /** In seconds, as all ages. */
@@ -111,6 +114,9 @@ const FEATURES: Readonly<Record<SandboxPlatform, RoomFeatures>> = {
     member_actions: all(2, 'invite', 'kick', 'leave'),
     max_text_length: 65_536,
     location_message: 2,
+    poll: 2,
+    poll_max_options: 12,
+    poll_option_max_length: 100,
     edit_max_age: 15 * MINUTE_S,
     delete_max_age: 2 * DAY_S,
   },
@@ -154,6 +160,9 @@ const FEATURES: Readonly<Record<SandboxPlatform, RoomFeatures>> = {
     member_actions: all(2, 'invite', 'revoke_invite', 'leave', 'ban', 'kick'),
     max_text_length: 2_000,
     location_message: 1,
+    poll: 2,
+    poll_max_options: 10,
+    poll_option_max_length: 100,
     edit_max_age: DAY_S,
     edit_max_count: 10,
     delete_max_age: DAY_S,

@@ -8,11 +8,12 @@
 import pLimit from 'p-limit'
 import { z } from 'zod'
 import type { Posted } from '../network/network.ts'
-import type { Chat, Content, Login, Media } from '../network/types.ts'
+import type { Chat, Content, Login, Media, Message } from '../network/types.ts'
 import type { Commands } from './commands.ts'
 import { type BridgeContext, isBridgeUser } from './context.ts'
-import { objectionTo, taken } from './feature-checks.ts'
+import { objectionTo, taken, unsupportedByBridge } from './feature-checks.ts'
 import { fromMatrix, type Incoming, type MatrixEvent, MESSAGE_EVENTS, matrixEvent } from './from-matrix.ts'
+import { optionIds } from './polls-and-calls.ts'
 import { type Portal, type Portals, recipientGhosts } from './portals.ts'
 import { createRefusals, isRefused, mediaFate, nothingToDo, permanent, type Refusal } from './refusals.ts'
 import { roomFeatures } from './room-features.ts'
@@ -198,16 +199,17 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
   }
 
   function contentOf(incoming: Incoming, media: Media | undefined, chat: Chat): Content | Fate {
-    const { type, text, emoji, latitude, longitude } = incoming
+    const { type, text, emoji, latitude, longitude, poll } = incoming
     if (incoming.targetEvent !== undefined) return relatedContent(incoming, incoming.targetEvent, chat)
     const { replyToEvent } = incoming
     const replyTo = replyToEvent === undefined ? undefined : store.messageOfEvent(replyToEvent)
-    return { type, text, emoji, latitude, longitude, media, fileName: incoming.media?.name, replyTo }
+    return { type, text, emoji, latitude, longitude, poll, media, fileName: incoming.media?.name, replyTo }
   }
 
   function relatedContent(incoming: Incoming, targetEvent: string, chat: Chat): Content | Fate {
-    const { type, text, emoji } = incoming
+    const { type, text, emoji, answers } = incoming
     const original = store.message(store.messageOfEvent(targetEvent) ?? '')
+    if (answers) return voteOn(original, answers)
     if (!original) return permanent('m.event_not_handled', 'The message that this is about is not known')
     // Redacting a reaction retracts it; redacting an edit or a message deletes the message.
     if (type === 'delete' && original.type === 'reaction')
@@ -216,6 +218,14 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     const edits = store.editsOf(target) ?? 0
     const features = roomFeatures(facts.platform, chat)
     return objectionTo(incoming, original, edits, features, clock.now()) ?? { type, text, emoji, target }
+  }
+
+  function voteOn(target: Message | undefined, answers: readonly string[]): Content | Fate {
+    const { poll } = target ?? {}
+    const ids = poll && optionIds(facts.platform, poll)
+    if (!target || !poll || !ids) return unsupportedByBridge('vote target poll not found')
+    const options = poll.options.filter((_, index) => answers.includes(ids[index] ?? ''))
+    return { type: 'vote', text: '', target: target.id, options }
   }
 
   return {

@@ -77,6 +77,8 @@ export interface Poll {
   options: readonly string[]
   /** How many of them one phone may choose. */
   maxSelections: number
+  /** Ids of the options, where a linked device made the poll. */
+  ids?: readonly string[]
 }
 
 /** Content of a message. */

@@ -109,6 +109,69 @@ test('a text is refused by the network itself', async () => {
   expect(await fateOf('signal', text('x'.repeat(2_000)))).toMatchObject({ status: 'SUCCESS' })
 })
 
+describe('a poll', () => {
+  const TEXT = 'org.matrix.msc1767.text'
+  const START = 'org.matrix.msc3381.poll.start'
+  const RESPONSE = 'org.matrix.msc3381.poll.response'
+  const answersOf = (...options: string[]) =>
+    options.map((option, index) => ({ id: `a${index}`, [TEXT]: option }))
+  const poll = (...options: string[]) => ({
+    [START]: { question: { [TEXT]: 'Where?' }, answers: answersOf(...options), max_selections: 1 },
+  })
+  const vote = (event_id: string, ...answers: string[]) => ({
+    'm.relates_to': { rel_type: 'm.reference', event_id },
+    [RESPONSE]: { answers },
+  })
+  const ofFriend = async () => (await harness.messages(FRIEND)) as unknown as Json[]
+
+  test('arrives, is voted in, and hears of votes under its own ids', async () => {
+    const event = await harness.send(rooms.wa, poll('Here', 'There'), START)
+    expect(await harness.status(event)).toMatchObject({ status: 'SUCCESS' })
+    const arrived = (await ofFriend()).at(-1)
+    expect(arrived).toMatchObject({ type: 'poll', poll: { question: 'Where?', options: ['Here', 'There'] } })
+    const choice = { message: arrived?.id, options: ['There'] }
+    await harness.api('POST', `api/phones/${FRIEND}/messages`, { vote: choice })
+    const told = await harness.event(({ type, content }) => type === RESPONSE && RESPONSE in content)
+    expect(told.content).toMatchObject({
+      'm.relates_to': { event_id: event },
+      [RESPONSE]: { answers: ['a1'] },
+    })
+    expect(await fateOf('wa', vote(event, 'a0'), RESPONSE)).toMatchObject({ status: 'SUCCESS' })
+    const votes = (await ofFriend()).find(({ id }) => id === arrived?.id)?.poll
+    expect(votes).toMatchObject({
+      votes: [
+        { from: FRIEND, options: ['There'] },
+        { from: ME, options: ['Here'] },
+      ],
+    })
+  })
+
+  test('of a phone can be voted in', async () => {
+    const given = { to: ME, platform: 'wa', poll: { question: 'When?', options: ['now', 'never'] } }
+    const { json } = await harness.api('POST', `api/phones/${FRIEND}/messages`, given)
+    const { event_id, content } = await harness.event(one => String(one.content.body).startsWith('When?'))
+    const [first] = (content[START] as { answers: { id: string }[] }).answers
+    expect(await fateOf('wa', vote(event_id, first?.id ?? ''), RESPONSE)).toMatchObject({ status: 'SUCCESS' })
+    const voted = (await ofFriend()).find(({ id }) => id === json.id)
+    expect(voted?.poll).toMatchObject({ votes: [{ from: ME, options: ['now'] }] })
+  })
+
+  test.each<[SandboxPlatform, string, Json, string, Json]>([
+    ['telegram', 'any', poll('a', 'b'), START, byBridge('does not support polls')],
+    [
+      'signal',
+      'too many options',
+      poll(...'abcdefghijk'),
+      START,
+      byNetwork('11 options, and 10 is the most'),
+    ],
+    ['wa', 'a long option', poll('a', 'b'.repeat(101)), START, byNetwork('100 is the most')],
+    ['wa', 'a vote in none', vote('$nothing', 'a'), RESPONSE, byBridge('poll not found')],
+  ])('on %s is refused: %s', async (platform, _, content, type, fate) => {
+    expect(await fateOf(platform, content, type)).toMatchObject(fate)
+  })
+})
+
 describe('what is said of a message', () => {
   const sent = async (platform: SandboxPlatform, body: string) => harness.send(rooms[platform], text(body))
   const edit = (platform: SandboxPlatform, event: string, body: string) =>
