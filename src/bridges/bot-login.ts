@@ -7,9 +7,18 @@ import type { AskingStep, LoginStep } from '../domain/login-steps.ts'
 import type { BridgeLogin, MatrixSession, RoomEvent } from '../domain/ports.ts'
 import type { LinkField } from '../domain/views/link.ts'
 import type { Clock } from '../lib/clock.ts'
+import { bytesAtMost } from '../lib/peer-request.ts'
 import { timeOrderedId } from '../lib/tokens.ts'
 import type { CommandLine } from './bot-commands.ts'
-import { type BotRoom, isSaidBy, openBotRoom, silent, untilDefined } from './bot-room.ts'
+import {
+  type BotRoom,
+  failureOf,
+  isRedactionOf,
+  isSaidBy,
+  openBotRoom,
+  silent,
+  untilDefined,
+} from './bot-room.ts'
 import {
   asksForSomething,
   type BotPicture,
@@ -49,6 +58,9 @@ const STEP_PATIENCE_MS = 45_000
 const QUIET_MS = 3_000
 /** How long a login may take to be listed after the bot reported success. */
 const LISTED_WITHIN_MS = 10_000
+/** More than any question has, and larger than any captcha is. */
+const MAX_PICTURES = 5
+const MAX_PICTURE_BYTES = 512 * 1024
 
 /** A running login. */
 export class BotLogin {
@@ -184,7 +196,8 @@ export class BotLogin {
       this.shown = null
       return { kind: 'withdrawn' }
     }
-    if (isFailureOf(event, this.options.bot, this.said)) return { kind: 'failed', message: wordsIn(event) }
+    const failure = failureOf(event, this.options.bot, this.said)
+    if (failure !== null) return { kind: 'failed', message: failure }
     // A message redacted meanwhile has no content left.
     if (!isSaidBy(this.options.bot, event) || Object.keys(event.content).length === 0) return undefined
     const saying = loginSaying(event)
@@ -240,14 +253,20 @@ export class BotLogin {
   }
 
   private async askFor(field: LinkField): Promise<AskingStep> {
-    const attachments = await Promise.all(this.pictures.splice(0).map(picture => this.attached(picture)))
+    const pictures = this.pictures.splice(0).slice(-MAX_PICTURES)
+    const attachments = (await Promise.all(pictures.map(picture => this.attached(picture)))).flat()
     this.asking = { ...this.head(), kind: 'input', fields: [field], attachments }
     return this.asking
   }
 
+  /** A picture that can't be had leaves the question without it: the person may ask for another. */
   private async attached({ mxcUri, fileName, mimeType }: BotPicture) {
-    const bytes = await (await this.options.session.download(mxcUri)).bytes()
-    return { file_name: fileName, mime_type: mimeType, content: bytes.toBase64() }
+    try {
+      const bytes = await bytesAtMost(await this.options.session.download(mxcUri), MAX_PICTURE_BYTES)
+      return [{ file_name: fileName, mime_type: mimeType, content: bytes.toString('base64') }]
+    } catch {
+      return []
+    }
   }
 
   private head() {
@@ -300,20 +319,4 @@ export class BotLogin {
     const told = `the ${this.options.platform} bridge can't start a login: ${message}`
     return new GatewayError('bridge_unavailable', told)
   }
-}
-
-/** A bot that couldn't carry a command out says so by the status of the message with it. */
-function isFailureOf({ type, sender, content }: RoomEvent, bot: string, eventId: string): boolean {
-  if (type !== 'com.beeper.message_send_status' || sender !== bot) return false
-  const { event_id } = (content['m.relates_to'] ?? {}) as Record<string, unknown>
-  return event_id === eventId && String(content.status).startsWith('FAIL')
-}
-
-function wordsIn({ content }: RoomEvent): string {
-  return String(content.message ?? content.internal_error ?? content.reason ?? 'it failed')
-}
-
-function isRedactionOf({ type, redacts, content }: RoomEvent, eventId: string | null): boolean {
-  // Room versions before 11 have `redacts` beside the content, later ones inside.
-  return type === 'm.room.redaction' && eventId !== null && (redacts ?? content.redacts) === eventId
 }

@@ -87,6 +87,24 @@ export function isSaidBy(bot: string, event: RoomEvent): boolean {
   return !GREETING.test(String(event.content.body ?? ''))
 }
 
+/**
+ * A bot that couldn't carry out what a message asks says so by the message's status.
+ * @param eventId our message
+ * @returns its words; null for any other event
+ */
+export function failureOf({ type, sender, content }: RoomEvent, bot: string, eventId: string): string | null {
+  if (type !== 'com.beeper.message_send_status' || sender !== bot) return null
+  const { event_id } = (content['m.relates_to'] ?? {}) as Record<string, unknown>
+  if (event_id !== eventId || !String(content.status).startsWith('FAIL')) return null
+  return String(content.message ?? content.internal_error ?? content.reason ?? 'it failed')
+}
+
+/** @param eventId null: of nothing */
+export function isRedactionOf({ type, redacts, content }: RoomEvent, eventId: string | null): boolean {
+  // Room versions before 11 have `redacts` beside the content, later ones inside.
+  return type === 'm.room.redaction' && eventId !== null && (redacts ?? content.redacts) === eventId
+}
+
 /** @param patienceMs how long we waited; may be 0 when an earlier wait used it up */
 export function silent(platform: string, patienceMs: number): GatewayError {
   const limit = patienceMs < 1_000 ? 'in time' : `within ${Math.ceil(patienceMs / 1000)} s`

@@ -46,7 +46,7 @@ export async function askPeer(
   maxBytes: number,
 ): Promise<Response> {
   const response = await send(input, init)
-  const packed = await bytesOf(response, maxBytes)
+  const packed = await bytesAtMost(response, maxBytes)
   const { status, statusText } = response
   const headers = new Headers(response.headers)
   const encoding = encodingOf(response)
@@ -74,7 +74,7 @@ export async function streamFromPeer(
 
 /** Text of an answer's body; empty if it is larger or breaks off. */
 export async function textAtMost(response: Response, maxBytes: number): Promise<string> {
-  return (await bytesOf(response, maxBytes).catch(() => Buffer.alloc(0))).toString('utf8')
+  return (await bytesAtMost(response, maxBytes).catch(() => Buffer.alloc(0))).toString('utf8')
 }
 
 function send(input: string | URL | Request, init: PeerRequestInit): Promise<Response> {
@@ -83,7 +83,8 @@ function send(input: string | URL | Request, init: PeerRequestInit): Promise<Res
   return fetch(input, { ...init, ...OURS, headers } as RequestInit)
 }
 
-async function bytesOf(response: Response, maxBytes: number): Promise<Buffer> {
+/** @throws AnswerRefused when it is larger; any error of reading it */
+export async function bytesAtMost(response: Response, maxBytes: number): Promise<Buffer> {
   if (!response.body) return Buffer.alloc(0)
   const declared = Number(response.headers.get('content-length') ?? 0)
   const bytes = declared > maxBytes ? null : await readPieces(response.body, maxBytes)

@@ -18,6 +18,8 @@ export class ScriptedBot implements Partial<MatrixSession> {
   readonly heard: { roomId: string; text: string }[] = []
   /** Our texts that were redacted. */
   readonly takenBack: string[] = []
+  /** Files of its messages, by mxc:// URI. */
+  readonly files = new Map<string, Uint8Array<ArrayBuffer>>()
   private readonly rooms = new Map<string, RoomEvent[]>()
   private count = 0
 
@@ -60,6 +62,12 @@ export class ScriptedBot implements Partial<MatrixSession> {
   async redact(roomId: string, eventId: string): Promise<void> {
     const event = this.rooms.get(roomId)?.find(candidate => candidate.event_id === eventId)
     this.takenBack.push(String(event?.content.body))
+  }
+
+  async download(uri: string): Promise<Response> {
+    const bytes = this.files.get(uri)
+    if (!bytes) throw new Error(`there is no ${uri}`)
+    return new Response(bytes)
   }
 
   async messagesBackwards(roomId: string) {

@@ -207,6 +207,30 @@ describe('what a bot of bridgev2 may leave unsaid', () => {
     await expect(driver.startLogin('@u:s', 'qr')).rejects.toMatchObject({ code: 'bridge_timeout' })
   })
 
+  test('a picture that can’t be had, or is too large: it is asked for without it', async () => {
+    const picture = (name: string) => ({
+      msgtype: 'm.image',
+      url: `mxc://s/${name}`,
+      filename: name,
+      body: name,
+    })
+    const { driver, bot } = driverOf({
+      ...script,
+      'login qr': ({ show, say }) => {
+        for (const name of ['gone', 'large', 'fine']) show(picture(name))
+        say('Please enter your Captcha\nEnter `skip` to skip this field')
+      },
+      skip: says('Please enter your Code'),
+    })
+    bot.files.set('mxc://s/fine', Buffer.from('PNG')).set('mxc://s/large', Buffer.alloc(600_000))
+    const asked = await driver.startLogin('@u:s', 'qr')
+    expect(asked).toMatchObject({
+      fields: [{ id: 'captcha', required: false }],
+      attachments: [{ file_name: 'fine', content: Buffer.from('PNG').toString('base64') }],
+    })
+    expect(await submit(driver, asked, '')).toMatchObject({ fields: [{ id: 'code' }], attachments: [] })
+  })
+
   test('a refused value: it is asked for again, where it is known', async () => {
     const { driver } = driverOf({
       ...script,
