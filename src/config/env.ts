@@ -194,8 +194,9 @@ export function parseEnvironment(source: EnvSource, directory?: string): Env {
 /** `meshgate setup` fills in empty settings, and adds none to an existing file. */
 function adviceOn(name: string, source: EnvSource, directory: string | undefined): string {
   const file = `${directory}/.env`
-  if (directory === undefined || !existsSync(file))
-    return `${MISSING}; \`meshgate setup\` writes a .env with one`
+  if (directory === undefined) return `${MISSING}; \`meshgate setup\` writes a .env with one`
+  if (!existsSync(file))
+    return `${MISSING} and ${directory} has no .env: run this in the gateway's folder, or \`meshgate setup\` writes a .env with one`
   if (source[name] !== undefined) return `is empty in ${file}; \`meshgate setup\` fills it in`
   return `${MISSING} in ${file}; add it there, such as of: openssl rand -base64 32`
 }

@@ -85,6 +85,10 @@ const phoneFirst = () => {
 
 /** Makes each failure, and returns what is printed. */
 const PROVOKED: Record<string, () => Promise<string> | string> = {
+  'CLIENT_ID: is missing and … has no .env': () => {
+    const { stderr } = Bun.spawnSync([...MESHGATE, 'link', 'wa'], { cwd: folder.path, env: {} })
+    return stderr.toString()
+  },
   'PORT: … is in use': () => second(folder.file('other'), { ...settings, BRIDGE_PORT: '0' }),
   'DATA_DIR: … is in use by another meshgate': () =>
     second(gateway.directory, { PORT: '0', BRIDGE_PORT: '0' }),

@@ -1,9 +1,9 @@
 /** The calls of the API that `meshgate link` needs. */
 import { z } from 'zod'
-import { messageOf } from '../../domain/errors.ts'
 import type { LinkEvent, LinkView } from '../../domain/views/link.ts'
 import type { TokenView } from '../../domain/views/token.ts'
 import { systemClock } from '../../lib/clock.ts'
+import { connectionProblem } from '../../lib/connection-problem.ts'
 import { reachableHost } from '../../lib/hosts.ts'
 import { jsonOrNull } from '../../lib/json-or-null.ts'
 import { Nudge } from '../../runtime/worker.ts'
@@ -51,7 +51,7 @@ export function gatewayClient(terminal: Terminal, url: string | undefined) {
       tls,
     }).catch(error => {
       throw new CommandError(
-        `the gateway at ${base} doesn't answer (${messageOf(error)}): start it with meshgate`,
+        `the gateway at ${base} doesn't answer (${connectionProblem(error)}): start it with meshgate, or give its address with --url`,
       )
     })
     if (response.ok) return response

@@ -90,7 +90,7 @@ describe('expected failures are one line on standard error', () => {
       { ...SETTINGS, SECRET_KEY: 'short' },
       'meshgate: SECRET_KEY: expected at least 16 characters',
     ],
-    ['no settings', {}, 'meshgate: CLIENT_ID: is missing; `meshgate setup` writes a .env with one'],
+    ['no settings', {}, 'meshgate: CLIENT_ID: is missing and '],
     [
       'a data folder that cannot be made',
       { ...SETTINGS, DATA_DIR: '/dev/null/data' },
@@ -103,6 +103,14 @@ describe('expected failures are one line on standard error', () => {
     expect(out).toEqual([])
     expect(err).toHaveLength(1)
     expect(err[0]).toStartWith(message)
+  })
+
+  test('without settings: where they are looked for, and what writes them', async () => {
+    using folder = tempDir()
+    const { err } = await meshgate(folder, ['migrate', 'status'], {})
+    expect(err).toEqual([
+      `meshgate: CLIENT_ID: is missing and ${folder.path} has no .env: run this in the gateway's folder, or \`meshgate setup\` writes a .env with one`,
+    ])
   })
 
   test('a file that is no database', async () => {
