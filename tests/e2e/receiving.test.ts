@@ -1,5 +1,7 @@
 /** From a phone's message to the webhook: what arrives, in which order, and failing endpoints. */
+import { Database } from 'bun:sqlite'
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { join } from 'node:path'
 import type { MessagePayload } from '../../src/domain/events.ts'
 import { bytesOf, pngOf, randomFrom } from '../support/files.ts'
 import { type Account, formWith, type GatewayClient, type Phone } from '../support/gateway-client.ts'
@@ -355,6 +357,12 @@ describe('what is no message received', () => {
     const received = await inbox.take(2)
     expect(received.map(({ message }) => message).sort()).toEqual(['new', 'new in the group'])
     expect(inbox.unread).toBe(0)
+    using database = new Database(join(gateway.directory, 'data', 'meshgate.db'), { readonly: true })
+    const stored = database.query<{ text: string }, [string]>(
+      `SELECT m.text FROM chat_messages m JOIN devices d ON d.id = m.device_row_id
+       WHERE d.login_id = ? ORDER BY m.sent_at`,
+    )
+    expect(stored.all(phone.number).map(({ text }) => text)).toEqual(['old', 'older', 'old in the group'])
   })
 })
 

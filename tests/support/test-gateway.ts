@@ -13,6 +13,8 @@ const CLIENT_SECRET = 'a secret of the tests'
 
 export interface TestGateway extends AsyncDisposable {
   url: string
+  /** Its working folder. */
+  directory: string
   client: GatewayClient
   clock: SkippingClock
   /** Runs `meshgate bridge` with these words. @returns its output */
@@ -47,6 +49,7 @@ export async function testGateway(
   const url = `http://localhost:${port}`
   return {
     url,
+    directory: folder,
     clock,
     async meshgateBridge(...words) {
       const lines: string[] = []
