@@ -92,8 +92,11 @@ export const MESSAGE_EVENT_NAMES = [
  */
 export const UNDECRYPTABLE = 'message.undecryptable'
 
-/** Said in a chat, but no message to anybody. */
-const CHAT_EVENT_NAMES = [
+/**
+ * Said in a chat, but no message to anybody. Webhooks and readers of the feed get these only if
+ * they name them, or ask for `*`.
+ */
+export const NAMED_ONLY_EVENT_NAMES = [
   'call.received',
   'status.posted',
   'channel.posted',
@@ -102,11 +105,8 @@ const CHAT_EVENT_NAMES = [
   'chat.notice',
 ] as const
 
-/** Events that webhooks and readers of the feed get only if they name them, or ask for `*`. */
-export const NAMED_ONLY_EVENT_NAMES: readonly string[] = [...CHAT_EVENT_NAMES]
-
 /** Events about something said in a chat. */
-export const SAID_EVENT_NAMES = [...MESSAGE_EVENT_NAMES, UNDECRYPTABLE, ...CHAT_EVENT_NAMES] as const
+export const SAID_EVENT_NAMES = [...MESSAGE_EVENT_NAMES, UNDECRYPTABLE, ...NAMED_ONLY_EVENT_NAMES] as const
 export type MessageEventName = (typeof SAID_EVENT_NAMES)[number]
 
 /**

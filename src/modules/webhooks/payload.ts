@@ -81,30 +81,16 @@ export function createPayloads(options: PayloadsOptions): Payloads {
     const sender = senders.get(key) ?? lookUp(event, payload.sender.phone)
     senders.set(key, sender)
     const { isContact, phone, name } = await sender
-    // First the fields of the usage guide in its order, then others.
+    const { id, ...said } = payload
+    // The order is that of the usage guide, which events are stored in.
     return {
-      id: payload.id,
+      id,
       is_contact: isContact,
-      type: payload.type,
-      from: payload.from,
-      to: payload.to,
-      message: payload.message,
-      device_id: payload.device_id,
+      ...said,
       media: await mediaOf(payload, event.mediaId, mayInline),
-      event: payload.event,
-      kind: payload.kind,
-      timestamp: payload.timestamp,
-      platform: payload.platform,
       sender: { id: payload.sender.id, phone, name: name || payload.sender.name },
-      chat: payload.chat,
-      ...(payload.chat_id === undefined ? {} : { chat_id: payload.chat_id }),
-      reply_to: payload.reply_to,
-      relates_to: payload.relates_to,
-      location: payload.location,
+      // Those that an earlier version stored lack it.
       ...(payload.event === 'message.reaction' ? { removed: payload.removed ?? false } : {}),
-      ...(payload.poll ? { poll: payload.poll } : {}),
-      ...(payload.vote ? { vote: payload.vote } : {}),
-      ...(payload.call ? { call: payload.call } : {}),
     }
   }
 

@@ -3,19 +3,12 @@ import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 import type { MessagePayload } from '../../../../src/domain/events.ts'
+import { NAMED_ONLY_EVENT_NAMES } from '../../../../src/domain/states.ts'
 import { pngOf } from '../../../support/files.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
 import { STATUS_BROADCAST } from '../../../support/testnet.ts'
 import { linkedUser, PLATFORM, type SettingOf, sharedPair } from './setting.ts'
 
-const OTHERS = [
-  'call.received',
-  'status.posted',
-  'channel.posted',
-  'poll.vote',
-  'poll.ended',
-  'chat.notice',
-] as const
 const POLL = { question: 'Where?', options: ['Here', 'There', 'Nowhere'], max_selections: 2 }
 
 export function otherEventCases(setting: SettingOf): void {
@@ -24,7 +17,7 @@ export function otherEventCases(setting: SettingOf): void {
   /** The shared user with a webhook for these events, beside the one that names none. */
   async function listening() {
     const { user, friend } = pair()
-    const others = await InboxReader.of<MessagePayload>(user.account, OTHERS)
+    const others = await InboxReader.of<MessagePayload>(user.account, NAMED_ONLY_EVENT_NAMES)
     return { user, friend, others, [Symbol.asyncDispose]: () => others[Symbol.asyncDispose]() }
   }
 
