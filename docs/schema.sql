@@ -84,7 +84,7 @@ CREATE INDEX chats_groups ON chats (identity_id,platform) WHERE kind = 'group';
 
 CREATE UNIQUE INDEX chats_id ON chats (id);
 
-CREATE INDEX chats_moved ON chats (moved_to) WHERE moved_to IS NOT NULL;
+CREATE INDEX chats_moved ON chats (moved_to) WHERE moved_to is not null;
 
 CREATE INDEX chats_peer ON chats (identity_id,peer) WHERE peer is not null;
 

@@ -31,7 +31,7 @@ CREATE INDEX chats_peer ON chats (identity_id,peer) WHERE peer is not null;
 CREATE INDEX chats_room ON chats (room_id);
 CREATE INDEX chats_unfinished ON chats (updated_at) WHERE membership in ('invited', 'joining');
 CREATE UNIQUE INDEX chats_id ON chats (id);
-CREATE INDEX chats_moved ON chats (moved_to) WHERE moved_to IS NOT NULL;
+CREATE INDEX chats_moved ON chats (moved_to) WHERE moved_to is not null;
 
 -- What migration 28 says of the table, again.
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
