@@ -1,10 +1,10 @@
 /** SQL of messages from before a device was linked. */
-import { and, eq, inArray, isNotNull, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { anyWhere, equal, given, rowsBy } from '../../db/row-statements.ts'
-import { type ChatMessage, chatMessages, devices, messages } from '../../db/schema/index.ts'
-import { limitParam, textParam } from '../../db/stable-params.ts'
-import { statement } from '../../db/statement.ts'
+import { type ChatMessage, chatMessages, messages } from '../../db/schema/index.ts'
+import { textParam } from '../../db/stable-params.ts'
+import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 
 export type NewChatMessage = Omit<ChatMessage, 'seq' | 'storedAt' | 'deletedAt'>
@@ -50,21 +50,12 @@ const eraseEdits = statement(orm =>
       and(equal(chatMessages, 'identityId', 'roomId', 'kind'), eq(chatMessages.relatesTo, param('eventId'))),
     ),
 )
-const deleteOfRemovedDevices = statement(orm =>
-  orm
-    .delete(chatMessages)
-    .where(
-      inArray(
-        chatMessages.seq,
-        orm
-          .select({ seq: chatMessages.seq })
-          .from(devices)
-          .innerJoin(chatMessages, eq(chatMessages.deviceRowId, devices.id))
-          .where(isNotNull(devices.removedAt))
-          .limit(limitParam('limit')),
-      ),
-    )
-    .returning({ seq: chatMessages.seq }),
+// By device: SQLite would look through all messages for those of removed ones.
+const deleteOfRemovedDevices = sqlStatement<{ seq: number }>(
+  `DELETE FROM chat_messages WHERE seq IN (
+     SELECT m.seq FROM devices d CROSS JOIN chat_messages m ON m.device_row_id = d.id
+     WHERE d.removed_at IS NOT NULL LIMIT $limit)
+   RETURNING seq`,
 )
 
 /** Stores a message once. One that was sent from here is no history, and is left out. */

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, spyOn, test } from 'bun:test'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
 import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
 import { createDeviceRepository } from '../../../src/modules/devices/device-repository.ts'
+import { createHistoryRepository } from '../../../src/modules/history/history-repository.ts'
 import { createWebhookRepository } from '../../../src/modules/webhooks/webhook-repository.ts'
 import { messageStore } from '../../support/messages.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
@@ -125,4 +126,11 @@ test('a start looks for portals that are half made among them alone', () => {
     )
     .all()
   expect(plan?.detail).toBe('SEARCH sandbox_portal USING INDEX sandbox_portal_unfinished (platform=?)')
+})
+
+test('the history of removed devices is found by their devices', async () => {
+  const { deleteOfRemovedDevices } = createHistoryRepository(db)
+  expect(await searchesOf(() => deleteOfRemovedDevices(1))).toContain(
+    'SEARCH m USING COVERING INDEX chat_messages_device (device_row_id=?)',
+  )
 })
