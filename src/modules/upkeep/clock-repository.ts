@@ -15,8 +15,21 @@ import {
   outboxLanes,
   webhooks,
 } from '../../db/schema/index.ts'
+import { numberParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import { replaceSetting, settingOf } from '../tenants/settings-repository.ts'
+
+// The end of a restriction is the network's time, which no clock of ours moves.
+const keepRestricted = statement(orm =>
+  orm
+    .update(outboxLanes)
+    .set({ dueAt: sql`${outboxLanes.dueAt} - ${numberParam('stepMs')}` })
+    .where(
+      sql`${outboxLanes.leaseId} is null and exists (select 1 from devices where devices.id = ${outboxLanes.deviceRowId}
+        and devices.restricted_until = ${outboxLanes.dueAt} - ${numberParam('stepMs')})`,
+    ),
+)
 
 /** The row of `settings` that holds it. */
 const LAST_SEEN = 'clock_seen'
@@ -55,6 +68,7 @@ async function moveQueues(tx: Tx, stepMs: number): Promise<void> {
   // First the devices, as a lane that moves back makes its device due.
   await move(tx, stepMs, outboxDevices, ['dueAt', 'nextSendAt'])
   await move(tx, stepMs, outboxLanes, ['dueAt'])
+  await tx.run(keepRestricted, { stepMs })
   await move(tx, stepMs, deliveryLanes, ['dueAt'])
   const isWaiting = or(isNotNull(webhooks.failingSince), isNotNull(webhooks.oldSecretUntil))
   await move(tx, stepMs, webhooks, ['failingSince', 'oldSecretUntil'], isWaiting)

@@ -118,6 +118,21 @@ describe.each([-DAY, DAY, -90_000, 90_000])('set by %d ms', step => {
   })
 })
 
+test.each([-90_000, 90_000])('set by %d ms, what waits for the network’s time waits for that', async step => {
+  const until = machine.now() + DAY
+  await run()
+  await waitingMessage()
+  db.orm.update(devices).set({ restrictedUntil: until }).run()
+  db.orm.update(outboxLanes).set({ dueAt: until }).run()
+  db.orm.update(outboxDevices).set({ dueAt: until, nextSendAt: 0 }).run()
+  machine.set(step)
+  await machine.advance(1_000)
+  await settled()
+  expect(moved).toBe(1)
+  expect(db.orm.select().from(outboxLanes).get()?.dueAt).toBe(until)
+  expect(db.orm.select().from(outboxDevices).get()?.dueAt).toBeLessThanOrEqual(until)
+})
+
 test('set back while no gateway runs: what waits doesn’t wait for days', async () => {
   await run()
   await waitingMessage()

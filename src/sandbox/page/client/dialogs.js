@@ -113,7 +113,7 @@ export function Faults({ faults, onSet, onClear }) {
     <div class="table-scroll">
       <table class="faults">
         <thead>
-          <tr><th>Network</th><th>Offline</th><th>Fail next</th><th>Can be retried</th><th>Delay</th></tr>
+          <tr><th>Network</th><th>Offline</th><th>Fail next</th><th>Can be retried</th><th>Delay</th><th>No new chats</th></tr>
         </thead>
         <tbody>
           ${Object.entries(faults).map(
@@ -139,12 +139,25 @@ export function Faults({ faults, onSet, onClear }) {
               <td>
                 <${NumberField} label="Delay in milliseconds" max="60000" value=${fault.delay_ms} onChange=${delay_ms => onSet({ platform, delay_ms })} /> ms
               </td>
+              <td>
+                <input
+                  type="checkbox"
+                  aria-label="No new chats for a day"
+                  title="For a day"
+                  checked=${fault.restricted_until !== null}
+                  onChange=${event => onSet({ platform, restricted_until: event.currentTarget.checked ? tomorrow() : null })}
+                />
+              </td>
             </tr>`,
           )}
         </tbody>
       </table>
     </div>
     <p class="dialog-actions"><button type="button" onClick=${onClear}>Clear all</button></p>`
+}
+
+function tomorrow() {
+  return new Date(Date.now() + 24 * 3_600_000).toISOString()
 }
 
 function NumberField({ label, value, max, onChange }) {
