@@ -118,7 +118,7 @@ describe.skipIf(!testBridge)('from one file to the first message', () => {
     const friend = await testnet.newPhone()
     const [link = '', send = ''] = commandsOf(PRINTED)
     await using linking = person(...link.split(' '))
-    await linking.reads(/Or open this on another device: \S+/)
+    await linking.reads(/Or open this in a browser here \(.*\): http:\S+/)
     const code = await waitFor(async () => (await testnet.pairings()).at(-1)?.code, { what: 'the login' })
     const drawn = Bun.stripANSI(
       await QRCode.toString(code, { type: 'terminal', small: true, errorCorrectionLevel: 'L' }),

@@ -16,11 +16,13 @@ beforeAll(async () => {
 afterAll(() => gateway[Symbol.asyncDispose]())
 
 /** Runs the command; `out` grows while it does. */
-function linking(...args: string[]): { done: Promise<number>; out: string[] } {
+const linking = (...args: string[]) => linkingAt(gateway, settings, ...args)
+
+function linkingAt({ directory }: GatewayProcess, environment: Record<string, string>, ...args: string[]) {
   const out: string[] = []
   const done = runCommandLine(['link', ...args], {
-    directory: gateway.directory,
-    environment: settings,
+    directory,
+    environment,
     print: line => out.push(...line.split('\n')),
     complain: line => out.push(...line.split('\n')),
   })
@@ -77,6 +79,19 @@ test('the page of the link does the same on another device', async () => {
   const code = /href="(http:[^"]+\/sandbox\/link\/[^"]+)"/.exec(text)?.[1] ?? ''
   await fetch(code, { method: 'POST', body: JSON.stringify({ phone: '4915112345670' }) })
   expect(await done).toBe(0)
+})
+
+test('the page is for other devices where the gateway has a public address', async () => {
+  const environment = {
+    PORT: String(freePort()),
+    BRIDGE_PORT: '0',
+    PUBLIC_URL: 'https://gateway.example.com',
+  }
+  await using published = await spawnGateway({ env: environment })
+  const { done, out } = linkingAt(published, environment, 'wa')
+  await lineOf(out, /^Or open this on another device: https:\/\/gateway\.example\.com\/link\/[\w-]{22}$/)
+  process.emit('SIGINT')
+  expect(await done).toBe(1)
 })
 
 test('a pairing code, with the number given beforehand; without a terminal nothing else can be asked', async () => {

@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Command } from 'commander'
 import { messageOf } from '../../domain/errors.ts'
 import type { LinkEvent } from '../../domain/views/link.ts'
+import { isLoopback } from '../../lib/hosts.ts'
 import { baseUrl, CommandError, type Terminal } from '../terminal.ts'
 import { type Asking, answersTo } from './answers.ts'
 import { type GatewayClient, gatewayClient, type NewToken, type StartedLink } from './gateway-client.ts'
@@ -48,7 +49,7 @@ export async function link(terminal: Terminal, platform: string, options: LinkOp
   try {
     const request = { platform, flow: options.flow, device_id: options.deviceId, inputs }
     const started = await gateway.start(token, request)
-    terminal.print(`Or open this on another device: ${started.link_url}`)
+    terminal.print(whereElse(started.link_url))
     const device = await followed(terminal, gateway, token, started)
     terminal.print(`linked ${platform} ${device.device_id}${device.name ? ` (${device.name})` : ''}`)
   } catch (error) {
@@ -56,6 +57,13 @@ export async function link(terminal: Terminal, platform: string, options: LinkOp
     throw error
   }
   if (made) tellToken(terminal, token, file)
+}
+
+/** The page's address is for all clients of the gateway, or for this machine alone. */
+function whereElse(linkUrl: string): string {
+  return isLoopback(new URL(linkUrl).hostname)
+    ? `Or open this in a browser here (PUBLIC_URL makes it an address for other devices): ${linkUrl}`
+    : `Or open this on another device: ${linkUrl}`
 }
 
 /** Nobody would know a token that was made for a link which failed. */
