@@ -69,7 +69,9 @@ export function eventStore(db: Database) {
   )
   const page = `SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.room = (? + 0) AND e.position > (? + 0) AND e.position <= (? + 0)
     ORDER BY e.position`
-  const relations = `SELECT ${COLUMNS}, e.rel_type FROM ${EVENTS} WHERE e.relates_to = ? AND e.room = ?
+  // SQLite takes a room for as selective as an event, and would read all that is said there.
+  const relations = `SELECT ${COLUMNS}, e.rel_type FROM hs_events e INDEXED BY hs_events_by_relation
+    JOIN hs_rooms r ON r.room = e.room WHERE e.relates_to = ? AND e.room = ?
     AND e.position > ? AND e.position <= ? ORDER BY e.position`
   const aged =
     'stream_id, event_id, origin_server_ts, history_at, state_key IS NOT NULL AS is_state, interest'
