@@ -217,7 +217,7 @@ function tasteOf(layout: Layout, doc: Document, { asToken, preset }: BridgeSetti
   const prefix = `!${createHash('sha256').update(`prefix:${asToken}`).digest('hex').slice(0, 16)}`
   const shared: Fact[] = [
     { path: ['bridge', 'command_prefix'], value: prefix },
-    ...plainNames(doc),
+    ...plainNames(layout, doc),
     ...presetFacts(preset),
   ]
   if (layout === 'legacy-python')
@@ -231,8 +231,8 @@ function presetFacts(preset: Readonly<Record<string, unknown>>): Fact[] {
 }
 
 /** Clients see names without the network's mark behind them, such as `(WA)`. */
-function plainNames(doc: Document): Fact[] {
-  const path = ['network', 'displayname_template']
+function plainNames(layout: Layout, doc: Document): Fact[] {
+  const path = [layout === 'bridgev2' ? 'network' : 'bridge', 'displayname_template']
   const template = textAt(doc, path)
   return template === undefined ? [] : [{ path, value: template.replace(/ \([A-Za-z]+\)$/, '') }]
 }

@@ -381,6 +381,13 @@ describe('a configuration in use', () => {
   })
 })
 
+test.each(['legacy-go', 'legacy-python'])('%s: names come without a mark, too', name => {
+  const template = "bridge:\n    displayname_template: '{{.Name}} (TG)'\n"
+  const text = example(name).text.replace(/^bridge:\n/m, template)
+  const { bridge } = parse(bridgeConfigFile({ text, isInUse: false }, SETTINGS).text)
+  expect(bridge.displayname_template).toBe('{{.Name}}')
+})
+
 test('what a gateway needs of today’s bridges is set where they have it, and names come without a mark', () => {
   const text = example('bridgev2').text.replace(
     'network:\n',
