@@ -141,8 +141,11 @@ export function eventStore(db: Database) {
     after: all<EventRow, Span>(`${page} LIMIT (? + 0)`),
     lastOfRoom: value<number | null, [room: number]>('SELECT max(position) FROM hs_events WHERE room = ?'),
     firstOfRoom: value<number | null, [room: number]>('SELECT min(position) FROM hs_events WHERE room = ?'),
-    /** True when the room has more than its state. */
-    hasMessages: has<[room: number]>('SELECT 1 FROM hs_events WHERE room = ? AND state_key IS NULL LIMIT 1'),
+    /** True when the room has more than its state, and a bridge's words about it. */
+    hasMessages: has<[room: number]>(
+      `SELECT 1 FROM hs_events WHERE room = ? AND state_key IS NULL
+         AND type <> 'com.beeper.message_send_status' LIMIT 1`,
+    ),
     /** Appservices interested in each event of all rooms, in order. */
     stream: all<Interest, [from: number, to: number, limit: number]>(
       'SELECT stream_id, interest FROM hs_events WHERE stream_id > ? AND stream_id <= ? ORDER BY stream_id LIMIT ?',
