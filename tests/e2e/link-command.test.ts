@@ -4,7 +4,9 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommandLine } from '../../src/cli/run.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
-import { freePort } from '../support/program.ts'
+import { MESHGATE } from '../support/meshgate-program.ts'
+import { answers, freePort, startProgram } from '../support/program.ts'
+import { tempDir } from '../support/temp-dir.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 let gateway: GatewayProcess
@@ -16,9 +18,9 @@ beforeAll(async () => {
 afterAll(() => gateway[Symbol.asyncDispose]())
 
 /** Runs the command; `out` grows while it does. */
-const linking = (...args: string[]) => linkingAt(gateway, settings, ...args)
+const linking = (...args: string[]) => linkingAt(gateway.directory, settings, ...args)
 
-function linkingAt({ directory }: GatewayProcess, environment: Record<string, string>, ...args: string[]) {
+function linkingAt(directory: string, environment: Record<string, string>, ...args: string[]) {
   const out: string[] = []
   const done = runCommandLine(['link', ...args], {
     directory,
@@ -82,13 +84,17 @@ test('the page of the link does the same on another device', async () => {
 })
 
 test('the page is for other devices where the gateway has a public address', async () => {
-  const environment = {
-    PORT: String(freePort()),
-    BRIDGE_PORT: '0',
-    PUBLIC_URL: 'https://gateway.example.com',
-  }
-  await using published = await spawnGateway({ env: environment })
-  const { done, out } = linkingAt(published, environment, 'wa')
+  using folder = tempDir()
+  const port = freePort()
+  const environment = { PORT: String(port), BRIDGE_PORT: '0', PUBLIC_URL: 'https://gateway.example.com' }
+  await using _published = await startProgram({
+    name: 'gateway',
+    command: [...MESHGATE, 'serve'],
+    cwd: folder.path,
+    env: environment,
+    isReady: () => answers(`http://127.0.0.1:${port}/health`),
+  })
+  const { done, out } = linkingAt(folder.path, environment, 'wa')
   await lineOf(out, /^Or open this on another device: https:\/\/gateway\.example\.com\/link\/[\w-]{22}$/)
   process.emit('SIGINT')
   expect(await done).toBe(1)
