@@ -102,7 +102,6 @@ export const NAMED_ONLY_EVENT_NAMES = [
   'channel.posted',
   'poll.vote',
   'poll.ended',
-  'chat.notice',
 ] as const
 
 /** Events about something said in a chat. */

@@ -13,7 +13,7 @@ import { columnsOf, describeChat } from '../chats/description.ts'
 import { ghostNamingOf } from '../devices/ghosts.ts'
 import { receivesFrom } from '../devices/history.ts'
 import type { NewChatMessage } from '../history/history-repository.ts'
-import { isToldIn, toldIn } from './chat-events.ts'
+import { eventContent } from './chat-events.ts'
 import { EarlierSaid } from './earlier-said.ts'
 import type { HeldFact } from './held-events.ts'
 import type { ChatState, Knowledge, Plan } from './plan-types.ts'
@@ -174,8 +174,8 @@ class Planner {
       this.plan.held.push({ identityId: chat.identityId, said })
       return
     }
-    if (chat.platform === null || !isToldIn(chat)) return
-    const content = toldIn(chat, said.sender, spoken)
+    if (chat.platform === null) return
+    const content = eventContent(chat, said.sender, spoken)
     if (!content) return
     const device = this.deviceOf(chat)
     if (!device && this.knowledge.unanswered?.has(loginsOf(chat.identityId, chat.platform))) {
@@ -204,8 +204,7 @@ class Planner {
       this.plan.unknownSenders.push({ device, userId: said.sender })
     if (isOwn) return
     this.plan.messages.push(this.planMessage(chat, device, said, content))
-    if (chat.kind === 'dm' && chat.peer !== said.sender && said.sender !== chat.bridgeBot)
-      this.update(chat, { peer: said.sender })
+    if (chat.kind === 'dm' && chat.peer !== said.sender) this.update(chat, { peer: said.sender })
   }
 
   private isIdentity(userId: string, { identityId }: ChatState): boolean {

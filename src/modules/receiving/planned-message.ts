@@ -23,7 +23,7 @@ export function plannedMessage(
   people: People,
 ): PlannedMessage {
   const media = content.media && splitMedia(content.media)
-  // The bot is nobody: what it says is the channel's, or about the chat.
+  // The bot is nobody: it speaks for its channel.
   const isBot = sender === chat.bridgeBot
   const name = isBot ? chat.name : people.name
   return {

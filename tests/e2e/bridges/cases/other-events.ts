@@ -1,13 +1,11 @@
 /** Calls, posts, polls, votes: each comes by its own event, to whoever names it. */
 import { expect, test } from 'bun:test'
-import { readFileSync } from 'node:fs'
-import { parse } from 'yaml'
 import type { MessagePayload } from '../../../../src/domain/events.ts'
 import { NAMED_ONLY_EVENT_NAMES } from '../../../../src/domain/states.ts'
 import { pngOf } from '../../../support/files.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
 import { STATUS_BROADCAST } from '../../../support/testnet.ts'
-import { linkedUser, PLATFORM, type SettingOf, sharedPair } from './setting.ts'
+import { linkedUser, type SettingOf, sharedPair } from './setting.ts'
 
 const POLL = { question: 'Where?', options: ['Here', 'There', 'Nowhere'], max_selections: 2 }
 
@@ -138,23 +136,6 @@ export function otherEventCases(setting: SettingOf): void {
         relates_to: message.id,
       })
     }
-  })
-
-  test('what the bridge’s bot says in a chat', async () => {
-    await using scene = await listening()
-    const { user, friend, others } = scene
-    const { configFile } = setting().deployment.bridge(PLATFORM)
-    // A command is the simplest way to make it speak.
-    const prefix = parse(readFileSync(configFile, 'utf8')).bridge.command_prefix
-    await user.account.send(user.device, { contact: friend.number, text: `${prefix} version` })
-    expect(await others.next()).toMatchObject({
-      event: 'chat.notice',
-      kind: 'notice',
-      is_contact: false,
-      sender: { phone: null },
-      chat: { kind: 'dm' },
-    })
-    await expectNoMessage(scene)
   })
 
   test('whoever asks for no events by name gets none of these, by the feed neither', async () => {
