@@ -26,6 +26,8 @@ export const MAX_DEVICES_OF_USER = 1_000
 export const MAX_ONE_TIME_KEYS = 1_000
 /** Keys, signatures or messages of one call that writes them at once. */
 export const MAX_WRITES_OF_CALL = 1_000
+/** Events of one batch: bridges catch up with 500 messages of a chat, and all reactions to them. */
+export const MAX_BATCH_EVENTS = 3_000
 /** Bytes that one call may write for others. */
 export const MAX_BYTES_OF_CALL = 4 * 1024 * 1024
 /** Characters of events in one page of a timeline, beyond its first event. */

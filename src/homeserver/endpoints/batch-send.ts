@@ -10,7 +10,7 @@ import type { Core } from '../core.ts'
 import { forbidden, invalidParam } from '../errors.ts'
 import { assertUserId, serverOf } from '../identifiers.ts'
 import { type JsonObject, parseStored } from '../json.ts'
-import { MAX_BYTES_OF_CALL, MAX_ID_BYTES, MAX_WRITES_OF_CALL } from '../limits.ts'
+import { MAX_BATCH_EVENTS, MAX_BYTES_OF_CALL, MAX_ID_BYTES } from '../limits.ts'
 import { redactContent } from '../rooms/events.ts'
 import { mergeInterest, type RoomState } from '../rooms/room-state.ts'
 import type { Draft, FromBatch, Tx } from '../tx.ts'
@@ -33,7 +33,7 @@ const eventSchema = z.object({
 type BatchEvent = z.infer<typeof eventSchema>
 
 const batchSchema = z.object({
-  events: z.array(eventSchema).max(MAX_WRITES_OF_CALL),
+  events: z.array(eventSchema).max(MAX_BATCH_EVENTS),
   /** The batch follows what the room has; else it is from before all of that. */
   forward: z.boolean().optional(),
   forward_if_no_messages: z.boolean().optional(),
@@ -50,7 +50,7 @@ type Batch = z.infer<typeof batchSchema>
  */
 const RECENT_MS = 10 * 60_000
 
-const RULES = { wholeNumbers: true, maxBytes: MAX_BYTES_OF_CALL, maxValues: 60_000 }
+const RULES = { wholeNumbers: true, maxBytes: MAX_BYTES_OF_CALL, maxValues: 100_000 }
 
 /**
  * Stores a batch, all of it or nothing. Events that are there already, by their ids, stay as they
