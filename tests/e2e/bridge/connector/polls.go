@@ -58,7 +58,7 @@ func (c *TestnetClient) convertPoll(part *bridgev2.ConvertedMessagePart, poll *p
 func (c *TestnetClient) remoteVote(meta simplevent.EventMeta, evt phonenet.Event) bridgev2.RemoteEvent {
 	return &simplevent.Message[phonenet.Event]{
 		EventMeta:          meta.WithType(bridgev2.RemoteEventMessage),
-		ID:                 networkid.MessageID(fmt.Sprintf("%s-vote-%s-%d", evt.Message.ID, evt.By, evt.At.UnixNano())),
+		ID:                 networkid.MessageID(evt.Message.ID + "-vote-" + evt.ID),
 		Data:               evt,
 		ConvertMessageFunc: c.convertVote,
 	}

@@ -31,7 +31,9 @@ const (
 // Event is something that happened.
 type Event struct {
 	// Seq counts the events of one phone, from 1.
-	Seq  int       `json:"seq"`
+	Seq int `json:"seq"`
+	// ID is the same for all phones, and no other event's, also of the same millisecond.
+	ID   string    `json:"-"`
 	Kind EventKind `json:"kind"`
 	At   time.Time `json:"timestamp"`
 	// By is who did it.
@@ -53,7 +55,7 @@ type Event struct {
 
 // publish tells phones and their devices, except the session `through`. The caller holds the lock.
 func (n *Network) publish(event Event, told []string, through string) {
-	event.At = now()
+	event.At, event.ID = now(), randomHex(8)
 	for _, id := range told {
 		account := n.accounts[id]
 		logged := event
