@@ -142,6 +142,20 @@ export function movedChatCases(setting: SettingOf): void {
     expect(await textsOf(friend, user)).toEqual(texts)
   })
 
+  test('a move while the gateway is away: what is written next arrives, by number, id and room', async () => {
+    await using user = await linkedUser(setting())
+    const { friend, first, second } = await begunTwice(user)
+    await sendText(user, friend, 'before')
+    const { gateway } = setting().deployment
+    await gateway.kill()
+    await friend.moveChats()
+    await gateway.start()
+    const ways = [friend.number, first.from, second.from, first.room, second.room]
+    for (const [index, way] of ways.entries()) await sendTo(user, way, `way ${index}`)
+    for (const index of ways.keys()) await friend.waitForText(`way ${index}`)
+    expect(await textsOf(friend, user)).toEqual(['before', ...ways.keys().map(index => `way ${index}`)])
+  })
+
   test('a bridge that moves chats as it starts: what waited for it arrives, once and in order', async () => {
     await using user = await linkedUser(setting())
     const { friend, first, second } = await begunTwice(user)
