@@ -316,7 +316,7 @@ CREATE TABLE hs_events (
   txn_id TEXT,
   -- Comma-separated numbers of the appservices that get this event, decided when it was written.
   interest TEXT
-, history_place INTEGER, history_at INTEGER, position INTEGER GENERATED ALWAYS AS (coalesce(history_place, stream_id)) VIRTUAL) STRICT;
+, history_place INTEGER, taken_at INTEGER, position INTEGER GENERATED ALWAYS AS (coalesce(history_place, stream_id)) VIRTUAL, is_history INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE INDEX hs_events_annotations ON hs_events (
   relates_to, sender, CASE WHEN json_valid(content) THEN json_extract(content, '$."m.relates_to".key') END
@@ -419,7 +419,7 @@ CREATE TABLE hs_rooms (
   room_id TEXT NOT NULL UNIQUE,
   version TEXT NOT NULL,
   created_at INTEGER NOT NULL
-) STRICT;
+, had_messages INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE TABLE hs_to_device (
   stream_id INTEGER PRIMARY KEY,

@@ -87,6 +87,8 @@ import whoIsWhoDown from './0043_who_is_who.down.sql' with { type: 'text' }
 import whoIsWhoUp from './0043_who_is_who.up.sql' with { type: 'text' }
 import chatIdsDown from './0044_chat_ids.down.sql' with { type: 'text' }
 import chatIdsUp from './0044_chat_ids.up.sql' with { type: 'text' }
+import forgottenMessagesDown from './0045_forgotten_messages.down.sql' with { type: 'text' }
+import forgottenMessagesUp from './0045_forgotten_messages.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -141,4 +143,5 @@ export const migrations: readonly Migration[] = [
   { version: 42, name: 'sandbox_moves', up: sandboxMovesUp, down: sandboxMovesDown },
   { version: 43, name: 'who_is_who', up: whoIsWhoUp, down: whoIsWhoDown },
   { version: 44, name: 'chat_ids', up: chatIdsUp, down: chatIdsDown },
+  { version: 45, name: 'forgotten_messages', up: forgottenMessagesUp, down: forgottenMessagesDown },
 ]

@@ -30,6 +30,7 @@ export function forgetEvents(core: Core, after: number, before: number): Promise
           if (isFirst) core.events.keepCounter(core.stream.position)
           isFirst = false
           core.events.remove(row.stream_id)
+          if (row.is_message === 1) core.events.noteForgotten(row.room)
           return 'gone'
         },
       },
@@ -39,7 +40,7 @@ export function forgetEvents(core: Core, after: number, before: number): Promise
 }
 
 /** When the server took the event: an appservice may have given it an earlier time. */
-function agedAt({ event_id: eventId, origin_server_ts: claimed, history_at: takenAt }: AgedRow): number {
+function agedAt({ event_id: eventId, origin_server_ts: claimed, taken_at: takenAt }: AgedRow): number {
   return Math.max(claimed, takenAt ?? timeOfEventId(eventId) ?? 0)
 }
 

@@ -152,7 +152,8 @@ export class Tx {
       txn_id: draft.txn?.id ?? null,
       interest,
       history_place: place,
-      history_at: isHistory ? now : null,
+      taken_at: draft.batch ? now : null,
+      is_history: isHistory ? 1 : 0,
     })
     this.appended.push({ room, position: place ?? streamId, eventId, stateKey, interest })
     return eventId

@@ -21,8 +21,8 @@ export interface EventRow {
   txn_id: string | null
   /** Place in the room: `stream_id`, or below 0 for history from before all others. */
   position: number
-  /** When history was stored, in milliseconds since 1970; null for news. */
-  history_at: number | null
+  /** 1: nobody is to be told of it as news. */
+  is_history: number
 }
 
 /**
@@ -42,7 +42,7 @@ export function clientEventText(row: EventRow, unsigned: string): string {
  * @see https://github.com/matrix-org/matrix-spec-proposals/pull/2716
  */
 export const historyMark = (row: EventRow): string[] =>
-  row.history_at === null ? [] : ['"org.matrix.msc2716.historical":true']
+  row.is_history === 1 ? ['"org.matrix.msc2716.historical":true'] : []
 
 /** @see https://spec.matrix.org/v1.12/client-server-api/#stripped-state */
 export function strippedEventText({ type, sender, content, state_key: stateKey }: EventRow): string {

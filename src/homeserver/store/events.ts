@@ -4,11 +4,12 @@ import { statementsOf } from '../../lib/statements.ts'
 import type { EventRow, Membership } from '../rooms/events.ts'
 
 const COLUMNS = `e.stream_id, e.event_id, e.room, r.room_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.content,
-  e.replaces, e.redacted_by, e.redacts, e.txn_scope, e.txn_id, e.position, e.history_at`
+  e.replaces, e.redacted_by, e.redacts, e.txn_scope, e.txn_id, e.position, e.is_history`
 const EVENTS = 'hs_events e JOIN hs_rooms r ON r.room = e.room'
 
 export interface NewEvent extends Omit<EventRow, 'room_id' | 'redacted_by' | 'position'> {
   history_place: number | null
+  taken_at: number | null
   relates_to: string | null
   rel_type: string | null
   interest: string | null
@@ -26,8 +27,12 @@ export interface Interest {
 export interface AgedRow extends Interest {
   event_id: string
   origin_server_ts: number
-  history_at: number | null
+  /** When an event of a batch was stored; null for others. */
+  taken_at: number | null
+  room: number
   is_state: number
+  /** As for `hasMessages`. */
+  is_message: number
 }
 
 /** A piece of current state without its content. */
@@ -73,15 +78,17 @@ export function eventStore(db: Database) {
   const relations = `SELECT ${COLUMNS}, e.rel_type FROM hs_events e INDEXED BY hs_events_by_relation
     JOIN hs_rooms r ON r.room = e.room WHERE e.relates_to = ? AND e.room = ?
     AND e.position > ? AND e.position <= ? ORDER BY e.position`
-  const aged =
-    'stream_id, event_id, origin_server_ts, history_at, state_key IS NOT NULL AS is_state, interest'
+  // Neither state nor a bridge's word about an event.
+  const message = "state_key IS NULL AND type <> 'com.beeper.message_send_status'"
+  const aged = `stream_id, event_id, room, origin_server_ts, taken_at, state_key IS NOT NULL AS is_state,
+    ${message} AS is_message, interest`
 
   return {
     insert: run<[NewEvent]>(
       `INSERT INTO hs_events (stream_id, event_id, room, type, state_key, sender, origin_server_ts, content, replaces, redacts,
-         relates_to, rel_type, txn_scope, txn_id, interest, history_place, history_at)
+         relates_to, rel_type, txn_scope, txn_id, interest, history_place, taken_at, is_history)
        VALUES ($stream_id, $event_id, $room, $type, $state_key, $sender, $origin_server_ts, $content, $replaces, $redacts,
-         $relates_to, $rel_type, $txn_scope, $txn_id, $interest, $history_place, $history_at)`,
+         $relates_to, $rel_type, $txn_scope, $txn_id, $interest, $history_place, $taken_at, $is_history)`,
     ),
     at,
     byId: one<EventRow, [eventId: string]>(`SELECT ${COLUMNS} FROM ${EVENTS} WHERE e.event_id = (? || '')`),
@@ -141,10 +148,14 @@ export function eventStore(db: Database) {
     after: all<EventRow, Span>(`${page} LIMIT (? + 0)`),
     lastOfRoom: value<number | null, [room: number]>('SELECT max(position) FROM hs_events WHERE room = ?'),
     firstOfRoom: value<number | null, [room: number]>('SELECT min(position) FROM hs_events WHERE room = ?'),
-    /** True when the room has more than its state, and a bridge's words about it. */
+    /** True when the room has messages, or had some that were forgotten. */
     hasMessages: has<[room: number]>(
-      `SELECT 1 FROM hs_events WHERE room = ? AND state_key IS NULL
-         AND type <> 'com.beeper.message_send_status' LIMIT 1`,
+      `SELECT 1 FROM hs_rooms WHERE room = ?1 AND had_messages
+       UNION ALL SELECT 1 FROM hs_events WHERE room = ?1 AND ${message} LIMIT 1`,
+    ),
+    /** A message of the room is forgotten. */
+    noteForgotten: run<[room: number]>(
+      'UPDATE hs_rooms SET had_messages = 1 WHERE room = ? AND NOT had_messages',
     ),
     /** Appservices interested in each event of all rooms, in order. */
     stream: all<Interest, [from: number, to: number, limit: number]>(

@@ -421,6 +421,33 @@ test('a ghost that speaks for the first time need not exist', async () => {
   expect((await server.call('GET', `/profile/${userId('wa_fresh')}`)).status).toBe(200)
 })
 
+/** Forgets what all appservices were told, by its age. */
+async function forget(before: number): Promise<void> {
+  server.db.run('UPDATE hs_appservices SET position = (SELECT max(stream_id) FROM hs_events)')
+  for (let after: number | null = 0; after !== null; ) after = (await server.hs.forget(after, before)).next
+  await server.hs.forgetMedia(before, new AbortController().signal)
+}
+
+test('what was missed is kept from when it was stored, however long ago it was said', async () => {
+  const roomId = await portal()
+  await ordinary(roomId, 'before')
+  await send(roomId, { events: many('missed', 1), forward: true })
+  await until(() => bodies(told(roomId)).includes('missed 0'))
+  await forget(Date.now() - 60_000)
+  expect(await read(roomId, 'f')).toEqual(['before', 'missed 0'])
+})
+
+test('what was missed is news, also where all before it was forgotten', async () => {
+  const roomId = await portal()
+  await ordinary(roomId, 'before')
+  await until(() => bodies(told(roomId)).includes('before'))
+  await forget(Date.now() + 1_000)
+  expect(await read(roomId, 'f')).toEqual([])
+  await send(roomId, { events: many('missed', 1), forward: true, mark_read_by: userId('gw_alice') })
+  await until(() => bodies(told(roomId)).includes('missed 0'))
+  expect(told(roomId).map(isHistory)).not.toContain(true)
+})
+
 test('history is kept from when it was stored, and its media with it', async () => {
   const upload = await server.call('POST', '/_matrix/media/v3/upload', 'old picture', BRIDGE)
   const roomId = await portal()
@@ -428,11 +455,6 @@ test('history is kept from when it was stored, and its media with it', async () 
     events: [said('x', { content: { msgtype: 'm.image', body: 'x', url: upload.get('content_uri') } })],
   })
   await until(() => told(roomId).some(event => dig(event, 'content', 'msgtype') === 'm.image'))
-  server.db.run('UPDATE hs_appservices SET position = (SELECT max(stream_id) FROM hs_events)')
-  const forget = async (before: number) => {
-    for (let after: number | null = 0; after !== null; ) after = (await server.hs.forget(after, before)).next
-    await server.hs.forgetMedia(before, new AbortController().signal)
-  }
   const media = upload.text('content_uri').slice('mxc://'.length)
   const download = async () =>
     (

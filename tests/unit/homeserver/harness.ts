@@ -17,6 +17,7 @@ const MIGRATIONS = [
   '0020_homeserver_history',
   '0035_profile_fields',
   '0038_history_batches',
+  '0045_forgotten_messages',
 ].map(name => readFileSync(join(import.meta.dir, `../../../migrations/${name}.up.sql`), 'utf8'))
 export const SERVER = 'hs.test'
 

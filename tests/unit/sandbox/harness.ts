@@ -13,6 +13,7 @@ import profileFields from '../../../migrations/0035_profile_fields.up.sql' with 
 import historyBatches from '../../../migrations/0038_history_batches.up.sql' with { type: 'text' }
 import sandboxPosts from '../../../migrations/0040_sandbox_posts.up.sql' with { type: 'text' }
 import sandboxMoves from '../../../migrations/0042_sandbox_moves.up.sql' with { type: 'text' }
+import forgottenMessages from '../../../migrations/0045_forgotten_messages.up.sql' with { type: 'text' }
 import { createHomeserver } from '../../../src/homeserver/index.ts'
 import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { GroupCommit } from '../../../src/lib/group-commit.ts'
@@ -61,6 +62,7 @@ export async function createHarness(options: HarnessOptions = {}) {
       homeserverHistory,
       profileFields,
       historyBatches,
+      forgottenMessages,
       sandboxTables,
       refusalTable,
       mediaUse,
