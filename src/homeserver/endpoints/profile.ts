@@ -39,10 +39,13 @@ function fieldKey(call: Call): string {
   return key
 }
 
+/** A field may be called as what every object has, such as `constructor`. */
+const ownValue = (fields: JsonObject, key: string) => (Object.hasOwn(fields, key) ? fields[key] : undefined)
+
 /** @see https://spec.matrix.org/v1.16/client-server-api/#get_matrixclientv3profileuseridkeyname */
 export function getField(call: Call): JsonObject {
   const key = fieldKey(call)
-  const value = getProfile(call)[key]
+  const value = ownValue(getProfile(call), key)
   if (value !== undefined) return { [key]: value }
   if (isShown(key)) return {}
   throw notFound('The profile has no such field')
@@ -53,7 +56,7 @@ export async function putField(call: Call): Promise<undefined> {
   const userId = ownUserId(call)
   const key = fieldKey(call)
   const body = await readObject(call)
-  const value = isShown(key) ? validate(SHOWN, body)[key] || undefined : body[key]
+  const value = isShown(key) ? validate(SHOWN, body)[key] || undefined : ownValue(body, key)
   if (value === undefined && !isShown(key))
     throw new MatrixError(400, 'M_MISSING_PARAM', `Missing field: ${key}`)
   await call.core.profiles.change(userId, { [key]: value })
@@ -72,8 +75,9 @@ export async function patchProfile(call: Call): Promise<undefined> {
   const userId = ownUserId(call)
   const fields = await readObject(call)
   for (const key of Object.keys(fields)) assertKey(key)
-  validate(SHOWN, fields)
-  const changes = Object.entries(fields).map(([key, value]) => [key, value ?? undefined] as const)
+  const kept = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null))
+  validate(SHOWN, kept)
+  const changes = Object.keys(fields).map(key => [key, ownValue(kept, key)] as const)
   await call.core.profiles.change(userId, Object.fromEntries(changes))
 }
 

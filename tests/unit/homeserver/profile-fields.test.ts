@@ -59,6 +59,24 @@ test('name and avatar reach the rooms, other fields don’t', async () => {
   expect((await server.call('GET', path(as, 'displayname'))).body).toEqual({})
 })
 
+test('null removes a name as it does any field', async () => {
+  const as = 'gw_carol'
+  await patch(as, { displayname: 'Carol', 'm.tz': 'Europe/Paris' })
+  expect((await patch(as, { displayname: null, 'm.tz': null })).status).toBe(200)
+  expect(await read(as)).toEqual({})
+})
+
+test('a field may be called as what every object has', async () => {
+  const as = 'gw_carol'
+  const field = () => server.call('GET', path(as, 'constructor'), undefined, { as })
+  expect((await field()).status).toBe(404)
+  expect((await put(as, 'constructor', {})).get('errcode')).toBe('M_MISSING_PARAM')
+  await put(as, 'constructor', { constructor: 'x' })
+  expect((await field()).body).toEqual({ constructor: 'x' })
+  await patch(as, { constructor: null })
+  expect(await read(as)).toEqual({})
+})
+
 describe('refused is', () => {
   const as = 'gw_dave'
 
