@@ -2,7 +2,7 @@
  * SQL of people: devices' address books, and the phone numbers of those whose Matrix users don't
  * show them.
  */
-import { and, eq, gt, isNotNull, sql } from 'drizzle-orm'
+import { and, eq, getTableColumns, gt, isNotNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { equal, putRow, rowsBy } from '../../db/row-statements.ts'
 import { contacts, ghostPhones } from '../../db/schema/index.ts'
@@ -21,13 +21,28 @@ export interface Contact {
 const STEP = 200
 
 const ofDevice = eq(contacts.deviceRowId, textParam('deviceRowId'))
+const hasNumber = sql`${ghostPhones.deviceRowId} = ${textParam('deviceRowId')} and ${ghostPhones.phone} = ${textParam('phone')}`
 const contact = rowsBy(contacts, 'deviceRowId', 'matrixUserId')
+// Their Matrix user in the book, or another one that stands for the number.
 const byPhone = statement(orm =>
   orm
     .select()
     .from(contacts)
     // Spelled out, as a partial index is found by its text.
     .where(and(ofDevice, sql`${contacts.phone} = ${textParam('phone')} and phone IS NOT NULL`))
+    .unionAll(
+      orm
+        .select(getTableColumns(contacts))
+        .from(ghostPhones)
+        .innerJoin(
+          contacts,
+          and(
+            eq(contacts.deviceRowId, ghostPhones.deviceRowId),
+            eq(contacts.matrixUserId, ghostPhones.matrixUserId),
+          ),
+        )
+        .where(hasNumber),
+    )
     .limit(ONE),
 )
 const nextContacts = statement(orm =>
@@ -56,9 +71,7 @@ const usersWithNumber = statement(orm =>
   orm
     .select({ id: ghostPhones.matrixUserId })
     .from(ghostPhones)
-    .where(
-      sql`${ghostPhones.deviceRowId} = ${textParam('deviceRowId')} and ${ghostPhones.phone} = ${textParam('phone')}`,
-    )
+    .where(hasNumber)
     .unionAll(
       orm
         .select({ id: contacts.matrixUserId })
@@ -112,13 +125,7 @@ export function createPeopleRepository(db: Pick<Db, 'read' | 'write'>) {
       db.read(async (reader): Promise<Contact | null> => {
         const found = await reader.get(contact, { deviceRowId, matrixUserId })
         if (found || phone === null) return found ?? null
-        const named = await reader.get(byPhone, { deviceRowId, phone })
-        if (named) return named
-        for (const user of await usersOfNumber(reader, deviceRowId, phone)) {
-          const other = await reader.get(contact, { deviceRowId, matrixUserId: user })
-          if (other) return other
-        }
-        return null
+        return (await reader.get(byPhone, { deviceRowId, phone })) ?? null
       }),
 
     usersOf: (deviceRowId: string, phone: string) =>

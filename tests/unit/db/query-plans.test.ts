@@ -55,6 +55,13 @@ test('a contact is found in an address book by its number', async () => {
   expect(searches).not.toContain('SEARCH contacts USING PRIMARY KEY (device_row_id=?)')
 })
 
+test('a stranger, as most senders are, is looked for by two statements', async () => {
+  const contacts = createPeopleRepository(db)
+  const prepare = spyOn(db.connection, 'prepare')
+  expect(await contacts.findContact('dev_1', '@whatsapp_1:s', '237')).toBeNull()
+  expect(prepare).toHaveBeenCalledTimes(2)
+})
+
 test('what is left of removed webhooks is looked for a webhook at a time, however many deliveries it has', async () => {
   const webhooks = createWebhookRepository(db, { maxPerIdentity: 1, health: { reset() {} } })
   expect(await searchesOf(() => webhooks.removeOrphans())).toContain(
