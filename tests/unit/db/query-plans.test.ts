@@ -48,6 +48,18 @@ test('a chat is found among all of an identity by its id, its person, its id on 
   expect(searches).not.toContain('SEARCH chats USING PRIMARY KEY (identity_id=?)')
 })
 
+test('a quoted event and what a closed room still holds are found by their rooms', async () => {
+  const { queue } = messageStore(db)
+  const searches = await searchesOf(async () => {
+    await queue.isQuoteLost('id_1', '$e', '!r:s')
+    await queue.settleClosedRoom('id_1', '!r:s', 1)
+  })
+  expect(searches).toContain('SEARCH chats USING PRIMARY KEY (identity_id=? AND room_id=?)')
+  expect(searches).toContain('SEARCH messages USING INDEX messages_event (event_id=?)')
+  expect(searches).toContain('SEARCH messages USING INDEX messages_unread (room_id=?)')
+  expect(searches.filter(search => search.startsWith('SCAN'))).toEqual([])
+})
+
 test('a contact is found in an address book by its number', async () => {
   const contacts = createPeopleRepository(db)
   const searches = await searchesOf(() => contacts.findContact('dev_1', '@whatsapp_1:s', '237'))
