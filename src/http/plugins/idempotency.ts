@@ -120,9 +120,10 @@ async function settle(claim: Claim, response: Response): Promise<Response> {
 
 /**
  * Refusals that may pass another time though the request is the same: by who one is, by what there
- * is (a device that is linked again), by too many requests. So may every failure of ours.
+ * is (a device that is linked again, a chat that takes more), by too many requests. So may every
+ * failure of ours.
  */
-const PASSING_REFUSALS = [401, 403, 404, 409, 429]
+const PASSING_REFUSALS = [401, 403, 404, 409, 422, 429]
 
 /** Tells if a repeat would come to the same. */
 function isFinal(status: number): boolean {

@@ -3,6 +3,7 @@ import { expect, test } from 'bun:test'
 import { FILES } from '../../../support/file-heads.ts'
 import { bytesOf } from '../../../support/files.ts'
 import { formWith } from '../../../support/gateway-client.ts'
+import { bearer } from '../../../support/json-client.ts'
 import type { Features, TestnetPhone } from '../../../support/testnet.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import { type LinkedUser, linkedUser, PLATFORM, type SettingOf } from './setting.ts'
@@ -86,10 +87,21 @@ export function featureCases(setting: SettingOf): void {
   test('a chat that changes what it takes is believed from then on', async () => {
     await using user = await linkedUser(setting())
     const friend = await friendOf(user, 'usual')
-    const statusOf = async () =>
-      (await user.account.trySend(user.device, { contact: friend.number, text: LONG })).status
+    // The refusal isn't what the key stands for.
+    const headers = {
+      authorization: bearer(user.account.token),
+      'content-type': 'application/json',
+      'idempotency-key': crypto.randomUUID(),
+    }
+    const body = JSON.stringify({ platform: PLATFORM, contact: friend.number, text: LONG })
+    const statusOf = async (repeats = true) => {
+      const { 'idempotency-key': _key, ...once } = headers
+      const url = `${user.account.address.url}/api/v1/devices/${user.device}/message`
+      return (await fetch(url, { method: 'POST', headers: repeats ? headers : once, body })).status
+    }
     await friend.change({ features: 'strict' })
-    await waitFor(async () => (await statusOf()) === 422)
+    await waitFor(async () => (await statusOf(false)) === 422)
+    expect(await statusOf()).toBe(422)
     await friend.change({ features: 'usual' })
     await waitFor(async () => (await statusOf()) === 200)
   })
