@@ -9,7 +9,7 @@ import type { HomeserverKind } from '../../../support/attached-gateway.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
 import type { TestnetPhone } from '../../../support/testnet.ts'
 import { waitFor } from '../../../support/wait-for.ts'
-import { link, PLATFORM, type Setting, type SettingOf } from './setting.ts'
+import { link, linkedUser, PLATFORM, type Setting, type SettingOf } from './setting.ts'
 
 /** As `bridge add` asks for them. */
 const AT_THE_LINK = 50
@@ -66,6 +66,21 @@ export function historyCases(setting: SettingOf, kind: HomeserverKind): void {
     expect(ofRoom().map(({ text }) => text)).toEqual(texts)
     expect(await client.fetchOlder(user, phone.id, room)).toBe('complete')
     expect(inbox.unread).toBe(0)
+  })
+
+  test('a batch of what came between a logout and the next link is received, once', async () => {
+    await using user = await linkedUser(setting())
+    const friend = await setting().testnet.newPhone()
+    await friend.send({ to: user.phone.id, text: 'before' })
+    expect((await user.inbox.next()).message).toBe('before')
+    await user.phone.setConnection({ state: 'logged_out' })
+    await waitFor(async () => (await user.account.devices())[0]?.state === 'logged_out')
+    await friend.send({ to: user.phone.id, text: 'missed' })
+    await link(user.account, user.phone, PLATFORM)
+    expect((await user.inbox.next()).message).toBe('missed')
+    await friend.send({ to: user.phone.id, text: 'after' })
+    expect((await user.inbox.next()).message).toBe('after')
+    expect(rowsOf(setting(), user.phone)).toEqual([])
   })
 
   test('a kill in its midst loses and doubles nothing, and what is said meanwhile is received once', async () => {
