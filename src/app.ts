@@ -89,7 +89,9 @@ export async function createApp(
     logger,
   })
   const known = createKnownIdentities(context, matrix.accounts)
-  const phones = createPhones(context, { ...known, ...matrix, bridges })
+  const inUse = new BridgesInUse(config)
+  const untilCurrent = (platform: string) => inUse.untilCurrent(platform, attached, clock)
+  const phones = createPhones(context, { ...known, ...matrix, bridges, untilCurrent })
   const messaging = await createMessaging(context, { ...known, ...matrix, sandbox, bridges, phones })
   const { identities } = known
   const tenants = createTenants(context, {
@@ -105,7 +107,6 @@ export async function createApp(
     logger,
   })
 
-  const inUse = new BridgesInUse(config)
   const hsToken = matrix.appservice?.isExternal ? matrix.appservice.hsToken : undefined
   const visitors = createVisitors(context, token => {
     if (token === hsToken) return 'homeserver'

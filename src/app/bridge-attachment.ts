@@ -74,8 +74,9 @@ export function createBridgeAttachment(
     trials.get(bridge.platform)?.abort()
     if (command && bridge.update?.failure === null) return beginTrial(bridge, bridge.update, url)
     forgetSavedState(bridge.dir)
-    if (command) processes.run(bridge.platform, { command, dir: bridge.dir, url, version: bridge.updatedAt })
-    else await processes.stop(bridge.platform)
+    if (!command) return processes.stop(bridge.platform)
+    processes.run(bridge.platform, { command, dir: bridge.dir, url, version: bridge.updatedAt })
+    bridges.noteStarted(bridge.platform)
   }
 
   /** Goes on beside the other bridges; ends when the gateway does, or the bridge's row changes. */

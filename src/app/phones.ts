@@ -12,6 +12,8 @@ export type Phones = ReturnType<typeof createPhones>
 export interface PhoneParts extends KnownIdentities {
   bridges: BridgeSet
   sessions: MatrixSessions
+  /** Waits until what is known of the platform's bridge is in use. */
+  untilCurrent(platform: string): Promise<void>
 }
 
 export function createPhones(context: AppContext, parts: PhoneParts) {

@@ -67,6 +67,11 @@ export function createBridges(options: {
       inUse.delete(platform)
     },
 
+    /** Call it when the platform's program has been started. */
+    noteStarted(platform: string): void {
+      inUse.get(platform)?.watch?.noteStarted()
+    },
+
     /** Call it when the program has ended, before another one is started in its place. */
     noteStopped(platform: string): void {
       inUse.get(platform)?.watch?.noteStopped()

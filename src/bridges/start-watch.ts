@@ -50,7 +50,7 @@ export interface StartWatchOptions {
 export class StartWatch {
   private phase: 'down' | 'starting' | 'ready' = 'down'
   private problem = 'it was not asked yet'
-  /** When it last answered, by the steady clock. */
+  /** When it last answered, or its program was started, by the steady clock. */
   private seenAt = Number.NEGATIVE_INFINITY
   private hasToldWhileDown = false
   private hasFailed = false
@@ -83,6 +83,11 @@ export class StartWatch {
     } else this.settle()
   }
 
+  /** Call it when the bridge's program has been started: it comes up soon. */
+  noteStarted(): void {
+    this.seenAt = this.options.clock.steady()
+  }
+
   /** Call it when the bridge's program has ended: it must not count as ready meanwhile. */
   noteStopped(): void {
     this.wentDown('it was stopped')
@@ -102,8 +107,8 @@ export class StartWatch {
   }
 
   /**
-   * Like `check`, but waits for a bridge that is starting, or that answered recently and so may be
-   * restarting.
+   * Like `check`, but waits for a bridge that is starting, was started recently, or answered
+   * recently and so may be restarting.
    * @param withinMs longest wait, and how recently
    */
   async started(withinMs: number): Promise<void> {

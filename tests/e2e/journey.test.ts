@@ -96,6 +96,12 @@ describe.skipIf(!testBridge)('from one file to the first message', () => {
       expect.stringContaining('attached the wa bridge'),
     ])
     expect(adding.shown).toContain('Link a phone: meshgate link wa')
+    // At once: it waits for the bridge, and shows no simulated phone's code.
+    await using linking = person('meshgate', 'link', 'wa')
+    await linking.reads(/Scan the QR code/)
+    expect(linking.shown).not.toContain('/sandbox/link/')
+    linking.interrupts()
+    expect(await linking.ends()).toBe(1)
     await waitFor(() => testnet.newPhone().catch(() => null), { what: 'the bridge', deadlineMs: 30_000 })
     await using checking = person('meshgate', 'bridge', 'check', 'wa')
     expect([await checking.ends(), checking.shown]).toEqual([0, expect.stringContaining('login by')])

@@ -6,11 +6,12 @@ import type { Db } from '../../db/open.ts'
 import { createDeviceProbe } from './device-probe.ts'
 import { createDeviceRepository } from './device-repository.ts'
 import { createDevices, type DevicesOptions } from './devices.ts'
-import { createLinking } from './linking.ts'
+import { createLinking, type LinkingOptions } from './linking.ts'
 import { createPlatforms } from './platforms.ts'
 import { rememberDevices } from './remembered-devices.ts'
 
-export type DevicesParts = Omit<DevicesOptions, 'repository'> & { db: Db }
+export type DevicesParts = Omit<DevicesOptions, 'repository'> &
+  Pick<LinkingOptions, 'untilCurrent'> & { db: Db }
 
 export function createDevicesModule(parts: DevicesParts) {
   const repository = rememberDevices(createDeviceRepository(parts.db), parts.clock)

@@ -13,6 +13,8 @@ import { Link } from './link.ts'
 import { noSuchDevice } from './refusals.ts'
 
 export interface LinkingOptions {
+  /** Waits for a bridge that was attached just now. */
+  untilCurrent?: (platform: string) => Promise<void>
   bridges: Bridges
   devices: Pick<LinkedDevices, 'awaitLogin' | 'reconcile' | 'linked' | 'find'>
   clock: Clock
@@ -51,7 +53,7 @@ type Tenant = { id: string; matrixUserId: string }
 
 export type Linking = ReturnType<typeof createLinking>
 
-export function createLinking({ bridges, devices, clock, logger }: LinkingOptions) {
+export function createLinking({ bridges, devices, untilCurrent, clock, logger }: LinkingOptions) {
   /** Newest last. */
   let links: Link[] = []
 
@@ -114,6 +116,7 @@ export function createLinking({ bridges, devices, clock, logger }: LinkingOption
     { platform, flow: wantedFlow, deviceId, inputs = {} }: LinkRequest,
     late: AbortSignal,
   ): Promise<Link> {
+    await untilCurrent?.(platform)
     const bridge = bridges.forPlatform(platform)
     const { id: identityId, matrixUserId: userId } = identity
     const until = clock.steady() + START_WITHIN_MS

@@ -201,6 +201,17 @@ test('one that says that it isn’t ready, as it can’t reach its homeserver, i
   await untilVerdict('starting')
 })
 
+test('one whose program was started just now is waited for, and one that is down is not', async () => {
+  watching()
+  await expect(watch.started(14_000)).rejects.toMatchObject({ code: 'bridge_unavailable' })
+  watch.noteStarted()
+  const started = watch.started(14_000)
+  await begin()
+  await untilVerdict('starting')
+  watch.noteState()
+  await started
+})
+
 test('one that answers a question it doesn’t know with a 500 is there', async () => {
   answer = OK.replace('404', '500').replace('application/json', 'text/html')
   await begin()
