@@ -3,6 +3,7 @@ import type { BridgeSet } from '../bridges/bridges.ts'
 import type { Config } from '../config/index.ts'
 import type { MatrixSessions } from '../domain/ports.ts'
 import type { Homeserver } from '../homeserver/index.ts'
+import { createRecipientRepository } from '../modules/chats/recipient-repository.ts'
 import { Arrivals } from '../modules/events/arrivals.ts'
 import { createStoredCursors } from '../modules/events/cursor.ts'
 import { createFeed } from '../modules/events/feed.ts'
@@ -77,7 +78,14 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   const paceOf = createPaces(config, sandbox)
   const endings = createMessageEndings(db, statuses)
   const repository = createMessageRepository(db)
-  const recipients = createRecipients({ chats, devices, bridges, phones, clock })
+  const recipients = createRecipients({
+    repository: createRecipientRepository(db),
+    chats,
+    devices,
+    bridges,
+    phones,
+    clock,
+  })
   const queue = createOutboxQueue(db, statuses)
   releaseFirstMessages({ ...context, chats, devices, recipients, queue })
   const outbox = createOutbox({

@@ -4,6 +4,7 @@ import { GatewayError } from '../../src/domain/errors.ts'
 import type { Observer } from '../../src/domain/observation.ts'
 import type { Bridge, Bridges } from '../../src/domain/ports.ts'
 import { createChatRepository } from '../../src/modules/chats/chat-repository.ts'
+import { createRecipientRepository } from '../../src/modules/chats/recipient-repository.ts'
 import type { StagedFile } from '../../src/modules/media/media.ts'
 import { createMessageEndings } from '../../src/modules/sending/ending-repository.ts'
 import { createWaitingMessages } from '../../src/modules/sending/lane-repository.ts'
@@ -29,6 +30,7 @@ export function messageStore(db: Db, observer?: Pick<Observer, 'messageSettled'>
     endings: createMessageEndings(db, statuses),
     phones: moduleOn(db).phones,
     recipients: createRecipients({
+      repository: createRecipientRepository(db),
       chats: createChatRepository(db),
       devices: { linked: async () => [] },
       bridges: {} as Bridges,

@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto'
 import { and, asc, desc, eq, isNull, ne, sql } from 'drizzle-orm'
 import { LRUCache } from 'lru-cache'
 import type { Db } from '../../db/open.ts'
-import { equal, given, putRow, rowsBy } from '../../db/row-statements.ts'
-import { type Chat, chats, type Device, resolvedRecipients, roomFeatures } from '../../db/schema/index.ts'
+import { equal, given, rowsBy } from '../../db/row-statements.ts'
+import { type Chat, chats, type Device, roomFeatures } from '../../db/schema/index.ts'
 import { ONE, textParam } from '../../db/stable-params.ts'
 import { type Statement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
@@ -24,12 +24,6 @@ export function isChatOf(device: ChatOwner, chat: Pick<Chat, 'platform' | 'recei
 }
 
 type Content = Readonly<Record<string, unknown>>
-
-/** The room of a recipient, and who it is; null for a group. */
-export interface FoundRoom {
-  roomId: string
-  matrixUserId: string | null
-}
 
 /** A content under the name that rows of chats have for it. */
 export interface Features {
@@ -92,33 +86,6 @@ const waiting = statement(orm =>
     .where(sql`${chats.membership} in ('invited', 'joining')`)
     .orderBy(asc(chats.updatedAt)),
 )
-const ofDevice = eq(resolvedRecipients.deviceRowId, textParam('deviceRowId'))
-const roomOfRecipient = statement(orm =>
-  orm
-    .select({ roomId: resolvedRecipients.roomId, features: chats.features, movedTo: chats.movedTo })
-    .from(resolvedRecipients)
-    .leftJoin(
-      chats,
-      and(eq(chats.identityId, textParam('identityId')), eq(chats.roomId, resolvedRecipients.roomId)),
-    )
-    .where(and(ofDevice, eq(resolvedRecipients.recipientKey, textParam('recipientKey')))),
-)
-const putRoom = putRow(
-  resolvedRecipients,
-  ['deviceRowId', 'recipientKey'],
-  ['roomId', 'matrixUserId', 'resolvedAt'],
-)
-const recipient = rowsBy(resolvedRecipients, 'deviceRowId', 'recipientKey')
-const changeRoom = statement(orm =>
-  orm
-    .update(resolvedRecipients)
-    .set({ roomId: sql`${param('movedTo')}` })
-    .where(and(ofDevice, eq(resolvedRecipients.roomId, param('roomId')))),
-)
-const dropRoom = statement(orm =>
-  orm.delete(resolvedRecipients).where(and(ofDevice, eq(resolvedRecipients.roomId, param('roomId')))),
-)
-
 /** A chat whose room nobody has looked at. */
 export const UNKNOWN_CHAT = {
   kind: 'other',
@@ -248,31 +215,6 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
         .filter(chat => chat.movedTo === null && isChatOf(device, chat))
         .sort((one, other) => one.name.localeCompare(other.name) || (one.roomId < other.roomId ? -1 : 1))
     },
-
-    /** @returns the room that was found for a recipient before, with what its chat tells */
-    async roomOf(
-      { id: deviceRowId, identityId }: Pick<Device, 'id' | 'identityId'>,
-      recipientKey: string,
-    ): Promise<Pick<Chat, 'roomId' | 'features' | 'movedTo'> | null> {
-      const key = { deviceRowId, identityId, recipientKey }
-      return (await db.read(reader => reader.get(roomOfRecipient, key))) ?? null
-    },
-
-    /** @returns the Matrix user who answers to a recipient's key, as far as it was resolved */
-    async userOf(deviceRowId: string, recipientKey: string): Promise<string | null> {
-      const found = await db.read(reader => reader.get(recipient, { deviceRowId, recipientKey }))
-      return found?.matrixUserId ?? null
-    },
-
-    rememberRoom: (deviceRowId: string, recipientKey: string, found: FoundRoom, now: number) =>
-      db.write(tx => tx.run(putRoom, { deviceRowId, recipientKey, ...found, resolvedAt: now })),
-
-    /** A device's recipients of one room are in another. */
-    moveRecipients: (deviceRowId: string, roomId: string, movedTo: string) =>
-      db.write(tx => tx.run(changeRoom, { deviceRowId, roomId, movedTo })),
-
-    forgetRoom: (deviceRowId: string, roomId: string) =>
-      db.write(tx => tx.run(dropRoom, { deviceRowId, roomId })),
 
     /** Chats that aren't joined yet, the longest waiting first. */
     unfinished: () => db.read(reader => reader.all(waiting)),

@@ -10,27 +10,18 @@ import type { RecipientKind } from '../../domain/states.ts'
 import { groupKey, isGroupLink, isMatrixUserId } from '../../domain/written-recipients.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { contactKey, phoneDigits, trimmed } from '../../lib/phone-numbers.ts'
-import { type ChatRepository, type FoundRoom, isChatOf, isReachable } from '../chats/chat-repository.ts'
+import { type ChatRepository, isChatOf, isReachable } from '../chats/chat-repository.ts'
 import { type PeoplesPhones, userOfId } from '../chats/phones.ts'
+import type { FoundRoom, RecipientRepository } from '../chats/recipient-repository.ts'
 import { resolveContact } from '../chats/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { refuseNewChat } from '../devices/restriction.ts'
 
 export interface RecipientsOptions {
+  repository: RecipientRepository
   chats: Pick<
     ChatRepository,
-    | 'find'
-    | 'get'
-    | 'living'
-    | 'ofDevice'
-    | 'directWith'
-    | 'groupsOf'
-    | 'featuresOf'
-    | 'roomOf'
-    | 'rememberRoom'
-    | 'moveRecipients'
-    | 'userOf'
-    | 'forgetRoom'
+    'find' | 'get' | 'living' | 'ofDevice' | 'directWith' | 'groupsOf' | 'featuresOf'
   >
   devices: Pick<LinkedDevices, 'linked'>
   bridges: Bridges
@@ -58,7 +49,9 @@ const PORTAL_PATIENCE_MS = 30_000
 const FIRST_LOOK_MS = 20
 const LONGEST_LOOK_MS = 1_000
 
-export function createRecipients({ chats, devices, bridges, phones, clock }: RecipientsOptions) {
+export function createRecipients(options: RecipientsOptions) {
+  const { repository, chats, devices, bridges, phones, clock } = options
+
   async function find(
     device: Device,
     userId: string,
@@ -177,7 +170,7 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
   async function userOf(device: Device, recipient: string): Promise<string | null> {
     if (isMatrixUserId(recipient)) return recipient
     if (!recipient.startsWith('!'))
-      return userOfId(device, recipient) ?? chats.userOf(device.id, `contact:${contactKey(recipient)}`)
+      return userOfId(device, recipient) ?? repository.userOf(device.id, `contact:${contactKey(recipient)}`)
     const chat = await chats.get(device.identityId, recipient)
     if (chat?.kind !== 'dm' || !isChatOf(device, chat)) return null
     // In the room to which it has moved they may not have written yet.
@@ -196,10 +189,10 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
 
   /** Also under the person's own key, by which they may be written next. */
   async function remember(device: Device, key: string, found: FoundRoom): Promise<void> {
-    await chats.rememberRoom(device.id, key, found, clock.now())
+    await repository.rememberRoom(device.id, key, found, clock.now())
     if (found.matrixUserId === null) return
     const ownKey = await keyOf(device, 'contact', found.matrixUserId)
-    if (ownKey !== key) await chats.rememberRoom(device.id, ownKey, found, clock.now())
+    if (ownKey !== key) await repository.rememberRoom(device.id, ownKey, found, clock.now())
   }
 
   return {
@@ -223,7 +216,7 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
         throw new GatewayError('not_found', `${recipient} is no chat of this device`)
       }
       const key = await keyOf(device, kind, recipient)
-      const known = await chats.roomOf(device, key)
+      const known = await repository.roomOf(device, key)
       if (known) return known.roomId
       const found = await find(device, userId, kind, recipient)
       await remember(device, key, found)
@@ -232,7 +225,7 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
     /** The recipient's chat, as far as it is known without asking the bridge. */
     async known(device: Device, { kind, recipient: written, key }: Addressed): Promise<KnownChat | null> {
       const recipient = trimmed(written)
-      const byKey = recipient.startsWith('!') ? null : await chats.roomOf(device, key)
+      const byKey = recipient.startsWith('!') ? null : await repository.roomOf(device, key)
       const found = byKey
         ? await chats.living(device.identityId, byKey)
         : await chatNamed(device, kind, recipient)
@@ -240,8 +233,8 @@ export function createRecipients({ chats, devices, bridges, phones, clock }: Rec
     },
     /** The chat goes on in another room, which is remembered from now on. */
     follow: (device: Device, roomId: string, movedTo: string) =>
-      chats.moveRecipients(device.id, roomId, movedTo),
+      repository.moveRoom(device.id, roomId, movedTo),
     /** The room has turned out to be none of ours any more: the next message asks again. */
-    forget: (device: Device, roomId: string) => chats.forgetRoom(device.id, roomId),
+    forget: (device: Device, roomId: string) => repository.forgetRoom(device.id, roomId),
   }
 }

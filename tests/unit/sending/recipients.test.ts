@@ -5,6 +5,7 @@ import { chats, devices } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { Bridge, JoinedGroup } from '../../../src/domain/ports.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
+import { createRecipientRepository } from '../../../src/modules/chats/recipient-repository.ts'
 import { createRecipients, type Recipients } from '../../../src/modules/sending/recipients.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { insertChat, insertDevice, insertIdentity } from '../../support/rows.ts'
@@ -59,6 +60,7 @@ beforeEach(() => {
     },
   }
   recipients = createRecipients({
+    repository: createRecipientRepository(db),
     chats: createChatRepository(db),
     devices: { linked: async () => db.orm.query.devices.findMany().sync() },
     bridges: bridgesWith(bridge),
@@ -165,7 +167,7 @@ describe('a chat that its bridge has moved', () => {
   }
 
   test('is known in its new room by the old room, the old Matrix user, and what was remembered', async () => {
-    await createChatRepository(db).rememberRoom('dev_1', 'contact:23799', remembered, 1)
+    await createRecipientRepository(db).rememberRoom('dev_1', 'contact:23799', remembered, 1)
     for (const way of ['!r:s', '@whatsapp_1:s', '+237 99', '!r2:s', '@whatsapp_lid-5:s'])
       expect(await known(way)).toBe('!r2:s')
   })
@@ -179,7 +181,7 @@ describe('a chat that its bridge has moved', () => {
   })
 
   test('is entered by what was known of it until that was followed once', async () => {
-    await createChatRepository(db).rememberRoom('dev_1', 'contact:23799', remembered, 1)
+    await createRecipientRepository(db).rememberRoom('dev_1', 'contact:23799', remembered, 1)
     expect([await contact('23799'), await contact('!r:s')]).toEqual(['!r:s', '!r:s'])
     await recipients.follow(device(), '!r:s', '!r2:s')
     expect(await contact('23799')).toBe('!r2:s')

@@ -5,6 +5,7 @@ import { GatewayError } from '../../../src/domain/errors.ts'
 import type { Bridge, Bridges, MatrixSession } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
+import { createRecipientRepository } from '../../../src/modules/chats/recipient-repository.ts'
 import { releaseFirstMessages } from '../../../src/modules/sending/first-messages.ts'
 import { createOutbox } from '../../../src/modules/sending/outbox.ts'
 import { createRecipients } from '../../../src/modules/sending/recipients.ts'
@@ -92,6 +93,7 @@ function startOutbox() {
   const parts = { phones, signals: db.signals, clock, logger: silentLogger }
   const chat = { ...insertChat(db, { roomId: `!${Math.random()}:s` }), takes: null }
   const recipients = createRecipients({
+    repository: createRecipientRepository(db),
     chats: chatRepository,
     devices: { linked },
     bridges: { forPlatform: () => bridge as Bridge } as Partial<Bridges> as Bridges,

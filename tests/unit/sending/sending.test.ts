@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { chats, type Device, messages as rows } from '../../../src/db/schema/index.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
 import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
+import { createRecipientRepository } from '../../../src/modules/chats/recipient-repository.ts'
 import { createBacklog } from '../../../src/modules/sending/limits.ts'
 import type { Messages, SendRequest } from '../../../src/modules/sending/sending.ts'
 import { messageStore, messagesOn, SEND_REQUEST, stagedFile } from '../../support/messages.ts'
@@ -101,7 +102,7 @@ test('a name whose person became known waits in the lane where it waits already,
   const lanes = () => all().map(({ lane }) => lane)
   await messages.accept({ ...SEND_REQUEST, contact: '@ada' })
   const ada = { roomId: '!r:s', matrixUserId: '@whatsapp_lid-5:s' }
-  await createChatRepository(db).rememberRoom('dev_1', 'contact:@ada', ada, 1)
+  await createRecipientRepository(db).rememberRoom('dev_1', 'contact:@ada', ada, 1)
   await messages.accept({ ...SEND_REQUEST, contact: '@ada' })
   expect(lanes()).toEqual(Array(2).fill('dev_1/contact:@ada'))
   db.orm.update(rows).set({ status: 'sent' }).run()
@@ -181,7 +182,7 @@ test.each([
 ])('a group that is known, named by %s in a call, gets it once', async (_, groupUrl) => {
   insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
   insertChat(db, { roomId: '!other:s', kind: 'group', channelId: '6@g.us' })
-  await createChatRepository(db).rememberRoom(
+  await createRecipientRepository(db).rememberRoom(
     'dev_1',
     'group:https://chat.whatsapp.com/abc',
     { roomId: '!g:s', matrixUserId: null },
@@ -193,7 +194,7 @@ test.each([
 
 test('a contact that is known, named by number, chat and Matrix user in a call, gets it once', async () => {
   insertChat(db, { roomId: '!dm:s', peer: '@whatsapp_lid-5:s' })
-  await createChatRepository(db).rememberRoom(
+  await createRecipientRepository(db).rememberRoom(
     'dev_1',
     'contact:2371234567',
     { roomId: '!dm:s', matrixUserId: null },
@@ -212,7 +213,7 @@ describe('a text that is too long for the chats of its recipients', () => {
   }
   beforeEach(async () => {
     insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
-    await createChatRepository(db).rememberRoom(
+    await createRecipientRepository(db).rememberRoom(
       'dev_1',
       'contact:1',
       { roomId: '!g:s', matrixUserId: null },

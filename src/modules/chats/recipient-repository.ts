@@ -1,0 +1,72 @@
+/** SQL of the rooms that were found for devices' recipients, so that the bridge is asked once. */
+import { and, eq, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { putRow, rowsBy } from '../../db/row-statements.ts'
+import { type Chat, chats, type Device, resolvedRecipients } from '../../db/schema/index.ts'
+import { textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
+
+/** The room of a recipient, and who it is; null for a group. */
+export interface FoundRoom {
+  roomId: string
+  matrixUserId: string | null
+}
+
+const param = sql.placeholder
+const ofDevice = eq(resolvedRecipients.deviceRowId, textParam('deviceRowId'))
+const roomOfRecipient = statement(orm =>
+  orm
+    .select({ roomId: resolvedRecipients.roomId, features: chats.features, movedTo: chats.movedTo })
+    .from(resolvedRecipients)
+    .leftJoin(
+      chats,
+      and(eq(chats.identityId, textParam('identityId')), eq(chats.roomId, resolvedRecipients.roomId)),
+    )
+    .where(and(ofDevice, eq(resolvedRecipients.recipientKey, textParam('recipientKey')))),
+)
+const putRoom = putRow(
+  resolvedRecipients,
+  ['deviceRowId', 'recipientKey'],
+  ['roomId', 'matrixUserId', 'resolvedAt'],
+)
+const recipient = rowsBy(resolvedRecipients, 'deviceRowId', 'recipientKey')
+const changeRoom = statement(orm =>
+  orm
+    .update(resolvedRecipients)
+    .set({ roomId: sql`${param('movedTo')}` })
+    .where(and(ofDevice, eq(resolvedRecipients.roomId, param('roomId')))),
+)
+const dropRoom = statement(orm =>
+  orm.delete(resolvedRecipients).where(and(ofDevice, eq(resolvedRecipients.roomId, param('roomId')))),
+)
+
+export type RecipientRepository = ReturnType<typeof createRecipientRepository>
+
+export function createRecipientRepository(db: Pick<Db, 'read' | 'write'>) {
+  return {
+    /** @returns the room that was found for a recipient before, with what its chat tells */
+    async roomOf(
+      { id: deviceRowId, identityId }: Pick<Device, 'id' | 'identityId'>,
+      recipientKey: string,
+    ): Promise<Pick<Chat, 'roomId' | 'features' | 'movedTo'> | null> {
+      const key = { deviceRowId, identityId, recipientKey }
+      return (await db.read(reader => reader.get(roomOfRecipient, key))) ?? null
+    },
+
+    /** @returns the Matrix user who answers to a recipient's key, as far as it was resolved */
+    async userOf(deviceRowId: string, recipientKey: string): Promise<string | null> {
+      const found = await db.read(reader => reader.get(recipient, { deviceRowId, recipientKey }))
+      return found?.matrixUserId ?? null
+    },
+
+    rememberRoom: (deviceRowId: string, recipientKey: string, found: FoundRoom, now: number) =>
+      db.write(tx => tx.run(putRoom, { deviceRowId, recipientKey, ...found, resolvedAt: now })),
+
+    /** A device's recipients of one room are in another. */
+    moveRoom: (deviceRowId: string, roomId: string, movedTo: string) =>
+      db.write(tx => tx.run(changeRoom, { deviceRowId, roomId, movedTo })),
+
+    forgetRoom: (deviceRowId: string, roomId: string) =>
+      db.write(tx => tx.run(dropRoom, { deviceRowId, roomId })),
+  }
+}
