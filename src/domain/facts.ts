@@ -29,7 +29,7 @@ export interface MessageContent extends Pick<MessageEvent, 'poll' | 'vote' | 'ca
 interface Said extends FromEvent {
   /** Milliseconds since the Unix epoch. */
   sentAt: number
-  /** True for what a bridge brings from before a link, or asked for it: it is no news. */
+  /** True for history, which a bridge brings by itself or when asked: nobody is told of it. */
   isHistory: boolean
 }
 

@@ -142,7 +142,7 @@ const ErrorBody = model(
       nullable(
         Type.Number({
           description:
-            'Of `quota_exceeded`, in bytes. Of `unsupported_by_chat`, in characters, bytes or seconds; null when it is not taken at all.',
+            'Of `quota_exceeded`, in bytes. Of `unsupported_by_chat`, in characters, bytes, seconds or pixels; null when it is not taken at all.',
         }),
       ),
     ),

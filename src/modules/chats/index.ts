@@ -1,7 +1,7 @@
 /**
- * Chats, contacts, and who is behind a number. Sending enters a chat by `chatRooms`; receiving asks
- * `knowledgeOf` about rooms and people; webhooks look senders up in `contacts` and `phones`. The
- * directory (directory.ts) needs devices, so it is made beside it.
+ * Chats and what they take, contacts, and who is behind a number. Sending enters a chat by
+ * `chatRooms`; receiving asks `knowledgeOf` about rooms and people; webhooks look senders up in
+ * `contacts` and `phones`. The directory (directory.ts) needs devices, so it is made beside it.
  */
 import type { Db } from '../../db/open.ts'
 import type { Bridges, MatrixSessions } from '../../domain/ports.ts'

@@ -26,7 +26,7 @@ export interface FoundEvents {
 }
 
 /** Events that a reader asks for: those of these names, all, or all but those one has to name. */
-export type Wanted = ReadonlySet<string> | 'all' | 'unnamed'
+export type Wanted = ReadonlySet<string> | 'all' | 'default'
 
 /** `goneSeq` is the newest removed event, `readAt` when a read was last noted, 0 for never. */
 export type FeedBounds = { goneSeq: number; newestSeq: number; readAt: number }
@@ -90,7 +90,7 @@ export function createFeedRepository(db: Pick<Db, 'read' | 'write'>) {
     names: (identityId: string, afterSeq: number, wanted: Wanted, limit: number): Promise<FoundEvents> =>
       db.read(async reader => {
         const found = await namesOf(reader, { identityId, afterSeq, limit }, wanted)
-        const events = wanted === 'unnamed' ? found.filter(({ name }) => !NAMED_ONLY.includes(name)) : found
+        const events = wanted === 'default' ? found.filter(({ name }) => !NAMED_ONLY.includes(name)) : found
         const last = found.at(-1)?.seq ?? afterSeq
         if (found.length === limit) return { events, upTo: last, more: true }
         // In the same read, so no event comes between.

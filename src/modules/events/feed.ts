@@ -185,7 +185,7 @@ export function createFeed(options: FeedOptions) {
      * `details.oldest` is where to go on), too_many_requests (too many readers at a time)
      */
     async open(identityId: string, { after, events }: FeedRequest): Promise<FeedReader> {
-      const wanted = events === undefined ? 'unnamed' : wantedOf(events)
+      const wanted = events === undefined ? 'default' : wantedOf(events)
       const bounds = await repository.bounds(identityId)
       const seq = await startOf(identityId, after, bounds)
       await refuseGap(identityId, seq, bounds)
