@@ -57,6 +57,13 @@ test('is passed on also to a room that we hear of later, and through several mov
   expect(await find(id)).toBe('!c:s')
 })
 
+test('of two rooms of one id on the network, the chat is the one that is open', async () => {
+  insertChat(db, { roomId: '!a:s', movedTo: '!unknown:s' })
+  insertChat(db, { roomId: '!b:s' })
+  const device = { identityId: 'id_1', platform: 'wa', loginId: '237' }
+  expect((await repository.ofDevice(device, '1@s.whatsapp.net'))?.roomId).toBe('!b:s')
+})
+
 test('rooms that name each other keep their ids', async () => {
   const ids = [room('!a:s').id, room('!b:s').id]
   await move('!a:s', '!b:s')

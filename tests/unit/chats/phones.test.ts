@@ -3,7 +3,7 @@
  * often.
  */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
-import type { Device } from '../../../src/db/schema/index.ts'
+import { contacts, type Device } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { BridgeContact } from '../../../src/domain/ports.ts'
 import type { PeoplesPhones } from '../../../src/modules/chats/phones.ts'
@@ -96,6 +96,23 @@ test('a number that nobody knows any more stays known', async () => {
   await waitFor(() => asked.length === 3)
   await settled()
   expect(await phones.ofSender(device, LID)).toBe('237600000')
+})
+
+test('a number is not checked while its bridge is away, nor ever where the address book has it', async () => {
+  await phones.learn(device, [LID])
+  answer = () => Promise.reject(new GatewayError('bridge_unavailable', 'away'))
+  await clock.advance(25 * HOUR_MS)
+  for (let time = 0; time < 3; time++) {
+    expect(await phones.ofSender(device, LID)).toBe('237600000')
+    await waitFor(() => asked.length === 2)
+    await settled()
+  }
+  const inBook = { deviceRowId: 'dev_1', matrixUserId: LID, name: 'Ann', phone: '237600000', seenAt: 1 }
+  db.orm.insert(contacts).values(inBook).run()
+  await clock.advance(20_000)
+  expect(await phones.ofSender(device, LID)).toBe('237600000')
+  await settled()
+  expect(asked).toHaveLength(2)
 })
 
 test.each([

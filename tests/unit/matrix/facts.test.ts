@@ -83,6 +83,20 @@ test('an event that meets a defect of ours is left out and logged, and those bes
   expect(logged).toMatchObject([{ event: '$poison' }])
 })
 
+test('history has a mark, and doesn’t count as the newest that was said', async () => {
+  const said = { ...state('m.room.message', { msgtype: 'm.text', body: 'hi' }), state_key: undefined }
+  const unsigned = { 'org.matrix.msc2716.historical': true }
+  const batches: EventBatch[] = []
+  const source = translated(
+    { accept: async batch => void batches.push(batch) },
+    { error: expect.unreachable },
+  )
+  const past = { ...said, event_id: '$past', origin_server_ts: 9, unsigned }
+  const position = { kind: 'transaction', txnId: 't' } as const
+  await source.accept({ position, events: [said, past], receipts: [] })
+  expect(batches).toMatchObject([{ facts: [{ isHistory: false }, { isHistory: true }], newestAt: 1 }])
+})
+
 describe('describeRoom', () => {
   test('a direct chat of one login', () => {
     const event = bridge({ 'com.beeper.room_type': 'dm' }, { displayname: 'Ann', 'fi.mau.receiver': '237' })

@@ -190,6 +190,12 @@ describe('a reaction', () => {
     expect(asked).toHaveLength(20)
   })
 
+  test('is not looked up in a chat that isn’t joined yet: the homeserver would refuse', async () => {
+    db.orm.update(chats).set({ membership: 'invited' }).run()
+    await source.accept(batch([removal(event())]))
+    expect(asked).toEqual([])
+  })
+
   test('is no message: of one that is deleted that is told', async () => {
     const message = event()
     await source.accept(batch([message, removal(message)]))

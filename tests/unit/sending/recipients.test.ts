@@ -180,6 +180,11 @@ describe('a chat that its bridge has moved', () => {
     expect((await keys())[0]).toBe('contact:4915123')
   })
 
+  test('is with whoever has written in either room', async () => {
+    db.orm.update(chats).set({ peer: null }).where(eq(chats.roomId, '!r:s')).run()
+    expect(await recipients.keyOf(device(), 'contact', '!r:s')).toBe('contact:@whatsapp_lid-5:s')
+  })
+
   test('is entered by what was known of it until that was followed once', async () => {
     await createRecipientRepository(db).rememberRoom('dev_1', 'contact:23799', remembered, 1)
     expect([await contact('23799'), await contact('!r:s')]).toEqual(['!r:s', '!r:s'])

@@ -227,6 +227,29 @@ test('what the network sent back before it told of the restriction waits, too, u
   ])
 })
 
+test('a message to a group that the network sent back goes on: groups are no new chats', async () => {
+  restrict(null)
+  insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
+  startOutbox()
+  await send.accept({ ...SEND_REQUEST, contact: undefined, groupUrl: '5@g.us', text: 'to all' })
+  await idle()
+  restrict(until)
+  const refused = { status: 'queued' as const, reason: 'again', sender: '@whatsappbot:s' }
+  const eventId = rows()[0]?.eventId ?? ''
+  await db.write(tx => createStatusWriter().report(tx, { ...refused, eventId }, clock.now()))
+  await clock.advance(10_000)
+  await idle()
+  expect(rows()).toMatchObject([{ status: 'submitted', resends: 1 }])
+})
+
+test('the wait counts against no time after which a message is given up', async () => {
+  await accept('1', 'first')
+  db.orm.update(messages).set({ failingSince: clock.now(), refusedSince: clock.now() }).run()
+  startOutbox()
+  await idle()
+  expect(rows()).toMatchObject([{ failingSince: null, refusedSince: null }])
+})
+
 test('nobody waits for somebody who is not there', async () => {
   const id = await accept('999', 'hello')
   startOutbox()
