@@ -10,6 +10,7 @@ import { createMessageEndings } from '../../src/modules/sending/ending-repositor
 import { createWaitingMessages } from '../../src/modules/sending/lane-repository.ts'
 import { type Backlog, createBacklog } from '../../src/modules/sending/limits.ts'
 import { createMessageRepository } from '../../src/modules/sending/message-repository.ts'
+import type { OutboxOptions } from '../../src/modules/sending/outbox.ts'
 import { createOutboxQueue } from '../../src/modules/sending/queue-repository.ts'
 import { createRecipients } from '../../src/modules/sending/recipients.ts'
 import type { SendRequest } from '../../src/modules/sending/sending.ts'
@@ -63,6 +64,12 @@ export function messagesOn(store: MessageStore, change: Partial<MessagesOptions>
     clock: new ManualClock(),
     ...change,
   })
+}
+
+/** For messages without files. */
+export const noMedia: OutboxOptions['media'] = {
+  get: () => Promise.reject(new Error('no media here')),
+  upload: () => Promise.reject(new Error('no media here')),
 }
 
 /** Sent by the identity and device of tests/support/rows.ts. */

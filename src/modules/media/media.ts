@@ -72,6 +72,8 @@ export function createMedia(options: MediaOptions) {
     /** Where the file of a media id lies. */
     pathOf,
     find: repository.find,
+    /** @throws GatewayError not_found */
+    get: existing,
 
     /**
      * Streams a file to DATA_DIR/media and fsyncs it. Finds out MIME type, pixels, BlurHash,

@@ -30,7 +30,7 @@ const MAX_CHARACTERS_TOGETHER = 100_000
 
 export function createHandover(options: {
   queue: Pick<OutboxQueue, 'isCaptionSent' | 'isQuoteLost'>
-  media: Pick<MediaFiles, 'upload'>
+  media: Pick<MediaFiles, 'get' | 'upload'>
 }) {
   const { queue, media } = options
 
@@ -112,13 +112,13 @@ export function createHandover(options: {
     message: Message,
     { platform, takes }: EnteredChat,
   ): Promise<{ content: Record<string, unknown>; captionApart: string | null }> {
-    const placed = message.mediaId === null ? undefined : await media.upload(message.mediaId)
-    const plan = planned(message, placed?.file, takes)
+    const file = message.mediaId === null ? undefined : await media.get(message.mediaId)
+    const plan = planned(message, file, takes)
     if ('unsupported' in plan)
       throw new GatewayError('unsupported_by_chat', unsupportedReason(platform, plan.unsupported))
     const { file: filePlan } = plan
-    if (!placed || !filePlan) return { content: messageContent(message, undefined), captionApart: null }
-    const { file, mxcUri } = placed
+    if (!file || !filePlan) return { content: messageContent(message, undefined), captionApart: null }
+    const { mxcUri } = await media.upload(file.id)
     const content = messageContent(message, { media: file, mxcUri, plan: filePlan })
     return { content, captionApart: filePlan.isCaptionApart ? message.text : null }
   }

@@ -32,7 +32,7 @@ export interface OutboxOptions {
   messages: Pick<MessageRepository, 'isUnderWay' | 'answered'>
   devices: Pick<LinkedDevices, 'get' | 'reconcile'>
   chatRooms: Pick<ChatRooms, 'ensureEntered'>
-  media: Pick<MediaFiles, 'upload'>
+  media: Pick<MediaFiles, 'get' | 'upload'>
   sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
   paceOf(platform: string): Pace

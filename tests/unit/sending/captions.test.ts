@@ -85,6 +85,11 @@ function startOutbox(queue: OutboxQueue = store.queue) {
     },
   }
   const media = createMediaRepository(db)
+  const fileOf = async (id: string) => {
+    const file = await media.find(id)
+    if (!file) throw new Error(`no file ${id}`)
+    return file
+  }
   const outbox = createOutbox({
     queue,
     recipients: { resolve: async () => '!r:s', follow: async () => undefined, forget: async () => undefined },
@@ -92,11 +97,8 @@ function startOutbox(queue: OutboxQueue = store.queue) {
     devices: { get: async () => device(), reconcile: async () => undefined },
     chatRooms: { ensureEntered: async () => ({ ...insertedChat(), takes: TAKES }) },
     media: {
-      upload: async id => {
-        const file = await media.find(id)
-        if (!file) throw new Error(`no file ${id}`)
-        return { file, mxcUri: 'mxc://s/1' }
-      },
+      get: fileOf,
+      upload: async id => ({ file: await fileOf(id), mxcUri: 'mxc://s/1' }),
     },
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',

@@ -5,13 +5,14 @@ import { chats, messages, outboxDevices, outboxLanes } from '../../../src/db/sch
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { MatrixSession } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { readRoomFeatures } from '../../../src/matrix/room-features.ts'
 import type { Pace } from '../../../src/modules/sending/limits.ts'
 import { createOutbox } from '../../../src/modules/sending/outbox.ts'
 import type { OutboxQueue } from '../../../src/modules/sending/queue-repository.ts'
 import { createStatusWriter } from '../../../src/modules/sending/status-repository.ts'
 import { collectedLog } from '../../support/collected-log.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
-import { type MessageStore, messageStore } from '../../support/messages.ts'
+import { type MessageStore, messageStore, noMedia, stagedFile } from '../../support/messages.ts'
 import { insertChat, insertDevice, insertIdentity, insertMessage, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -80,7 +81,7 @@ function newOutbox(
     messages: store.repository,
     devices: { get: async () => insertedDevice(), reconcile: async () => reconcile() },
     chatRooms: { ensureEntered: async () => ({ ...chat, takes: null }) },
-    media: { upload: () => Promise.reject(new Error('no media here')) },
+    media: noMedia,
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',
     paceOf: () => pace,
@@ -520,6 +521,28 @@ describe('a failure', () => {
       attempts: 1,
       reason: 'unsupported_by_chat: WhatsApp takes texts of at most 5 characters here, not 8',
     })
+  })
+
+  test('of a file that its chat turns out not to take comes before it is uploaded', async () => {
+    const file = stagedFile({ sizeBytes: 11 })
+    const takes = readRoomFeatures({ file: { 'm.file': { mime_types: { '*/*': 2 }, max_size: 10 } } })
+    const row = { id: 'msg_file', lane: 'a', recipient: 'a', text: null, mediaId: file.id, replyTo: null }
+    const owner = { identityId: 'id_1', deviceRowId: 'dev_1', recipientKind: 'contact' as const }
+    await store.repository.accept([{ ...row, ...owner, expiresAt: null }], file, clock.now())
+    const chat = { ...insertChat(db), takes }
+    let uploads = 0
+    startOutbox({
+      chatRooms: { ensureEntered: async () => chat },
+      media: {
+        get: async () => ({ ...file, createdAt: 0, updatedAt: 0 }),
+        upload: async () => Promise.reject(new Error(`upload ${++uploads}`)),
+      },
+    })
+    await idle()
+    expect([rows()[0]?.reason, uploads]).toEqual([
+      'unsupported_by_chat: WhatsApp takes files of at most 10 bytes here',
+      0,
+    ])
   })
 
   test('that passes keeps the chat in order and waits, while other chats go on', async () => {

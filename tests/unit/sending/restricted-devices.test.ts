@@ -12,7 +12,7 @@ import { createRecipients } from '../../../src/modules/sending/recipients.ts'
 import type { Messages } from '../../../src/modules/sending/sending.ts'
 import { createStatusWriter } from '../../../src/modules/sending/status-repository.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
-import { type MessageStore, messageStore, messagesOn, SEND_REQUEST } from '../../support/messages.ts'
+import { type MessageStore, messageStore, messagesOn, noMedia, SEND_REQUEST } from '../../support/messages.ts'
 import { insertChat, insertDevice, insertIdentity, insertMessage } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -109,7 +109,7 @@ function startOutbox() {
     messages: store.repository,
     devices: { get: async () => device(), reconcile: async () => undefined },
     chatRooms: { ensureEntered: async (_, roomId) => ({ ...chat, roomId }) },
-    media: { upload: () => Promise.reject(new Error('no media here')) },
+    media: noMedia,
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',
     paceOf: () => ({ intervalMs: 0, jitter: 0, burst: 1 }),

@@ -22,6 +22,7 @@ import {
   type MessageStore,
   messageStore,
   messagesOn,
+  noMedia,
   SEND_REQUEST,
   stagedFile,
 } from '../../support/messages.ts'
@@ -135,7 +136,7 @@ async function runOutbox(pace = PACE) {
     messages: store.repository,
     devices: { get: devices.get, reconcile: async () => undefined },
     chatRooms: { ensureEntered: async () => ({ ...chat, takes: null }) },
-    media: { upload: () => Promise.reject(new Error('no media here')) },
+    media: noMedia,
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',
     paceOf: () => pace,
