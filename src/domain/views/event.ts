@@ -61,7 +61,7 @@ const Vote = model(
 export type Vote = Static<typeof Vote>
 
 const Call = model('Call', {
-  type: nullable(oneOf(['voice', 'video'], { description: 'Null where the bridge doesn’t tell.' })),
+  type: nullable(oneOf(['voice', 'video'], { description: 'Null where the bridge doesn’t say.' })),
 })
 export type Call = Static<typeof Call>
 
