@@ -58,7 +58,7 @@ const STEP_PATIENCE_MS = 45_000
 const QUIET_MS = 3_000
 /** How long a login may take to be listed after the bot reported success. */
 const LISTED_WITHIN_MS = 10_000
-/** More than any question has, and larger than any captcha is. */
+/** Pictures shown beside one question, and the largest of them: captchas are smaller. */
 const MAX_PICTURES = 5
 const MAX_PICTURE_BYTES = 512 * 1024
 

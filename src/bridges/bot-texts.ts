@@ -204,7 +204,7 @@ function passkeyIn(text: string): LoginSaying {
   return { kind: 'failed', message: `asks for a passkey in words that we don't know: ${text.split('\n')[0]}` }
 }
 
-/** Said to those who type by themselves: we put the prefix before each answer. */
+/** A hint for people who type. We put the prefix before each answer. */
 export function isAboutPrefix(text: string): boolean {
   return /^\W*This is not your management room\b/.test(text)
 }

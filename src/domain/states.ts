@@ -110,7 +110,7 @@ export type MessageEventName = (typeof SAID_EVENT_NAMES)[number]
 
 /**
  * `device.disconnected` covers the states `disconnected` and `error`; `connecting` has no event.
- * `device.restricted` tells of each change of `restricted` that isn't its end by itself.
+ * `device.restricted` covers each change of `restricted`, except that its time has come.
  */
 export const DEVICE_EVENT_NAMES = [
   'device.connected',

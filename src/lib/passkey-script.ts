@@ -1,6 +1,6 @@
 /**
- * JavaScript for the console of the page whose passkey is asked for. Its answer, as JSON, goes to
- * the clipboard. A console knows `copy` only until the first wait, so it is named before that.
+ * JavaScript for the console of the site whose passkey is asked for. It copies the answer, as JSON,
+ * to the clipboard. A console has `copy` only until the first `await`, so it is looked up before.
  * @param publicKey of the question, in the JSON form of WebAuthn
  */
 export function passkeyScript(publicKey: Readonly<Record<string, unknown>>): string {

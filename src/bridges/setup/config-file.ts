@@ -48,7 +48,7 @@ export interface BridgeSettings {
   names: BridgeNames & { force: boolean }
   /** Values of keys that not every version of the program has. */
   preset: Readonly<Record<string, unknown>>
-  /** The same for what was said before a link, also in a configuration in use. */
+  /** Such values for messages from before a link, which are also set where `preset` isn't. */
   history: Readonly<Record<string, unknown>>
   /** Further keys, such as `network.api_id`, with YAML values. They override everything else. */
   extra: Readonly<Record<string, string>>

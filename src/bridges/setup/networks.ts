@@ -21,7 +21,7 @@ export interface KnownNetwork {
   hasOwnNames?: true
   /** Settings of its own, for versions of the program that have them. */
   settings?: Readonly<Record<string, unknown>>
-  /** More of them, where messages from before a link are wanted. */
+  /** Further settings where messages from before a link are wanted. */
   history?: Readonly<Record<string, unknown>>
   /** Settings only the operator knows, their section in each layout, and their source. */
   needs?: { section: Readonly<Record<Layout, string>>; names: readonly string[]; from: string }
@@ -98,7 +98,7 @@ const KNOWN: Readonly<Record<string, KnownNetwork>> = {
 
 export const KNOWN_NETWORKS: readonly KnownNetwork[] = [...new Set(Object.values(KNOWN))]
 
-/** By which platforms are known. */
+/** Platforms that are known by name; a network may have several. */
 export const NETWORK_NAMES: readonly string[] = Object.keys(KNOWN)
 
 export function knownNetwork(platform: string): KnownNetwork | undefined {

@@ -44,7 +44,7 @@ export const Device = model(
             description: '`new_chats`: messages to people without a chat wait until then; others go on.',
           }),
         },
-        { description: 'What the network lets it not do for now.' },
+        { description: 'What the network forbids it for now.' },
       ),
     ),
   },

@@ -85,7 +85,7 @@ function portalFact(event: RoomEvent): PortalFact[] {
   ]
 }
 
-/** Bridges mark neither: WhatsApp's ids tell its channels, and the chat of all status posts. */
+/** Bridges mark neither channels nor the chat of status posts: WhatsApp's ids show them. */
 function kindOf(channelId: string, roomType: string | undefined): ChatKind {
   if (channelId === 'status@broadcast') return 'status'
   if (channelId.endsWith('@newsletter')) return 'channel'

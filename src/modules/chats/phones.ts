@@ -159,15 +159,20 @@ function isHidden(device: Device, matrixUserId: string): boolean {
   return remoteIdOf(matrixUserId, ghostNamingOf(device)) !== null
 }
 
-/** Hidden ids of WhatsApp, which writes them as `…@lid` and its bridge as `lid-…`, and UUIDs. */
-const NETWORK_ID = /^(?:lid-\d+|\d+(?::\d+)?@lid|[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12})$/
+/** Ids on the network that can't be anything else: WhatsApp's hidden ids, and UUIDs. */
+const NETWORK_ID = /^(?:lid-\d+|[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12})$/
+
+/** WhatsApp writes a hidden id as `…@lid`, its bridge as `lid-…`. */
+function asBridgesWrite(id: string): string {
+  return id.replace(/^(\d+)(?::\d+)?@lid$/, 'lid-$1')
+}
 
 /**
  * The Matrix user of a contact that is written as an id which can't be anything else, so that all
  * ways of writing it are one; null for any other.
  */
 export function userOfId(device: Device, contact: string): string | null {
-  return NETWORK_ID.test(contact) ? ghostOf(device, contact) : null
+  return NETWORK_ID.test(asBridgesWrite(contact)) ? ghostOf(device, contact) : null
 }
 
 /**
@@ -176,6 +181,5 @@ export function userOfId(device: Device, contact: string): string | null {
 function ghostOf(device: Device, contact: string): string | null {
   if (isMatrixUserId(contact)) return contact
   if (device.ghostUserId === null) return null
-  const id = contact.replace(/^(\d+)(?::\d+)?@lid$/, 'lid-$1')
-  return ghostLike(device.ghostUserId, device.loginId, id)
+  return ghostLike(device.ghostUserId, device.loginId, asBridgesWrite(contact))
 }

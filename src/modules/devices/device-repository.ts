@@ -162,7 +162,7 @@ async function writeStateEvent(tx: Tx, device: Device, now: number): Promise<voi
   if (event) await writeEvent(tx, event, now)
 }
 
-/** One that ends by itself is no event: when it would was told. */
+/** A restriction whose time has come makes no event: the time was known. */
 async function writeRestrictionEvent(
   tx: Tx,
   before: number | null,

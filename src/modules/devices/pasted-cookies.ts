@@ -11,7 +11,7 @@ import { jsonOrNull } from '../../lib/json-or-null.ts'
 type Source = CookieField['sources'][number]
 type Values = Record<string, string | undefined>
 
-/** Tells if the fields can be pasted at once: a bot has one field of that name for the same. */
+/** True if ALL_COOKIES may stand in for the fields. A bot's only field has that name itself. */
 export function mayBePasted(fields: readonly LinkField[]): fields is CookieField[] {
   return fields.some(isCookieField) && fields.every(({ id }) => id !== ALL_COOKIES.id)
 }

@@ -27,8 +27,8 @@ export interface PageRoutesOptions {
 }
 
 /**
- * Shows each step as it comes, and how long it is good; a reload shows the same. A step that is
- * told again, as after a lost connection, leaves what was typed and why it was refused.
+ * Shows each step as it comes, and how long it is good; a reload shows the same. A step that comes
+ * again, as after a lost connection, leaves what was typed and why it was refused.
  */
 const FOLLOW = `
 const step = document.getElementById('step');
