@@ -12,6 +12,7 @@ import { createMedia } from '../modules/media/media.ts'
 import { createMediaRepository } from '../modules/media/repository.ts'
 import { sweepMedia } from '../modules/media/sweep.ts'
 import { createReceivingModule } from '../modules/receiving/index.ts'
+import { createClosedRooms } from '../modules/sending/closed-rooms.ts'
 import { createMessageEndings } from '../modules/sending/ending-repository.ts'
 import { releaseFirstMessages } from '../modules/sending/first-messages.ts'
 import { createWaitingMessages } from '../modules/sending/lane-repository.ts'
@@ -148,7 +149,13 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     receiving,
     messages,
     feed,
-    workers: [outbox, ...webhookServices.workers, ...receivingModule.workers, ...upkeep],
+    workers: [
+      outbox,
+      createClosedRooms({ ...context, queue }),
+      ...webhookServices.workers,
+      ...receivingModule.workers,
+      ...upkeep,
+    ],
     /** Removes files that no row speaks of. @returns the worker that goes on with it */
     sweepMedia: () => sweepMedia({ dir: config.data.mediaDir, repository: mediaRepository, logger }),
   }

@@ -13,6 +13,8 @@ export interface SignalPayloads {
   invited: []
   /** A chat was joined, and what was said there before was taken up. */
   joined: [identityId: string, roomId: string]
+  /** A bridge has closed the room of a chat, which goes on in another. */
+  moved: []
   /** The clock has moved, and with it what waits: something may be due at another time. */
   'clock-moved': []
   'identity-created': []

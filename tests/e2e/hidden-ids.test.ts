@@ -17,7 +17,7 @@ let saved: Phone
 let inbox: InboxReader
 
 beforeAll(async () => {
-  gateway = await testGateway({ STATUS_TIMEOUT_MS: '3000' })
+  gateway = await testGateway()
   client = gateway.client
   saved = await client.newPhone({ ending: '3' })
   const contacts = [{ phone: saved.number, name: 'Lena' }]

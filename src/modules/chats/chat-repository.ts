@@ -255,7 +255,10 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
         const chat = and(eq(chats.identityId, identityId), eq(chats.roomId, roomId))
         const set = { ...columns, updatedAt: now }
         await tx.run(orm => orm.update(chats).set(set).where(chat))
-        if (columns.movedTo !== undefined) await keepOldestId(tx, identityId, roomId)
+        if (columns.movedTo !== undefined) {
+          await keepOldestId(tx, identityId, roomId)
+          tx.emit('moved')
+        }
       }),
 
     /** @returns the features of the chat's network; null where the bridge states none */

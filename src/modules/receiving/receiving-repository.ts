@@ -171,6 +171,7 @@ async function writeChat(tx: Tx, { chat, change }: PlannedChat, now: number): Pr
   )
   await keepOldestId(tx, chat.identityId, chat.roomId)
   if (chat.membership === 'invited' || chat.membership === 'joining') tx.emit('invited')
+  if (change.movedTo) tx.emit('moved')
 }
 
 async function writeMessage(tx: Tx, message: PlannedMessage, now: number): Promise<void> {

@@ -2,14 +2,14 @@
  * SQL of messages that end without a try or a report: one is taken back, has waited too long, its
  * device was deleted, or its bridge stays silent.
  */
-import { eq, getTableColumns, sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { type Device, devices, type Message, media, messages, outboxLanes } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
-import { findMessage } from './message-repository.ts'
+import { findMessage, isInClosedRoom } from './message-repository.ts'
 import type { StatusWriter } from './status-repository.ts'
 
 /** Messages that ended. */
@@ -41,15 +41,14 @@ const expired = statement(orm =>
     .limit(limitParam('limit')),
 )
 // The status is spelled out, as a partial index is found by its text.
+// Those are sent again (closed-rooms.ts).
 const silent = statement(orm =>
   orm
-    .select({
-      ...getTableColumns(messages),
-      isInClosedRoom: sql<number>`exists (select 1 from chats where chats.identity_id = messages.identity_id
-        and chats.room_id = messages.room_id and moved_to is not null)`,
-    })
+    .select()
     .from(messages)
-    .where(sql`${messages.status} = 'submitted' and ${messages.updatedAt} <= ${numberParam('before')}`)
+    .where(
+      sql`${messages.status} = 'submitted' and ${messages.updatedAt} <= ${numberParam('before')} and not ${isInClosedRoom}`,
+    )
     .orderBy(messages.updatedAt)
     .limit(limitParam('limit')),
 )
@@ -108,7 +107,7 @@ export type MessageEndings = ReturnType<typeof createMessageEndings>
 
 export function createMessageEndings(
   db: Pick<Db, 'read' | 'write'>,
-  statuses: Pick<StatusWriter, 'endedUntried' | 'stayedSilent' | 'closedOut'>,
+  statuses: Pick<StatusWriter, 'endedUntried' | 'stayedSilent'>,
 ) {
   async function failAll(
     tx: Tx,
@@ -183,16 +182,14 @@ export function createMessageEndings(
       }),
 
     /**
-     * Marks messages handed over before `before` without a status as sent; those in a room that its
-     * bridge has closed are sent again, where their chat is now.
+     * Marks messages handed over before `before` without a status as sent.
      * @returns how many, at most `limit`
      */
     async settleSilent(before: number, limit: number, now: number): Promise<number> {
       if (!(await isAny(silent, { before, limit: 1 }))) return 0
       return db.write(async tx => {
         const found = await tx.all(silent, { before, limit })
-        for (const message of found)
-          await (message.isInClosedRoom ? statuses.closedOut : statuses.stayedSilent)(tx, message, now)
+        for (const message of found) await statuses.stayedSilent(tx, message, now)
         return found.length
       })
     },

@@ -124,6 +124,10 @@ const answered = statement(orm =>
     .where(and(eq(messages.id, param('id')), eq(messages.identityId, param('identityId')))),
 )
 
+/** True for messages that were handed over into a room which its bridge has closed since. */
+export const isInClosedRoom = sql`exists (select 1 from chats where chats.identity_id = messages.identity_id
+  and chats.room_id = messages.room_id and moved_to is not null)`
+
 const closedRoomOf = statement(orm =>
   orm
     .select({ roomId: chats.roomId })

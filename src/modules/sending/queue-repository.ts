@@ -9,7 +9,7 @@ import type { Tx } from '../../db/transaction.ts'
 import type { LaneClaim } from '../../runtime/lane-worker.ts'
 import { hurryLane } from './lane-repository.ts'
 import { afterSending, mayNextSendAt, type Pace } from './limits.ts'
-import { isCaptionSent, isSaidInClosedRoom, PLACE } from './message-repository.ts'
+import { isCaptionSent, isInClosedRoom, isSaidInClosedRoom, PLACE } from './message-repository.ts'
 import type { HandedOverAt, StatusWriter } from './status-repository.ts'
 
 export interface ClaimedLane {
@@ -48,7 +48,7 @@ export type Settlement =
 const LOOK_AGAIN = { share: 0.1, minMs: 500, maxMs: 10_000 }
 
 /** A bridge that took a message before it closed the room has said so by then, in milliseconds. */
-const LAST_WORD_MS = 5_000
+export const LAST_WORD_MS = 5_000
 
 const leases = laneLeases('outbox_lanes')
 const param = sql.placeholder
@@ -147,6 +147,12 @@ const silentIn = statement(orm =>
     )
     .orderBy(messages.seq),
 )
+const closedRooms = statement(orm =>
+  orm
+    .selectDistinct({ identityId: messages.identityId, roomId: sql<string>`${messages.roomId}` })
+    .from(messages)
+    .where(sql`${messages.status} = 'submitted' and ${isInClosedRoom}`),
+)
 const markHeldUp = statement(orm =>
   orm
     .update(messages)
@@ -178,6 +184,9 @@ export function createOutboxQueue(
   db: Pick<Db, 'read' | 'write'>,
   statuses: Pick<StatusWriter, 'submitted' | 'failed' | 'waits' | 'held' | 'closedOut'>,
 ) {
+  /** Reports from while nobody listened come after that. */
+  let begunAt = 0
+
   return {
     isCaptionSent: (messageId: string) => db.read(reader => isCaptionSent(reader, messageId)),
 
@@ -232,6 +241,9 @@ export function createOutboxQueue(
         }
       }),
 
+    /** Rooms that their bridges have closed, and with messages of which nobody has spoken. */
+    closedRooms: () => db.read(reader => reader.all(closedRooms)),
+
     /**
      * Sends again what a bridge didn't take before it closed a room, which is before what was
      * accepted since.
@@ -241,7 +253,7 @@ export function createOutboxQueue(
       db.write(async tx => {
         const found = await tx.all(silentIn, { identityId, roomId })
         if (found.length === 0) return null
-        const ageMs = now - Math.max(...found.map(({ updatedAt }) => updatedAt))
+        const ageMs = now - Math.max(begunAt, ...found.map(({ updatedAt }) => updatedAt))
         // The clock may have been set back since.
         if (ageMs < LAST_WORD_MS) return Math.min(LAST_WORD_MS, LAST_WORD_MS - ageMs)
         for (const message of found) await statuses.closedOut(tx, message, now)
@@ -272,11 +284,13 @@ export function createOutboxQueue(
     nextDueAt: async () => (await db.read(reader => reader.get(earliest)))?.dueAt ?? null,
 
     /** Also looks at each device once: its pace may be another since the last run. */
-    releaseAbandoned: (now: number) =>
-      db.write(async tx => {
+    releaseAbandoned: (now: number) => {
+      begunAt = now
+      return db.write(async tx => {
         await tx.run(leases.free, { now })
         await tx.run(lookAtDevices, { now })
-      }),
+      })
+    },
   }
 }
 

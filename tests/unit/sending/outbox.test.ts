@@ -6,6 +6,7 @@ import { GatewayError } from '../../../src/domain/errors.ts'
 import type { MatrixSession } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { readRoomFeatures } from '../../../src/matrix/room-features.ts'
+import { createClosedRooms } from '../../../src/modules/sending/closed-rooms.ts'
 import type { Pace } from '../../../src/modules/sending/limits.ts'
 import { createOutbox } from '../../../src/modules/sending/outbox.ts'
 import type { OutboxQueue } from '../../../src/modules/sending/queue-repository.ts'
@@ -264,6 +265,27 @@ describe('a chat that moves to another room', () => {
     expect(sentTexts()).toEqual(['1', '2', '3', '2', '3', '4', '5'])
     expect(rows().map(({ roomId }) => roomId)).toEqual(['!r:s', ...Array(4).fill('!new:s')])
     expect(new Set(followed)).toEqual(new Set(['!r:s !new:s']))
+  })
+
+  test('gets it also when nothing more is written there, a moment after the move', async () => {
+    const controller = new AbortController()
+    const running = createClosedRooms({ queue: store.queue, signals: db.signals, clock }).run(
+      controller.signal,
+    )
+    await accept('a', '1', '2')
+    await clock.advance(60_000)
+    await idle()
+    db.orm.update(messages).set({ status: 'sent' }).where(eq(messages.text, '1')).run()
+    move()
+    db.signals.emit('moved')
+    await clock.advance(4_000)
+    await idle()
+    expect(sentTexts()).toEqual(['1', '2'])
+    await clock.advance(10_000)
+    await idle()
+    expect(sentTexts()).toEqual(['1', '2', '2'])
+    controller.abort()
+    await running
   })
 
   test('goes on at once when the bridge took everything', async () => {

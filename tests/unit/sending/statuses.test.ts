@@ -342,14 +342,27 @@ describe('a message that nobody says anything about', () => {
     await settled()
   }
 
-  test('in a room that its bridge has closed is sent again, once', async () => {
+  test('in a room that its bridge has closed never counts as sent, but is sent again, once', async () => {
     await send('$m')
     db.orm.update(chats).set({ movedTo: '!r2:s' }).run()
     await pass(TIMEOUT_MS + 5_000)
+    expect(row()).toMatchObject({ status: 'submitted', reason: null })
+    expect(await store.queue.closedRooms()).toEqual([{ identityId: 'id_1', roomId: '!r:s' }])
+    const settle = () => store.queue.settleClosedRoom('id_1', '!r:s', clock.now())
+    expect([await settle(), await settle()]).toEqual([0, null])
     expect(row()).toMatchObject({ status: 'queued', resends: 1, eventId: null })
-    await pass(TIMEOUT_MS + 5_000)
-    expect(row()).toMatchObject({ status: 'queued', resends: 1 })
     expect(db.orm.select().from(outboxLanes).all()).toHaveLength(1)
+  })
+
+  test('in a closed room waits for what may be said of it after a start, however old it is', async () => {
+    await send('$m')
+    db.orm.update(chats).set({ movedTo: '!r2:s' }).run()
+    await pass(TIMEOUT_MS + 5_000)
+    await store.queue.releaseAbandoned(clock.now())
+    expect(await store.queue.settleClosedRoom('id_1', '!r:s', clock.now())).toBe(5_000)
+    await take([report('$m', 'SUCCESS')])
+    expect(row().status).toBe('sent')
+    expect(await store.queue.settleClosedRoom('id_1', '!r:s', clock.now())).toBeNull()
   })
 
   test('counts as sent after a while, saying so, and not before', async () => {
