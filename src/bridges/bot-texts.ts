@@ -188,7 +188,7 @@ const SUCCESSES = [
   /^login (was )?(successful|complete)/i,
 ]
 
-/** The body of a QR code is what it says; that of any other picture is its name. */
+/** The body of a QR code is its content; of any other picture, the name of the file. */
 function pictureIn({ url, filename, body, info }: Record<string, unknown>): BotPicture | null {
   if (typeof url !== 'string' || typeof filename !== 'string' || filename !== body) return null
   const { mimetype } = (info ?? {}) as Record<string, unknown>

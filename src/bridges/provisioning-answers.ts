@@ -263,8 +263,8 @@ export function bridgeLogin(login: Whoami['logins'][number]): BridgeLogin {
 
 /**
  * WhatsApp lets an account that wrote to many strangers start no new chats for a while;
- * mautrix-whatsapp tells until when with the states of a login (FillBridgeState).
- * @returns null when it is connected and nothing is told; undefined when that says nothing
+ * mautrix-whatsapp states until when in the states of a login (FillBridgeState).
+ * @returns null when it is connected without one; undefined when the state says nothing of it
  */
 function restrictionIn({ info, state_event }: LoginState): number | null | undefined {
   const until = Date.parse(info?.reachout_timelock_until ?? '')

@@ -29,7 +29,7 @@ export interface MessageContent extends Pick<MessageEvent, 'poll' | 'vote' | 'ca
 interface Said extends FromEvent {
   /** Milliseconds since the Unix epoch. */
   sentAt: number
-  /** True for history, which a bridge brings by itself or when asked: nobody is told of it. */
+  /** True for history, which a bridge brings by itself or when asked: it makes no event. */
   isHistory: boolean
 }
 

@@ -116,7 +116,7 @@ function describe(content: MatrixContent, raw: Record<string, unknown>): Message
   return translateCall(content, raw) ?? translatePoll(raw) ?? describeMessage(content)
 }
 
-/** A bridge tells of a call by a text or a notice. */
+/** Bridges report a call by a text or a notice. */
 function translateCall(
   { msgtype, body }: MatrixContent,
   raw: Record<string, unknown>,

@@ -1,6 +1,6 @@
 /**
- * Tells what a chat's network takes of a message, by its features: in which form a file goes, and
- * why something doesn't go at all.
+ * Decides by the features of a chat in which form a message goes there, or why its network doesn't
+ * take it.
  */
 import type { Media } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'

@@ -32,7 +32,7 @@ function merged(known: Person, contact: BridgeContact): Person {
   const [first, second] = isOtherFirst ? [other, known] : [known, other]
   return {
     ...first,
-    // A bridge that knows no name tells the id.
+    // A bridge that knows no name gives the id.
     name: first.name === first.id ? second.name : first.name,
     identifiers: [...new Set([...first.identifiers, ...second.identifiers])],
     nativeIds: [...new Set([...first.nativeIds, ...second.nativeIds])],

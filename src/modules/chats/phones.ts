@@ -122,7 +122,7 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions) {
       }
     },
 
-    /** @returns the contacts with the numbers that we know and their bridge doesn't tell here */
+    /** Adds the numbers that we know to contacts whose bridge gave none. */
     async fill(device: Device, contacts: readonly BridgeContact[]): Promise<BridgeContact[]> {
       const unknown = contacts.flatMap(({ matrixUserId, phone }) =>
         phone === null && matrixUserId !== null && isHidden(device, matrixUserId) ? [matrixUserId] : [],

@@ -17,7 +17,7 @@ export class EarlierSaid {
     this.seen = new Map(known)
   }
 
-  /** @param said those of a batch, in their order. @returns null when there is nothing to tell */
+  /** @param said those of a batch, in their order. @returns null when it makes no event */
   contentOf({ fact, eventId, content }: MessageFact | ReactionFact): MessageContent | null {
     if (fact === 'reaction' || content.poll || content.vote || content.call) this.note(eventId, content)
     if (content?.event === 'message.deleted') return this.removalOf(content)

@@ -47,7 +47,7 @@ export interface Plan {
   /** Contents that `features` of the chats name. */
   features: Features[]
   messages: PlannedMessage[]
-  /** Messages from before the device received any: nobody is told of them. */
+  /** Messages from before the device received any: they make no events. */
   history: NewChatMessage[]
   /** Events that were taken back. */
   erased: { identityId: string; eventId: string }[]

@@ -1,4 +1,4 @@
-/** Makes what clients are told of something said in a chat. */
+/** Makes the event of something said in a chat. */
 import type { Device } from '../../db/schema/index.ts'
 import type { MessageContent } from '../../domain/facts.ts'
 import { rfc3339 } from '../../lib/clock.ts'

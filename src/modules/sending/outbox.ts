@@ -130,8 +130,8 @@ export function createOutbox(options: OutboxOptions): Worker {
   }
 
   /**
-   * Networks refuse first messages of a device before they tell that it is restricted. One that was
-   * sent back still is a first one, unless something was said in its chat since.
+   * A network refuses a device's first messages before its bridge reports the restriction. One that
+   * was sent back is still a first message, unless something was said in its chat since.
    * @throws DeviceRestricted
    */
   async function holdFirstAgain(device: Device, message: Message, roomId: string): Promise<void> {

@@ -164,8 +164,8 @@ export function createRecipients(options: RecipientsOptions) {
   }
 
   /**
-   * The Matrix user for a contact that is no number, as far as it is known: of a direct chat's room
-   * its other party, and of a name whom it was resolved to.
+   * @returns the Matrix user of a contact that is no number, null if unknown: of the room of a
+   * direct chat the other party, of a name the user that it was resolved to
    */
   async function userOf(device: Device, recipient: string): Promise<string | null> {
     if (isMatrixUserId(recipient)) return recipient

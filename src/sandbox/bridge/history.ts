@@ -31,7 +31,7 @@ export function createHistory(context: BridgeContext, { eventIn, speakerOf, mxcO
   /**
    * Sends messages of a room that aren't in it yet, oldest first, in one batch.
    * @param isForward behind all that the room has; else before it
-   * @returns their events; those that history doesn't tell have none
+   * @returns their events; messages that history leaves out have none
    */
   async function send(
     portal: Portal,
@@ -92,7 +92,7 @@ export function createHistory(context: BridgeContext, { eventIn, speakerOf, mxcO
     const past: Past[] = []
     for (const delivery of waiting) {
       const message = delivery.isBackfill ? store.messageAt(delivery.seq) : undefined
-      // A message that can't be delivered is told by itself.
+      // A message without its file is given up by itself.
       if (!message || hasLostFile(message)) break
       past.push({ delivery, message })
     }

@@ -12,7 +12,7 @@ const TEXT = 'org.matrix.msc1767.text'
 const OPTION_IDS: Record<SandboxPlatform, ((option: string, index: number) => string) | null> = {
   wa: option => createHash('sha256').update(option).digest('hex'),
   signal: (_option, index) => String(index),
-  // Its bridge makes texts of polls, and tells no votes.
+  // Its bridge makes texts of polls, and reports no votes.
   telegram: null,
 }
 

@@ -87,7 +87,8 @@ export function createProvisioning(parts: ProvisioningParts, sharedSecret: strin
       state_event,
       state_ts: timestamp,
       state: {
-        ...{ state_event, timestamp },
+        state_event,
+        timestamp,
         ...(offline ? problem : {}),
         ...(until === null ? {} : { info: { reachout_timelock_until: until } }),
       },
