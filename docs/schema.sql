@@ -177,7 +177,7 @@ CREATE TABLE devices (
   state_since integer NOT NULL,
   linked_at integer NOT NULL,
   created_at integer NOT NULL,
-  updated_at integer NOT NULL, receives_from integer, removed_at integer, discarded_through integer, restricted_until INTEGER,
+  updated_at integer NOT NULL, receives_from integer, removed_at integer, discarded_through integer, restricted_until INTEGER, own_name text,
   FOREIGN KEY (identity_id) REFERENCES identities(id) ON UPDATE no action ON DELETE no action
 ) WITHOUT ROWID;
 

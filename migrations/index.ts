@@ -89,6 +89,8 @@ import chatIdsDown from './0044_chat_ids.down.sql' with { type: 'text' }
 import chatIdsUp from './0044_chat_ids.up.sql' with { type: 'text' }
 import forgottenMessagesDown from './0045_forgotten_messages.down.sql' with { type: 'text' }
 import forgottenMessagesUp from './0045_forgotten_messages.up.sql' with { type: 'text' }
+import deviceNamesDown from './0046_device_names.down.sql' with { type: 'text' }
+import deviceNamesUp from './0046_device_names.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -144,4 +146,5 @@ export const migrations: readonly Migration[] = [
   { version: 43, name: 'who_is_who', up: whoIsWhoUp, down: whoIsWhoDown },
   { version: 44, name: 'chat_ids', up: chatIdsUp, down: chatIdsDown },
   { version: 45, name: 'forgotten_messages', up: forgottenMessagesUp, down: forgottenMessagesDown },
+  { version: 46, name: 'device_names', up: deviceNamesUp, down: deviceNamesDown },
 ]

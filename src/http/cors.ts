@@ -3,7 +3,7 @@
  * allowed, unless CORS_ORIGINS names the pages that may make them.
  */
 
-const METHODS = 'GET, POST, PUT, DELETE'
+const METHODS = 'GET, POST, PUT, PATCH, DELETE'
 const REQUEST_HEADERS = 'Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id'
 const ANSWER_HEADERS =
   'Content-Disposition, Idempotency-Replayed, Location, Retry-After, WWW-Authenticate, X-Request-Id'

@@ -11,7 +11,7 @@ import type { TokenHolder } from '../modules/tenants/tokens.ts'
 import type { ErrorStatus } from './error-answers.ts'
 import type { Tag } from './openapi/tags.ts'
 
-type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** An answer that is no error. */
 export interface Answer<A extends TSchema = TSchema> {

@@ -118,7 +118,7 @@ describe('other origins', () => {
     expect(asked.text).toBe('')
     expect(Object.fromEntries(asked.headers)).toMatchObject({
       'access-control-allow-origin': APP,
-      'access-control-allow-methods': 'GET, POST, PUT, DELETE',
+      'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE',
       'access-control-max-age': '600',
       vary: 'Origin',
     })

@@ -110,3 +110,64 @@ describe('DELETE', () => {
     expectError(await app.call('DELETE', DEVICES, { auth, json }), 400, 'bad_request', says)
   })
 })
+
+describe('one device', () => {
+  const ONE = `${DEVICES}/${DEVICE.device_id}`
+
+  test('GET shows it as the list does', async () => {
+    const { status, body } = await app.call('GET', `${ONE}?platform=wa`, { auth })
+    expect([status, body as unknown]).toEqual([200, DEVICE])
+    expect(app.asked.at(-1)).toEqual({ deviceId: DEVICE.device_id, platform: 'wa' })
+  })
+
+  test('PATCH names it, and null is the network’s name again', async () => {
+    for (const name of ['Support', null]) {
+      const { status, body } = await app.call('PATCH', ONE, { auth, json: { name } })
+      expect([status, body.name]).toEqual([200, name ?? DEVICE.name])
+      expect(app.asked.at(-1)).toEqual({ deviceId: DEVICE.device_id, platform: null, name })
+    }
+  })
+
+  test('PATCH with a key: the first answer again, and nothing is done', async () => {
+    const named = () =>
+      app.call('PATCH', ONE, { auth, json: { name: 'Once' }, headers: { 'idempotency-key': 'name-1' } })
+    const first = await named()
+    const before = app.asked.length
+    const again = await named()
+    expect([again.status, again.text]).toEqual([200, first.text])
+    expect(again.headers.get('idempotency-replayed')).toBe('true')
+    expect(app.asked).toHaveLength(before)
+  })
+
+  test.each([
+    [{}, 'Missing required field: name'],
+    [{ name: '' }, 'name: expected text of 1 to 255 characters'],
+    [{ name: ' \u200b' }, 'name: expected text that is not blank'],
+    [{ name: 7 }, 'name: expected text'],
+    [{ name: 'x'.repeat(256) }, 'name: expected text of 1 to 255 characters'],
+    [{ name: 'Ada', state: 'connected' }, 'state'],
+  ])('PATCH refuses %j', async (json, says) => {
+    expectError(await app.call('PATCH', ONE, { auth, json }), 400, 'bad_request', says)
+  })
+
+  test('DELETE takes it off the list; again with the same key it is the same answer', async () => {
+    const deleted = () =>
+      app.call('DELETE', `${ONE}?platform=wa`, { auth, headers: { 'idempotency-key': 'delete-1' } })
+    const first = await deleted()
+    expect([first.status, first.body]).toEqual([200, { message: 'Device deleted successfully' }])
+    const before = app.asked.length
+    expect((await deleted()).text).toBe(first.text)
+    expect(app.asked).toHaveLength(before)
+  })
+
+  test.each(['GET', 'PATCH', 'DELETE'] as const)('%s of none: 404', async method => {
+    const json = method === 'PATCH' ? { json: { name: 'Ada' } } : {}
+    expectError(await app.call(method, `${DEVICES}/1`, { auth, ...json }), 404, 'not_found')
+    expectError(
+      await app.call(method, `${ONE}?plattform=wa`, { auth, ...json }),
+      400,
+      'bad_request',
+      'plattform',
+    )
+  })
+})

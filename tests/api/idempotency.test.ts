@@ -1,4 +1,4 @@
-/** The Idempotency-Key header: on every POST, for as long as it is said, and nobody else's. */
+/** The Idempotency-Key header: on every write, for as long as it is said, and nobody else's. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { idempotencyKeys } from '../../src/db/schema/index.ts'
 import { GatewayError } from '../../src/domain/errors.ts'
@@ -281,22 +281,30 @@ describe('the key', () => {
   })
 })
 
-test('every POST of the document says so, and refuses a malformed key', async () => {
+test('every write of the document says so, and refuses a malformed key', async () => {
   const document = await openApiDocument('0.0.0-test')
-  const posts = Object.entries(document.paths).flatMap(([path, { post: operation }]) =>
-    operation ? [{ path, operation }] : [],
+  const writes = Object.entries(document.paths).flatMap(([path, operations]) =>
+    Object.entries(operations).flatMap(([method, operation]) =>
+      method === 'get' ? [] : [{ path, method: method.toUpperCase(), operation }],
+    ),
   )
-  expect(posts.length).toBeGreaterThan(4)
-  for (const { path, operation } of posts) {
+  expect([...new Set(writes.map(({ method }) => method))].toSorted()).toEqual([
+    'DELETE',
+    'PATCH',
+    'POST',
+    'PUT',
+  ])
+  for (const { path, method, operation } of writes) {
     expect([path, operation.parameters?.map(({ name }) => name)]).toEqual([
       path,
       expect.arrayContaining(['Idempotency-Key']),
     ])
     expect([path, Object.keys(operation.responses)]).toEqual([path, expect.arrayContaining(['409', '422'])])
     const isBasic = operation.security?.some(scheme => 'basicAuth' in scheme)
-    const answer = await post(path.replace(/\{\w+\}/g, '1'), 'two words', {
+    const answer = await app.call(method, path.replace(/\{\w+\}/g, '1'), {
       auth: isBasic ? basic() : auth,
       json: {},
+      headers: { 'idempotency-key': 'two words' },
     })
     expect([path, answer.status, answer.body.error]).toEqual([
       path,

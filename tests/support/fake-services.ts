@@ -112,6 +112,25 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
       list: async () => [DEVICE],
       linked: async () => [DEVICE],
       find: async (_identityId, deviceId) => (deviceId.replace('+', '') === DEVICE.device_id ? DEVICE : null),
+      show: async (_identityId, deviceId, platform) => {
+        asked.push({ deviceId, platform })
+        if (deviceId !== DEVICE.device_id)
+          throw new GatewayError('not_found', `There is no device ${deviceId}`)
+        return DEVICE
+      },
+      rename: async (_identityId, deviceId, change, record) => {
+        if (deviceId !== DEVICE.device_id)
+          throw new GatewayError('not_found', `There is no device ${deviceId}`)
+        asked.push({ deviceId, ...change })
+        const renamed = { ...DEVICE, name: change.name ?? DEVICE.name }
+        if (record) await db.write(tx => record(tx, renamed))
+        return renamed
+      },
+      removeOne: async (_identityId, deviceId, platform) => {
+        asked.push({ deviceId, platform })
+        if (deviceId !== DEVICE.device_id)
+          throw new GatewayError('not_found', `There is no device ${deviceId}`)
+      },
       remove: async (_identityId, deviceId, platform) => {
         if (deviceId !== DEVICE.device_id || platform !== DEVICE.platform) {
           throw new GatewayError('not_found', `There is no device ${deviceId}`)

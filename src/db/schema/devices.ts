@@ -18,7 +18,10 @@ export const devices = sqliteTable(
     /** The API's device_id: the account's phone digits if it has a number, else the login id. */
     deviceId: text('device_id').notNull(),
     phone: text('phone'),
+    /** As the network has it. */
     name: text('name').notNull(),
+    /** As the API named it, which is what clients see; null: as the network has it. */
+    ownName: text('own_name'),
     /** Matrix user that sends the account's own messages from the phone; null while unknown. */
     ghostUserId: text('ghost_user_id'),
     state: text('state', { enum: DEVICE_STATES }).notNull(),

@@ -3,7 +3,7 @@
  */
 import type { DocumentDecoration, TSchema } from 'elysia'
 import type { ErrorStatus } from '../error-answers.ts'
-import { MAX_KEY_LENGTH } from '../plugins/idempotency.ts'
+import { isWrite, MAX_KEY_LENGTH } from '../plugins/idempotency.ts'
 import type { Answer, Route } from '../route.ts'
 import { AS_INTEGER, AS_TEXTS, KNOWN_ONLY } from '../schemas.ts'
 import { errorReference } from './described-errors.ts'
@@ -11,12 +11,12 @@ import { errorReference } from './described-errors.ts'
 /** @returns what Elysia takes as `detail` */
 export function operation(route: Route): DocumentDecoration {
   const { id, tag, summary, description, access, params, query, method } = route
-  const isPost = method === 'POST'
+  const takesKey = isWrite(method)
   const answers = [route.answer, ...(route.or ? [route.or] : [])]
   const parameters = [
     ...parametersOf('path', params),
     ...parametersOf('query', query),
-    ...(isPost ? [KEY_PARAMETER] : []),
+    ...(takesKey ? [KEY_PARAMETER] : []),
   ]
   const bodies = route.reads ?? (route.body && { 'application/json': route.body })
   return {
@@ -28,7 +28,7 @@ export function operation(route: Route): DocumentDecoration {
     ...(parameters.length > 0 && { parameters }),
     ...(bodies && { requestBody: requestBody(bodies) }),
     responses: Object.fromEntries([
-      ...answers.map(answer => [answer.status, { ...responseOf(answer), ...(isPost && REPLAYABLE) }]),
+      ...answers.map(answer => [answer.status, { ...responseOf(answer), ...(takesKey && REPLAYABLE) }]),
       ...errorsOf(route)
         .filter(status => answers.every(answer => answer.status !== status))
         .map(status => [status, errorReference(status)]),
@@ -41,8 +41,7 @@ function errorsOf({ errors = [], access, body, reads, method }: Route): ErrorSta
   const all: ErrorStatus[] = [...errors, 400, 500, 503]
   if (access.by !== 'none') all.push(401, 403, 429)
   if (body || reads) all.push(413, 415)
-  if (method === 'POST') all.push(409, 422)
-  if (method !== 'GET') all.push(507)
+  if (isWrite(method)) all.push(409, 422, 507)
   return [...new Set(all)].sort((a, b) => a - b)
 }
 

@@ -1,5 +1,5 @@
 /**
- * Handles the Idempotency-Key header of every POST (draft-ietf-httpapi-idempotency-key-header).
+ * Handles the Idempotency-Key header of every write (draft-ietf-httpapi-idempotency-key-header).
  * Routing calls in here, so a new route has it without doing anything; one whose work is a single
  * transaction can record its answer in it.
  *
@@ -14,6 +14,7 @@ import { pathStart } from '../request-path.ts'
 const IDEMPOTENCY_KEY = 'idempotency-key'
 const REPLAYED = 'idempotency-replayed'
 export const MAX_KEY_LENGTH = 255
+const WRITES = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 /** As Elysia answers an object. */
 const JSON_TYPE = 'application/json;charset=utf-8'
 
@@ -38,8 +39,13 @@ export function answerOnce(
   request: Request,
   answer: (request: Request) => Response | Promise<Response>,
 ): Response | Promise<Response> {
-  if (request.method !== 'POST' || !request.headers.has(IDEMPOTENCY_KEY)) return answer(request)
+  if (!isWrite(request.method) || !request.headers.has(IDEMPOTENCY_KEY)) return answer(request)
   return answerKeyed(keys, request, answer)
+}
+
+/** True for the methods that take a key. */
+export function isWrite(method: string): boolean {
+  return WRITES.has(method)
 }
 
 async function answerKeyed(...[keys, request, answer]: Parameters<typeof answerOnce>): Promise<Response> {

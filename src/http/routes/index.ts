@@ -5,6 +5,7 @@ import type { HttpServices } from '../services.ts'
 import { credentialRoutes } from './credentials/routes.ts'
 import { contactRoutes } from './devices/contact-routes.ts'
 import { linkRoutes } from './devices/link-routes.ts'
+import { oneDeviceRoutes } from './devices/one-device-routes.ts'
 import { type DeviceRoutesOptions, deviceRoutes } from './devices/routes.ts'
 import { eventRoutes } from './events/routes.ts'
 import { type HealthRoutesOptions, healthRoutes } from './health/routes.ts'
@@ -31,6 +32,7 @@ export function apiRoutes(options: ApiRoutesOptions): Route[] {
     ...credentialRoutes(services),
     ...tokenRoutes(services),
     ...deviceRoutes(options),
+    ...oneDeviceRoutes(services),
     ...linkRoutes(services),
     ...contactRoutes(services),
     ...platformRoutes(services),

@@ -133,6 +133,24 @@ export function createDeviceRepository(db: Pick<Db, 'read' | 'write'>) {
         tx.emit('queues-discarded')
       }),
 
+    /**
+     * @param name null: the network's again
+     * @param record keeps an answer in the same transaction
+     */
+    rename: (
+      id: string,
+      name: string | null,
+      now: number,
+      record: (tx: Tx, device: Device) => Promise<void> | undefined,
+    ) =>
+      db.write(async tx => {
+        const change = { ownName: name, updatedAt: now }
+        const isIt = and(eq(devices.id, id), isNull(devices.removedAt))
+        const device = await tx.get(orm => orm.update(devices).set(change).where(isIt).returning())
+        if (device) await record(tx, device)
+        return device ?? null
+      }),
+
     setGhost: (id: string, ghostUserId: string) =>
       db.write(tx => tx.run(orm => orm.update(devices).set({ ghostUserId }).where(eq(devices.id, id)))),
 

@@ -69,6 +69,11 @@ export function deviceEvent(event: DeviceEventName, device: Device, now: number)
   return ownEvent({ identityId, lane: `device/${deviceRowId}`, deviceRowId, payload })
 }
 
+/** The name that the API gave it, else the network's. */
+export function nameOf({ ownName, name }: Device): string {
+  return ownName ?? name
+}
+
 export function deviceView(device: Device, now: number): DeviceView {
   return {
     platform: device.platform,
@@ -76,7 +81,7 @@ export function deviceView(device: Device, now: number): DeviceView {
     state: device.state,
     reason: device.stateReason,
     since: rfc3339(device.stateSince),
-    name: device.name,
+    name: nameOf(device),
     phone: device.phone,
     linked_at: rfc3339(device.linkedAt),
     restricted: restrictionView(device, now),

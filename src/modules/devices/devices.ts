@@ -5,9 +5,10 @@ import type { Emits, Hears, StateReport } from '../../domain/signals.ts'
 import type { ListedDevice } from '../../domain/views/device.ts'
 import { within } from '../../lib/clock.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
+import type { Recorder } from '../idempotency/types.ts'
 import { deviceView, reportedState } from './device-state.ts'
 import { createReconciliation, isLinked, type ReconciliationOptions } from './reconciliation.ts'
-import { noSuchDevice } from './refusals.ts'
+import { ambiguous, noSuchDevice } from './refusals.ts'
 
 export interface DevicesOptions extends ReconciliationOptions {
   /** The identity of a Matrix user, null when it is none of ours. */
@@ -19,7 +20,7 @@ export interface DevicesOptions extends ReconciliationOptions {
 export type LinkedDevices = ReturnType<typeof createDevices>
 
 /** The devices use cases as clients know them. */
-export type Devices = Pick<LinkedDevices, 'list' | 'remove'>
+export type Devices = Pick<LinkedDevices, 'list' | 'show' | 'rename' | 'remove' | 'removeOne'>
 
 /** A bridge that answers slower than this doesn't hold up the list of devices. */
 const LIST_PATIENCE_MS = 2_000
@@ -38,12 +39,8 @@ export function createDevices(options: DevicesOptions) {
     return (await listed(identityId)).filter(isLinked)
   }
 
-  /**
-   * The device that an address of the API means: one that is linked, else one that was logged out.
-   * @param platform null: any
-   * @returns null when there is none
-   */
-  async function find(identityId: string, deviceId: string, platform: string | null): Promise<Device | null> {
+  /** Devices that an address of the API may mean, those that are linked first. */
+  async function meant(identityId: string, deviceId: string, platform: string | null): Promise<Device[]> {
     const digits = phoneDigits(deviceId)
     const means = (device: Device) =>
       (platform === null || device.platform === platform) &&
@@ -51,7 +48,25 @@ export function createDevices(options: DevicesOptions) {
         device.deviceId === deviceId ||
         (digits !== null && device.phone === digits))
     const candidates = (await listed(identityId)).filter(means)
-    return candidates.find(isLinked) ?? candidates[0] ?? null
+    return [...candidates.filter(isLinked), ...candidates.filter(device => !isLinked(device))]
+  }
+
+  /**
+   * The device that an address of the API means: one that is linked, else one that was logged out.
+   * @param platform null: any
+   * @returns null when there is none
+   */
+  async function find(identityId: string, deviceId: string, platform: string | null): Promise<Device | null> {
+    return (await meant(identityId, deviceId, platform))[0] ?? null
+  }
+
+  /** For calls about one device: a logged out one of another platform may be meant, too. */
+  async function theOne(identityId: string, deviceId: string, platform: string | null): Promise<Device> {
+    const candidates = await meant(identityId, deviceId, platform)
+    const [device] = candidates
+    if (device === undefined) throw await noSuchDevice({ linked }, identityId, deviceId, platform)
+    if (candidates.some(other => other.platform !== device.platform)) throw ambiguous(deviceId, candidates)
+    return device
   }
 
   /** A bridge that can't be asked is a device's state, and no failure of the caller. */
@@ -61,6 +76,18 @@ export function createDevices(options: DevicesOptions) {
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error
     }
+  }
+
+  /** @returns the platforms whose bridges were asked: the probe may have asked others just now */
+  async function askBridges(identityId: string, platforms: readonly string[]): Promise<string[]> {
+    const asked = platforms.filter(platform => !reconciliation.isFresh(identityId, platform))
+    const answers = asked.map(platform => askBridge(identityId, platform))
+    if (asked.length > 0) await within(clock, LIST_PATIENCE_MS, Promise.all(answers))
+    return asked
+  }
+
+  function listedView(device: Device, now: number): ListedDevice {
+    return { id: device.id, ...deviceView(device, now) }
   }
 
   /** Where the bridge no longer knows the login, it is logged out already. */
@@ -127,17 +154,46 @@ export function createDevices(options: DevicesOptions) {
 
     /** Oldest link first, those logged out at the phone included. */
     async list(identityId: string): Promise<ListedDevice[]> {
-      // The probe may have asked just now.
-      const asked = bridges.platforms.filter(platform => !reconciliation.isFresh(identityId, platform))
-      const answers = asked.map(platform => askBridge(identityId, platform))
-      if (asked.length > 0) await within(clock, LIST_PATIENCE_MS, Promise.all(answers))
+      const asked = await askBridges(identityId, bridges.platforms)
       const found = await listed(identityId)
       // The probe asks about those who have devices.
       for (const platform of asked)
         if (found.every(device => device.platform !== platform))
           reconciliation.noteProbed(identityId, platform)
       const now = clock.now()
-      return found.map(device => ({ id: device.id, ...deviceView(device, now) }))
+      return found.map(device => listedView(device, now))
+    },
+
+    /**
+     * One device, as the list has it.
+     * @param platform null: any
+     * @throws GatewayError not_found; conflict when devices of several platforms may be meant
+     */
+    async show(identityId: string, deviceId: string, platform: string | null): Promise<ListedDevice> {
+      const { platform: its } = await theOne(identityId, deviceId, platform)
+      await askBridges(identityId, [its])
+      return listedView(await theOne(identityId, deviceId, its), clock.now())
+    },
+
+    /**
+     * Gives a device a name of our own, which stays whatever the network calls it.
+     * @param name null: the network's again
+     * @param record keeps the answer
+     * @throws GatewayError not_found; conflict when devices of several platforms may be meant
+     */
+    async rename(
+      identityId: string,
+      deviceId: string,
+      { platform, name }: { platform: string | null; name: string | null },
+      record?: Recorder<ListedDevice>,
+    ): Promise<ListedDevice> {
+      const { id } = await theOne(identityId, deviceId, platform)
+      const now = clock.now()
+      const renamed = await repository.rename(id, name, now, (tx, device) =>
+        record?.(tx, listedView(device, now)),
+      )
+      if (!renamed) throw await noSuchDevice({ linked }, identityId, deviceId, platform)
+      return listedView(renamed, now)
     },
 
     /**
@@ -152,6 +208,15 @@ export function createDevices(options: DevicesOptions) {
       // A platform there is none of is named as such.
       bridges.forPlatform(platform)
       throw await noSuchDevice({ linked }, identityId, deviceId, platform)
+    },
+
+    /**
+     * As `remove`, for an address that may do without a platform.
+     * @param platform null: any
+     * @throws GatewayError as remove, and conflict when devices of several platforms may be meant
+     */
+    async removeOne(identityId: string, deviceId: string, platform: string | null): Promise<void> {
+      await removeDevice(await theOne(identityId, deviceId, platform))
     },
 
     /** Fails messages that wait for devices of the identity, even if bridges are away. */

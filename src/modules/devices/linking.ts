@@ -8,6 +8,7 @@ import type { Bridge, Bridges } from '../../domain/ports.ts'
 import type { LinkEvent, LinkView } from '../../domain/views/link.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { nameOf } from './device-state.ts'
 import type { LinkedDevices } from './devices.ts'
 import { Link } from './link.ts'
 import { noSuchDevice } from './refusals.ts'
@@ -95,7 +96,7 @@ export function createLinking({ bridges, devices, untilCurrent, clock, logger }:
     )
     if (!device)
       throw new GatewayError('bridge_error', 'the bridge says the login is complete but does not list it')
-    return { type: 'connected', platform, device_id: device.deviceId, name: device.name }
+    return { type: 'connected', platform, device_id: device.deviceId, name: nameOf(device) }
   }
 
   /** The login that is replaced; undefined when the bridge has forgotten it, as after a logout. */

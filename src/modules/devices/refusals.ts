@@ -21,6 +21,15 @@ export async function noSuchDevice(
   return new GatewayError('not_found', `device_id: there is no ${kind}device ${deviceId}${hint}`)
 }
 
+/** @param devices those that an address may mean */
+export function ambiguous(deviceId: string, devices: readonly Device[]): GatewayError {
+  const platforms = [...new Set(devices.map(({ platform }) => platform))].sort().join(', ')
+  return new GatewayError(
+    'conflict',
+    `device_id: there is a device ${deviceId} on several platforms: say which with platform (${platforms})`,
+  )
+}
+
 export function loggedOut({ platform, deviceId, stateReason }: Device): GatewayError {
   return new GatewayError(
     'conflict',

@@ -57,6 +57,7 @@ export function rememberDevices(repository: DeviceRepository, clock: Clock): Dev
     adopt: (...input) => forgettingAfter(repository.adopt(...input)),
     setState: (...input) => forgettingAfter(repository.setState(...input)),
     discardQueues: (...input) => forgettingAfter(repository.discardQueues(...input)),
+    rename: (...input) => forgettingAfter(repository.rename(...input)),
     remove: (...input) => forgettingAfter(repository.remove(...input)),
     setGhost: (...input) => forgettingAfter(repository.setGhost(...input)),
   }

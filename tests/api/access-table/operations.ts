@@ -104,6 +104,19 @@ export const OPERATIONS: Record<string, Operation> = {
     request: ({ link }) => ({ path: { id: link } }),
   },
   'POST /api/v1/devices': { auth: 'bearer', ok: 201, request: () => ({ json: { platform: 'telegram' } }) },
+  'GET /api/v1/devices/{device_id}': {
+    auth: 'bearer',
+    about: 'device',
+    lists: true,
+    ok: 200,
+    request: onDevice,
+  },
+  'PATCH /api/v1/devices/{device_id}': {
+    auth: 'bearer',
+    about: 'device',
+    ok: 200,
+    request: things => ({ ...onDevice(things), json: { name: 'Support' } }),
+  },
   'GET /api/v1/devices/{device_id}/contacts': {
     auth: 'bearer',
     about: 'device',
@@ -207,6 +220,13 @@ export const OPERATIONS: Record<string, Operation> = {
     about: 'device',
     ok: 200,
     request: ({ device }) => ({ json: { device_id: device, platform: 'wa' } }),
+  },
+  'DELETE /api/v1/devices/{device_id}': {
+    auth: 'bearer',
+    about: 'device',
+    // It was deleted just now.
+    ok: 404,
+    request: onDevice,
   },
   'DELETE /api/v1/tokens/{id}': {
     auth: 'basic',

@@ -710,6 +710,68 @@ describe('removing', () => {
   })
 })
 
+describe('one device', () => {
+  beforeEach(() => devices.list('id_1').then(() => undefined))
+
+  const signal = () =>
+    insertDevice(db, { id: 'dev_signal', platform: 'signal', loginId: '237', deviceId: '237', phone: '237' })
+
+  test('is shown as the list has it, by any of its addresses', async () => {
+    for (const address of ['237', '+237'])
+      expect(await devices.show('id_1', address, null)).toEqual((await devices.list('id_1'))[0] as never)
+  })
+
+  test('is shown with what its bridge says now', async () => {
+    await clock.advance(60_000)
+    logins = [{ ...LOGIN, stateEvent: 'TRANSIENT_DISCONNECT' }]
+    expect(await devices.show('id_1', '237', 'wa')).toMatchObject({ state: 'disconnected' })
+  })
+
+  test('keeps the name it was given, whatever the network calls it', async () => {
+    expect(await devices.rename('id_1', '237', { platform: null, name: 'Support' })).toMatchObject({
+      device_id: '237',
+      name: 'Support',
+    })
+    logins = [{ ...LOGIN, name: 'Amina B.' }]
+    expect(await devices.list('id_1')).toMatchObject([{ name: 'Support' }])
+    logins = [LOST]
+    await devices.list('id_1')
+    expect(deviceEvents().at(-1)).toMatchObject({ event: 'device.logged_out', name: 'Support' })
+    logins = [{ ...LOGIN, name: 'Amina B.' }]
+    expect(await devices.list('id_1')).toMatchObject([{ name: 'Support' }])
+    const back = await devices.rename('id_1', '237', { platform: 'wa', name: null })
+    expect(back.name).toBe('Amina B.')
+  })
+
+  test('keeps no name whose answer is not kept', async () => {
+    const record = () => Promise.reject(new Error('disk'))
+    const renamed = devices.rename('id_1', '237', { platform: null, name: 'Support' }, record)
+    await expect(renamed).rejects.toThrow('disk')
+    expect(row().ownName).toBeNull()
+  })
+
+  test('of two platforms with the same id has to be told apart', async () => {
+    signal()
+    const says = /several platforms.*\(signal, wa\)/
+    await expect(devices.show('id_1', '237', null)).rejects.toThrow(says)
+    await expect(devices.rename('id_1', '237', { platform: null, name: 'x' })).rejects.toThrow(says)
+    await expect(devices.removeOne('id_1', '237', null)).rejects.toMatchObject({ code: 'conflict' })
+    expect(await devices.show('id_1', '237', 'signal')).toMatchObject({ id: 'dev_signal' })
+    await devices.removeOne('id_1', '237', 'signal')
+    expect(await devices.show('id_1', '237', null)).toMatchObject({ platform: 'wa' })
+  })
+
+  test('that is not there', async () => {
+    const asked = [
+      () => devices.show('id_1', '999', null),
+      () => devices.show('id_2', '237', null),
+      () => devices.rename('id_1', '237', { platform: 'signal', name: 'x' }),
+      () => devices.removeOne('id_1', '999', 'wa'),
+    ]
+    for (const ask of asked) await expect(ask()).rejects.toMatchObject({ code: 'not_found' })
+  })
+})
+
 describe('a real bridge in the place of the sandbox', () => {
   const takenUp = (createdAt: number) =>
     removeSimulatedDevices({ platform: 'wa', createdAt }, db, devices, silentLogger)

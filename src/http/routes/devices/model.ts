@@ -3,8 +3,8 @@
 import { t } from 'elysia'
 import { Device } from '../../../domain/views/device.ts'
 import { LINK_EXAMPLE, Link } from '../../../domain/views/link.ts'
-import { model, oneOf } from '../../../domain/views/schema.ts'
-import { textsByName } from '../../schemas.ts'
+import { model, nullable, oneOf } from '../../../domain/views/schema.ts'
+import { knownOnly, textsByName } from '../../schemas.ts'
 import { MAX_INPUT } from './link-model.ts'
 
 const Platform = t.String({
@@ -76,6 +76,21 @@ export const RemoveDevice = model(
     platform: Platform,
   },
   { examples: [{ device_id: '237123456789', platform: 'wa' }] },
+)
+
+/** Our own name for it. */
+export const UpdateDevice = model(
+  'UpdateDevice',
+  {
+    name: nullable(
+      t.String({
+        minLength: 1,
+        maxLength: 255,
+        description: "A name of your own, which stays whatever the network calls it. Null: the network's.",
+      }),
+    ),
+  },
+  { ...knownOnly, examples: [{ name: 'Support' }] },
 )
 
 const QR_FORMATS = ['raw', 'json', 'png', 'svg', 'terminal'] as const

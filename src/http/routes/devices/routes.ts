@@ -12,7 +12,7 @@ import { AddDevice, DeviceAdded, DeviceList, knownAnswers, QrQuery, RemoveDevice
 import { createQrViewer, type SocketViewer } from './qr-viewer.ts'
 import { whatToDo } from './what-to-do.ts'
 
-const DELETED = 'Device deleted successfully'
+export const DELETED = 'Device deleted successfully'
 
 export interface DeviceRoutesOptions {
   services: Pick<HttpServices, 'tokens' | 'devices' | 'linking'>

@@ -81,6 +81,23 @@ export function deviceCases(setting: SettingOf): void {
     expect(await user.account.devices()).toHaveLength(1)
   })
 
+  test('by its address it is shown, named and deleted', async () => {
+    await using user = await linkedUser(setting())
+    const { api } = user.account
+    const path = `/api/v1/devices/${encodeURIComponent(user.device)}?platform=${PLATFORM}`
+    const [listed] = await user.account.devices()
+    expect((await api.get<DeviceView>(path)).body).toEqual(listed as DeviceView)
+    await api.patch(path, { name: 'Support' })
+    await user.phone.setConnection({ state: 'disconnected', message: 'in a tunnel' })
+    await untilState(user, 'disconnected')
+    expect((await api.get(path)).body).toMatchObject({ state: 'disconnected', name: 'Support' })
+    await user.phone.setConnection({ state: 'connected' })
+    await untilState(user, 'connected')
+    expect((await api.delete(path)).status).toBe(200)
+    expect((await api.get(path)).status).toBe(404)
+    expect(await user.account.devices()).toEqual([])
+  })
+
   test('DELETE logs it out at the bridge, and it can be linked anew', async () => {
     await using user = await linkedUser(setting())
     const gone = await user.account.api.delete('/api/v1/devices', {
