@@ -65,16 +65,16 @@ export async function writeHistory(tx: Tx, message: NewChatMessage, now: number)
   await tx.run(insertMessage, { ...message, now })
 }
 
-/** Forgets what a message said, and its edits. */
+/** Forgets what a message said, and its edits. A redaction may name an event of another room. */
 export async function eraseHistory(
   tx: Tx,
-  event: Pick<ChatMessage, 'identityId' | 'eventId'>,
+  event: Pick<ChatMessage, 'identityId' | 'roomId' | 'eventId'>,
   now: number,
 ): Promise<void> {
   const found = await tx.get(chatMessage, { ...event })
-  if (!found) return
+  if (found?.roomId !== event.roomId) return
   await tx.run(eraseMessage, { ...event, now })
-  await tx.run(eraseEdits, { ...event, roomId: found.roomId, kind: 'edit', now })
+  await tx.run(eraseEdits, { ...event, kind: 'edit', now })
 }
 
 export function createHistoryRepository(db: Pick<Db, 'write'>) {

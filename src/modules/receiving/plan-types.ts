@@ -50,7 +50,7 @@ export interface Plan {
   /** Messages from before the device received any: they make no events. */
   history: NewChatMessage[]
   /** Events that were taken back. */
-  erased: { identityId: string; eventId: string }[]
+  erased: { identityId: string; roomId: string; eventId: string }[]
   /** Facts of rooms whose join isn't complete, or whose device isn't known yet. */
   held: { identityId: string; said: HeldFact }[]
   /** Chats to be joined anew once their device can be found out, by `chatKey`. */

@@ -161,7 +161,8 @@ class Planner {
     const chats = this.chats.get(said.roomId) ?? []
     const erased = said.content?.event === 'message.deleted' ? said.content.relatesTo : null
     if (erased !== null)
-      for (const { identityId } of chats) this.plan.erased.push({ identityId, eventId: erased })
+      for (const { identityId, roomId } of chats)
+        this.plan.erased.push({ identityId, roomId, eventId: erased })
     const content = this.earlier.contentOf(said)
     if (!content) return
     for (const chat of chats) this.receive(chat, said, content)

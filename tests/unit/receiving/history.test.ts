@@ -202,6 +202,15 @@ describe('what relates to history', () => {
     expect(told().map(({ name }) => name)).toEqual(when === past ? [] : ['message.deleted'])
   })
 
+  test('a message is not erased by a redaction in another room', async () => {
+    insertChat(module.db, { roomId: '!other:s' })
+    const message = past()
+    await accept(message)
+    const content = { redacts: message.event_id }
+    await accept(past({ type: 'm.room.redaction', room_id: '!other:s', content }))
+    expect(rows().map(({ text }) => text)).toEqual(['long ago'])
+  })
+
   test('a reaction of then that is taken back today is told as one', async () => {
     const message = past()
     const reaction = past({ type: 'm.reaction', content: about(message.event_id, 'm.annotation', '🎉') })
