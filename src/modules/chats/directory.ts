@@ -3,7 +3,7 @@ import type { Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { BridgeContact, Bridges } from '../../domain/ports.ts'
 import type { CheckView, ContactView, GroupView } from '../../domain/views/contact.ts'
-import { normaliseContact } from '../../lib/phone-numbers.ts'
+import { normaliseContact, trimmed } from '../../lib/phone-numbers.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
 import type { ChatRepository } from './chat-repository.ts'
@@ -106,7 +106,7 @@ export function createDirectory({ bridges, devices, chats, phones, matrixUserOf 
       const bridge = bridges.forPlatform(device.platform)
       try {
         const { contact } = await resolveContact(bridge, device, await matrixUserOf(identityId), identifier)
-        await phones.note(device, contact)
+        await phones.note(device, contact, trimmed(identifier))
         return { exists: true, ...contactView(await personOf(device, contact)) }
       } catch (error) {
         if (error instanceof GatewayError && error.code === 'not_found') return NOBODY

@@ -142,11 +142,19 @@ export function createPeoplesPhones(options: PeoplesPhonesOptions) {
       return users.flatMap(user => remoteIdOf(user, naming) ?? [])
     },
 
-    /** Notes facts about a person that a bridge gave in answer to something else. */
-    async note(device: Device, { matrixUserId, phone }: BridgeContact): Promise<void> {
-      if (matrixUserId === null || phone === null || phoneOfGhost(device, matrixUserId) !== null) return
-      const known = await repository.findPhone(device.id, matrixUserId)
-      if (known?.phone !== phone) await repository.putPhone(device.id, matrixUserId, phone, clock.now())
+    /**
+     * Notes facts about a person that a bridge gave in answer to something else.
+     * @param written the id or Matrix user by which they were looked up: the bridge may answer with
+     * another one of theirs
+     */
+    async note(device: Device, { matrixUserId, phone }: BridgeContact, written?: string): Promise<void> {
+      if (phone === null) return
+      const asked = written === undefined || isMatrixUserId(written) ? written : userOfId(device, written)
+      for (const user of new Set([matrixUserId, asked])) {
+        if (!user || phoneOfGhost(device, user) !== null) continue
+        const known = await repository.findPhone(device.id, user)
+        if (known?.phone !== phone) await repository.putPhone(device.id, user, phone, clock.now())
+      }
     },
   }
 }

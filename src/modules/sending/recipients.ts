@@ -77,7 +77,7 @@ export function createRecipients(options: RecipientsOptions) {
     if (direct) return { roomId: direct.roomId, matrixUserId: recipient }
     try {
       const { contact, identifier } = await resolveContact(bridge, device, userId, recipient)
-      await phones.note(device, contact)
+      await phones.note(device, contact, recipient)
       const { roomId, matrixUserId } = contact
       if (roomId !== null) return { roomId, matrixUserId }
       refuseNewChat(device, clock.now())

@@ -242,6 +242,16 @@ describe('the key of a recipient', () => {
     expect(calls).toEqual([])
   })
 
+  test.each(['lid-55', '@whatsapp_lid-55:s'])(
+    'of %s is that of the number, once the bridge has answered with the other of their Matrix users',
+    async written => {
+      expect(await contact(written)).toBe('!new:s')
+      expect(await Promise.all([written, '55@lid', '@whatsapp_1:s'].map(keyOf))).toEqual(
+        Array(3).fill('contact:1'),
+      )
+    },
+  )
+
   test('leaves names and UUIDs of other networks as they are', async () => {
     const uuid = 'b0a4f1c2-0000-4000-8000-000000000001'
     expect(await keyOf('@Ada')).toBe('contact:@Ada')
