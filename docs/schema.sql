@@ -800,7 +800,7 @@ CREATE TABLE webhooks (
   secret_sealed text NOT NULL,
   disabled_reason text,
   created_at integer NOT NULL,
-  updated_at integer NOT NULL, events text, old_secret_sealed text, old_secret_until integer, headers_sealed text, failing_since integer, last_success_at integer, last_error text, last_error_at integer,
+  updated_at integer NOT NULL, events text, old_secret_sealed text, old_secret_until integer, headers_sealed text, failing_since integer, last_success_at integer, last_error text, last_error_at integer, filters TEXT, media TEXT,
   PRIMARY KEY(identity_id, id),
   FOREIGN KEY (identity_id) REFERENCES identities(id) ON UPDATE no action ON DELETE no action
 ) WITHOUT ROWID;

@@ -91,6 +91,8 @@ import forgottenMessagesDown from './0045_forgotten_messages.down.sql' with { ty
 import forgottenMessagesUp from './0045_forgotten_messages.up.sql' with { type: 'text' }
 import deviceNamesDown from './0046_device_names.down.sql' with { type: 'text' }
 import deviceNamesUp from './0046_device_names.up.sql' with { type: 'text' }
+import webhookFiltersDown from './0047_webhook_filters.down.sql' with { type: 'text' }
+import webhookFiltersUp from './0047_webhook_filters.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -147,4 +149,5 @@ export const migrations: readonly Migration[] = [
   { version: 44, name: 'chat_ids', up: chatIdsUp, down: chatIdsDown },
   { version: 45, name: 'forgotten_messages', up: forgottenMessagesUp, down: forgottenMessagesDown },
   { version: 46, name: 'device_names', up: deviceNamesUp, down: deviceNamesDown },
+  { version: 47, name: 'webhook_filters', up: webhookFiltersUp, down: webhookFiltersDown },
 ]

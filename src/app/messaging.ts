@@ -118,7 +118,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     media,
     publicUrl: publicUrl.current,
   })
-  const webhookServices = createWebhookServices(context, payloads)
+  const webhookServices = createWebhookServices(context, { payloads, chats, bridges })
   const feedRepository = createFeedRepository(db)
   const cursors = createStoredCursors(createSettingsRepository(db))
   // The key is made now: when it is needed for the first time the disk may be full.

@@ -6,6 +6,7 @@ import { createDeliveryLog, createReplays } from '../modules/webhooks/delivery-l
 import { createDeliveryTry, MAX_FILE_BYTES_HELD } from '../modules/webhooks/delivery-try.ts'
 import { createDispatcher } from '../modules/webhooks/dispatcher.ts'
 import { EndpointHealth } from '../modules/webhooks/endpoint-health.ts'
+import type { FilterTargets } from '../modules/webhooks/filters.ts'
 import { createDeliveryLogRepository } from '../modules/webhooks/log-repository.ts'
 import { createDeliveryQueue } from '../modules/webhooks/queue-repository.ts'
 import { createReplayRepository } from '../modules/webhooks/replay-repository.ts'
@@ -15,7 +16,10 @@ import { createWebhookClient } from '../webhook-client/client.ts'
 import { createEndpointGuard } from '../webhook-client/endpoint-guard.ts'
 import type { AppContext } from './context.ts'
 
-export function createWebhookServices(context: AppContext, payloads: Payloads) {
+export function createWebhookServices(
+  context: AppContext,
+  { payloads, ...targets }: FilterTargets & { payloads: Payloads },
+) {
   const { config, db, sealer, version, clock } = context
   const { timeoutMs, maxPerIdentity } = config.webhooks
   const guard = createEndpointGuard({ ...config.webhooks, clock })
@@ -37,7 +41,7 @@ export function createWebhookServices(context: AppContext, payloads: Payloads) {
   })
   const replays = createReplays({ repository: createReplayRepository(db), webhooks: repository, clock })
   return {
-    webhooks: createWebhooks({ repository, sealer, guard, clock }),
+    webhooks: createWebhooks({ ...targets, repository, sealer, guard, clock }),
     deliveries: createDeliveryLog({
       ...context,
       log: createDeliveryLogRepository(db, health),

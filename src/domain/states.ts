@@ -47,6 +47,10 @@ export type ChatKind = (typeof CHAT_KINDS)[number]
 export const CHAT_MEMBERSHIPS = ['invited', 'joining', 'joined', 'left'] as const
 export type ChatMembership = (typeof CHAT_MEMBERSHIPS)[number]
 
+/** How a webhook gets a file: in the body, by its address alone, or not at all. */
+export const MEDIA_MODES = ['inline', 'url', 'none'] as const
+export type MediaMode = (typeof MEDIA_MODES)[number]
+
 /** `pending`: waiting, in flight or between tries; `dead`: out of tries, and can be replayed. */
 export const DELIVERY_STATUSES = ['pending', 'succeeded', 'dead'] as const
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number]

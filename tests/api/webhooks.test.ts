@@ -45,6 +45,26 @@ test('with the events it asks for; null in a change is the default again', async
   await app.call('DELETE', path, { auth })
 })
 
+test('with filters, and files by their addresses; null in a change removes the filters', async () => {
+  const json = {
+    url: 'https://filters.example',
+    filters: { devices: ['237'], chat_kinds: ['dm', 'group'], message_kinds: ['image'] },
+    media: 'url',
+  }
+  const added = await app.call('POST', WEBHOOKS, { auth, json })
+  expect([added.status, added.body]).toEqual([201, expect.objectContaining(json)])
+  const path = `${WEBHOOKS}/${added.body.id}`
+  expect((await app.call('PUT', path, { auth, json: { active: false } })).body).toMatchObject(json)
+  const changed = await app.call('PUT', path, { auth, json: { filters: { devices: ['49'] }, media: 'none' } })
+  expect(changed.body).toMatchObject({ filters: { devices: ['49'] }, media: 'none' })
+  const removed = await app.call('PUT', path, { auth, json: { filters: null, media: null } })
+  expect([removed.status, removed.body.filters, removed.body.media]).toEqual([200, {}, 'none'])
+  await app.call('DELETE', path, { auth })
+  const plain = await app.call('POST', WEBHOOKS, { auth, json: { url: json.url, filters: {} } })
+  expect(plain.body).toMatchObject({ filters: {}, media: 'inline' })
+  await app.call('DELETE', `${WEBHOOKS}/${plain.body.id}`, { auth })
+})
+
 test('added switched off', async () => {
   const json = { url: 'https://off.example', active: false }
   const added = await app.call('POST', WEBHOOKS, { auth, json })
@@ -72,6 +92,27 @@ describe('400', () => {
     [{ url: 'https://x.example', active: 'no' }, 'active: expected true or false'],
     [{ url: 'https://x.example', events: 7 }, 'events: expected a list or text'],
     [{ url: 'https://x.example', events: [7] }, 'events: expected a list or text'],
+    [{ url: 'https://x.example', filters: 'wa' }, 'filters: expected an object'],
+    [{ url: 'https://x.example', filters: ['wa'] }, 'filters: expected an object'],
+    [{ url: 'https://x.example', filters: { devices: '237' } }, 'filters.devices: expected a list'],
+    [{ url: 'https://x.example', filters: { devices: [237] } }, 'filters.devices.0: expected text'],
+    [{ url: 'https://x.example', filters: { devices: [] } }, 'filters.devices: expected at least one value'],
+    [{ url: 'https://x.example', filters: { platforms: ['icq'] } }, 'filters.platforms: expected some of'],
+    [{ url: 'https://x.example', filters: { chats: ['chat_1'] } }, 'filters.chats: expected ids of chats'],
+    [
+      { url: 'https://x.example', filters: { chat_kinds: ['x'] } },
+      'filters.chat_kinds.0: expected one of dm',
+    ],
+    [
+      { url: 'https://x.example', filters: { message_kinds: ['x'] } },
+      'filters.message_kinds.0: expected one of text',
+    ],
+    [
+      { url: 'https://x.example', filters: { device: ['237'] } },
+      'device: there is no such field; did you mean devices?',
+    ],
+    [{ url: 'https://x.example', filters: { senders: [] } }, 'senders: there is no such field: expected'],
+    [{ url: 'https://x.example', media: 'base64' }, 'media: expected one of inline, url, none'],
   ])('adding %j', async (json, says) => {
     expectError(await app.call('POST', WEBHOOKS, { auth, json }), 400, 'bad_request', says)
   })

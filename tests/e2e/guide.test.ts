@@ -57,6 +57,7 @@ const STATUSES: Record<string, number[]> = {
   'Delete a device': [200],
   'Add a webhook': [201],
   'Other events': [201],
+  'Only some of them': [201],
   'Try them out on the sandbox': [201],
   'List webhooks': [200],
   'Look at one webhook': [200],

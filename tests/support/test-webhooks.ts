@@ -6,6 +6,7 @@ import type { Clock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { MemoryBudget } from '../../src/lib/memory-budget.ts'
 import { createSealer } from '../../src/lib/sealing.ts'
+import { createChatRepository } from '../../src/modules/chats/chat-repository.ts'
 import type { Payloads } from '../../src/modules/events/events.ts'
 import { createDeliveryLog, createReplays } from '../../src/modules/webhooks/delivery-log.ts'
 import { createDeliveryTry, MAX_FILE_BYTES_HELD } from '../../src/modules/webhooks/delivery-try.ts'
@@ -108,6 +109,8 @@ export function testWebhooks({ db, clock, tries = [], ...options }: TestWebhooks
     dispatcher,
     replays,
     webhooks: createWebhooks({
+      chats: createChatRepository(db),
+      bridges: { platforms: ['sg', 'wa'] },
       repository,
       sealer,
       guard: { objectionTo: async () => null },

@@ -43,13 +43,20 @@ export class WebhookScene {
       .run()
   }
 
-  /** Stores an event as the inbox does, with a delivery for each webhook that subscribes to it. */
+  /**
+   * Stores an event as the inbox does, with a delivery for each webhook that subscribes to it.
+   * @param fields further ones of its payload
+   */
   async happens(
     text: string,
-    { name = 'message.received', roomId = '!r:s' }: { name?: StoredEventName; roomId?: string } = {},
+    {
+      name = 'message.received',
+      roomId = '!r:s',
+      ...fields
+    }: { name?: StoredEventName; roomId?: string; [field: string]: unknown } = {},
   ): Promise<void> {
     const eventId = `$${++this.count}`
-    const payload = { event: name, message: text } as unknown as StoredEvent
+    const payload = { event: name, message: text, ...fields } as unknown as StoredEvent
     const of = { identityId: 'id_1', roomId, deviceRowId: 'dev_1', senderUserId: '@a:s', mediaId: null }
     await this.db.write(tx => writeEvent(tx, { ...of, eventId, lane: roomId, payload }, this.clock.now()))
   }

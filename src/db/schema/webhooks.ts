@@ -1,7 +1,8 @@
 /** Endpoints that receive an identity's events, and the deliveries to each. */
 import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
-import { DELIVERY_STATUSES, type EventName } from '../../domain/states.ts'
+import { DELIVERY_STATUSES, type EventName, MEDIA_MODES } from '../../domain/states.ts'
+import type { WebhookFilters } from '../../domain/views/webhook.ts'
 import { timestamps } from './columns.ts'
 import { identities } from './identities.ts'
 
@@ -24,6 +25,10 @@ export const webhooks = sqliteTable(
     headersSealed: text('headers_sealed'),
     /** Names of subscribed events, `*` for all; null: those about received messages. */
     events: text('events', { mode: 'json' }).$type<(EventName | '*')[]>(),
+    /** Which of these events; null: all. */
+    filters: text('filters', { mode: 'json' }).$type<WebhookFilters>(),
+    /** How it gets the files of messages; null: inline. */
+    media: text('media', { enum: MEDIA_MODES }),
     /** Why we switched it off; null otherwise. */
     disabledReason: text('disabled_reason'),
     /** First failure since the last success; null while tries succeed. */

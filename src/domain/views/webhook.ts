@@ -1,13 +1,36 @@
 /** A webhook as clients see it. */
 import { type Static, Type } from '@sinclair/typebox'
-import { EVENT_NAMES, MESSAGE_EVENT_NAMES } from '../states.ts'
+import { CHAT_KINDS, EVENT_NAMES, MEDIA_MODES, MESSAGE_EVENT_NAMES, MESSAGE_KINDS } from '../states.ts'
 import { model, nullable, oneOf, timestamp } from './schema.ts'
+
+const MAX_FILTER_VALUES = 100
+const MAX_VALUE_LENGTH = 255
+
+const values = (description: string) =>
+  Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: MAX_VALUE_LENGTH }), {
+      maxItems: MAX_FILTER_VALUES,
+      description,
+    }),
+  )
+
+/** Which events a webhook gets, beside their names. Each list leaves out what isn't in it. */
+export const WebhookFilters = model('WebhookFilters', {
+  devices: values('By `device_id`, on any platform.'),
+  platforms: values('Such as `wa`.'),
+  chats: values('By their ids (`chat_…`) or rooms; a chat that moves stays in the list.'),
+  chat_kinds: Type.Optional(Type.Array(oneOf(CHAT_KINDS), { maxItems: CHAT_KINDS.length })),
+  message_kinds: Type.Optional(Type.Array(oneOf(MESSAGE_KINDS), { maxItems: MESSAGE_KINDS.length })),
+})
+export type WebhookFilters = Static<typeof WebhookFilters>
 
 const FIELDS = {
   id: Type.Integer(),
   url: Type.String(),
   active: Type.Boolean(),
   events: Type.Array(oneOf([...EVENT_NAMES, '*'])),
+  filters: WebhookFilters,
+  media: oneOf(MEDIA_MODES),
   header_names: Type.Array(Type.String()),
   disabled_reason: nullable(Type.String({ description: 'Why the gateway switched it off.' })),
   failing_since: nullable(
@@ -27,6 +50,8 @@ const EXAMPLE = {
   url: 'https://your-server.example.com/webhook',
   active: true,
   events: [...MESSAGE_EVENT_NAMES],
+  filters: { platforms: ['wa'], chat_kinds: ['dm'] },
+  media: 'inline' as const,
   header_names: [],
   disabled_reason: null,
   failing_since: null,

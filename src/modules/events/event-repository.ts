@@ -3,14 +3,16 @@
  * dispatcher. A change and its event (of a message, a device) are written in one transaction, so
  * neither exists without the other.
  */
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, isNotNull, sql } from 'drizzle-orm'
 import { equal, given } from '../../db/row-statements.ts'
 import { deliveries, deliveryLanes, events, type Webhook, webhooks } from '../../db/schema/index.ts'
+import { numberParam, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { StoredEvent } from '../../domain/events.ts'
 import { MESSAGE_EVENT_NAMES, type StoredEventName } from '../../domain/states.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
+import { passesFilters } from './filter-repository.ts'
 
 export interface NewEvent {
   identityId: string
@@ -100,9 +102,27 @@ const insertEvent = statement(orm =>
 )
 const activeWebhooks = statement(orm =>
   orm
-    .select({ id: webhooks.id, events: webhooks.events })
+    .select({
+      id: webhooks.id,
+      events: webhooks.events,
+      hasFilters: isNotNull(webhooks.filters).mapWith(Boolean),
+    })
     .from(webhooks)
     .where(and(equal(webhooks, 'identityId'), eq(webhooks.active, true))),
+)
+
+// Asked only for webhooks with filters.
+const wanted = statement(orm =>
+  orm
+    .select({ id: webhooks.id })
+    .from(webhooks)
+    .where(
+      and(
+        eq(webhooks.identityId, textParam('identityId')),
+        eq(webhooks.id, numberParam('webhookId')),
+        passesFilters(numberParam('eventSeq')),
+      ),
+    ),
 )
 
 /** @returns false when the identity has an event of this id already */
@@ -115,8 +135,11 @@ export async function writeEvent(
   const stored = await tx.get(insertEvent, { ...event, name: payload.event, now })
   if (!stored) return false
   const active = await tx.all(activeWebhooks, { identityId })
-  for (const { id: webhookId } of active.filter(webhook => asksFor(webhook, payload.event)))
-    await writeDelivery(tx, { identityId, webhookId, eventSeq: stored.seq, lane: within }, now)
+  for (const { id: webhookId, hasFilters } of active.filter(webhook => asksFor(webhook, payload.event))) {
+    const eventSeq = stored.seq
+    if (hasFilters && !(await tx.get(wanted, { identityId, webhookId, eventSeq }))) continue
+    await writeDelivery(tx, { identityId, webhookId, eventSeq, lane: within }, now)
+  }
   return true
 }
 

@@ -19,14 +19,14 @@ export type Senders = Map<string, Promise<{ isContact: boolean; phone: string | 
 export interface Payloads {
   /**
    * @param mayInline is asked before a file of so many bytes is read to be part of it, and may take
-   * its time or reject; false leaves only the file's address
+   * its time or reject; false leaves only the file's address, null not even that
    * @param senders is filled, so that each sender is looked up once
    * @returns JSON text
    * @throws GatewayError homeserver_unavailable when the file can't be fetched now
    */
   of(
     event: StoredEventRow,
-    mayInline?: (fileBytes: number) => Promise<boolean>,
+    mayInline?: ((fileBytes: number) => Promise<boolean>) | null,
     senders?: Senders,
   ): Promise<string>
 }

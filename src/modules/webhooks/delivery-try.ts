@@ -4,6 +4,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Webhook } from '../../db/schema/index.ts'
+import type { MediaMode } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { MemoryBudget } from '../../lib/memory-budget.ts'
 import type { Sealer } from '../../lib/sealing.ts'
@@ -40,9 +41,9 @@ export function createDeliveryTry(options: DeliveryTryOptions) {
   const secretsOf = createSecretsReader(options.sealer)
   const underWay = new Map<string, SharedBody>()
 
-  function begin(key: string, event: StoredEventRow, withMedia: boolean): SharedBody {
+  function begin(key: string, event: StoredEventRow, media: MediaMode): SharedBody {
     const shared: SharedBody = {
-      body: bodyOf(event, withMedia, giveBack => (shared.giveBackMemory = giveBack)),
+      body: bodyOf(event, media, giveBack => (shared.giveBackMemory = giveBack)),
       holders: 0,
       giveBackMemory() {},
     }
@@ -52,16 +53,17 @@ export function createDeliveryTry(options: DeliveryTryOptions) {
 
   async function bodyOf(
     event: StoredEventRow,
-    withMedia: boolean,
+    media: MediaMode,
     onMemory: (giveBack: () => void) => void,
   ): Promise<WebhookBody> {
     let hasFile = false
-    const payload = await payloads.of(event, async fileBytes => {
-      if (!withMedia) return false
+    const mayInline = async (fileBytes: number) => {
+      if (media === 'url') return false
       onMemory(await memory.take(event.identityId, fileBytes * HELD_BYTES_PER_FILE_BYTE))
       hasFile = true
       return true
-    })
+    }
+    const payload = await payloads.of(event, media === 'none' ? null : mayInline)
     const bytes = Buffer.from(payload)
     // All requests share the bytes of a Blob, but each copies any other body for the whole try.
     return { bytes, sent: hasFile ? new Blob([bytes]) : bytes }
@@ -78,13 +80,13 @@ export function createDeliveryTry(options: DeliveryTryOptions) {
     /**
      * Makes the body, which may take long, so the webhook can be looked at again before `send`. The
      * body is held until the result is disposed of.
-     * @param withMedia false sends only a file's address
+     * @param media how it has the file of a message
      * @throws BudgetExceeded when files in other deliveries take all the memory, and errors of our
      * own side, such as a file that can't be fetched now
      */
-    async prepare(event: StoredEventRow, withMedia = true) {
-      const key = `${event.identityId} ${event.eventId} ${withMedia}`
-      const shared = underWay.get(key) ?? begin(key, event, withMedia)
+    async prepare(event: StoredEventRow, media: MediaMode = 'inline') {
+      const key = `${event.identityId} ${event.eventId} ${media}`
+      const shared = underWay.get(key) ?? begin(key, event, media)
       shared.holders++
       try {
         const body = await shared.body

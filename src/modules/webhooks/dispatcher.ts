@@ -6,6 +6,7 @@ import type { Webhook } from '../../db/schema/index.ts'
 import { isStorageTrouble, messageOf } from '../../domain/errors.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { Hears } from '../../domain/signals.ts'
+import type { MediaMode } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { BudgetExceeded } from '../../lib/memory-budget.ts'
@@ -62,10 +63,11 @@ export function createDispatcher(options: DispatcherOptions): Worker {
     const outOfResources = () => ({ heldUntil: clock.now() + INTERNAL_FAILURE_PAUSE_MS })
     let { webhook } = claimed
     try {
-      using prepared = await deliver.prepare(delivery, !delivery.wasTooLarge)
+      using prepared = await deliver.prepare(delivery, mediaFor(webhook, delivery))
       // A change that its owner made since the claim counts from the next request on.
       const present = await queue.deliverable(claimed.endpoint, clock.now())
-      if (!present) return { heldUntil: clock.now() }
+      // One that gets files in another way by now is claimed anew, for another body.
+      if (!present || present.media !== webhook.media) return { heldUntil: clock.now() }
       if (!isAskedForAgain(delivery) && !asksFor(present, delivery.name))
         return { settling: drop(claimed, delivery) }
       webhook = present
@@ -235,4 +237,10 @@ class LaneShares {
     this.ofEndpoint.add(endpoint, change)
     this.ofIdentity.add(webhook.identityId, change)
   }
+}
+
+/** A file that made a body too large is left at its address. */
+function mediaFor({ media }: Webhook, { wasTooLarge }: ClaimedDelivery): MediaMode {
+  if (media === null || media === 'inline') return wasTooLarge ? 'url' : 'inline'
+  return media
 }

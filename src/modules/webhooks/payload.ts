@@ -42,6 +42,7 @@ export function createPayloads(options: PayloadsOptions): Payloads {
     mayInline: MayInline,
   ): Promise<MediaPayload | null> {
     if (!payload.media || mediaId === null) return null
+    if (mayInline === null) return { content: null, info: payload.media, url: null }
     const url = `${publicUrl()}${media.signedPath(mediaId)}`
     try {
       const file = await media.fetchIncoming(mediaId)

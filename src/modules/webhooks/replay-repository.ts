@@ -8,6 +8,7 @@ import { rowsBy } from '../../db/row-statements.ts'
 import { deliveries, events, type Replay, replays, type Webhook, webhooks } from '../../db/schema/index.ts'
 import { type Orm, statement } from '../../db/statement.ts'
 import { eventsAskedFor, writeDelivery } from '../events/event-repository.ts'
+import { passesFilters } from '../events/filter-repository.ts'
 import { requeue } from './log-repository.ts'
 
 export type NewReplay = Omit<Replay, 'doneSeq' | 'createdAt'>
@@ -62,12 +63,15 @@ function matches(
   const isFailed = sql`exists (select 1 from deliveries
       where identity_id = ${of.identityId} and webhook_id = ${of.webhookId} and event_seq = ${events.seq}
         and status <> 'succeeded' and attempts > uncounted_attempts)`
+  const passes = sql`exists (select 1 from ${webhooks} where ${webhooks.identityId} = ${of.identityId}
+      and ${webhooks.id} = ${of.webhookId} and ${passesFilters(sql`${events.seq}`)})`
   return and(
     sql`${events.receivedAt} >= ${since} and ${events.receivedAt} < ${until} and ${events.name} <> 'webhook.test'`,
     asked.includes('*')
       ? undefined
       : sql`${events.name} in (select value from json_each(${JSON.stringify(asked)}))`,
     onlyFailed ? isFailed : undefined,
+    webhook.filters === null ? undefined : passes,
   )
 }
 

@@ -20,10 +20,13 @@ import { endpointKey } from '../events/event-repository.ts'
 import type { Recorder } from '../idempotency/types.ts'
 import type { EndpointHealth } from './endpoint-health.ts'
 
-export type NewWebhook = Pick<Webhook, 'url' | 'active' | 'events' | 'secretSealed' | 'headersSealed'>
+export type NewWebhook = Pick<
+  Webhook,
+  'url' | 'active' | 'events' | 'filters' | 'media' | 'secretSealed' | 'headersSealed'
+>
 
 /** Absent columns stay as they are. */
-export type WebhookRowChange = Partial<Pick<Webhook, 'url' | 'active' | 'events' | 'headersSealed'>>
+export type WebhookRowChange = Partial<Omit<NewWebhook, 'secretSealed'>>
 
 export interface WebhookRepositoryOptions {
   /** Webhooks of an identity. Existing ones beyond the limit stay. */

@@ -7,14 +7,15 @@ import { randomBytes } from 'node:crypto'
 import type { Webhook } from '../../db/schema/index.ts'
 import type { Tx } from '../../db/transaction.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import { EVENT_NAMES, type EventName, MESSAGE_EVENT_NAMES } from '../../domain/states.ts'
-import type { WebhookView, WebhookWithSecret } from '../../domain/views/webhook.ts'
+import { EVENT_NAMES, type EventName, MESSAGE_EVENT_NAMES, type MediaMode } from '../../domain/states.ts'
+import type { WebhookFilters, WebhookView, WebhookWithSecret } from '../../domain/views/webhook.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import type { Sealer } from '../../lib/sealing.ts'
 import { every, type Worker } from '../../runtime/worker.ts'
 import type { EndpointGuard } from '../../webhook-client/endpoint-guard.ts'
 import type { Recorder } from '../idempotency/types.ts'
 import { headersContext, parseHeaders, signingSecretContext } from './delivery-try.ts'
+import { checkedFilters, type FilterTargets } from './filters.ts'
 import type { WebhookRepository } from './webhook-repository.ts'
 
 export interface WebhookRequest {
@@ -23,6 +24,10 @@ export interface WebhookRequest {
   active?: boolean | undefined
   /** Names, `*` for all; by default those about received messages. */
   events?: readonly string[] | string | undefined
+  /** All of these events by default. */
+  filters?: WebhookFilters | null | undefined
+  /** `inline` by default. */
+  media?: MediaMode | undefined
   /** Sent with every request; their values are kept sealed. */
   headers?: Readonly<Record<string, string>> | null | undefined
 }
@@ -33,11 +38,14 @@ export interface WebhookChange {
   active?: boolean | undefined
   /** Null restores the default. */
   events?: readonly string[] | string | null | undefined
+  /** Replaces all filters; null removes them. Events that wait are delivered all the same. */
+  filters?: WebhookFilters | null | undefined
+  media?: MediaMode | undefined
   /** Replaces all headers; null removes them. */
   headers?: Readonly<Record<string, string>> | null | undefined
 }
 
-export interface WebhooksOptions {
+export interface WebhooksOptions extends FilterTargets {
   repository: WebhookRepository
   sealer: Sealer
   guard: Pick<EndpointGuard, 'objectionTo'>
@@ -100,6 +108,8 @@ export function createWebhooks(options: WebhooksOptions) {
       url: webhook.url,
       active: webhook.active,
       events: webhook.events ?? [...MESSAGE_EVENT_NAMES],
+      filters: webhook.filters ?? {},
+      media: webhook.media ?? 'inline',
       header_names: Object.keys(headers),
       disabled_reason: webhook.disabledReason,
       failing_since: whenOrNull(webhook.failingSince),
@@ -121,12 +131,13 @@ export function createWebhooks(options: WebhooksOptions) {
     /**
      * @param record keeps the answer, with its secret
      * @returns the webhook with its signing secret (whsec_…), which is shown this once
-     * @throws GatewayError bad_request (a URL or headers that aren't allowed, an unknown event),
-     * conflict (the identity has this URL already, or as many webhooks as it may have)
+     * @throws GatewayError bad_request (a URL or headers that aren't allowed, an unknown event,
+     * filters that name nothing there is), conflict (the identity has this URL already, or as many
+     * webhooks as it may have)
      */
     async create(
       identityId: string,
-      { url, active = true, events, headers = null }: WebhookRequest,
+      { url, active = true, events, filters = null, media, headers = null }: WebhookRequest,
       record?: Recorder<WebhookWithSecret>,
     ): Promise<WebhookWithSecret> {
       const secret = createSigningSecret()
@@ -134,6 +145,8 @@ export function createWebhooks(options: WebhooksOptions) {
         url: await checkedUrl(url),
         active,
         events: events === undefined ? null : checkedEvents(events),
+        filters: await checkedFilters(options, identityId, filters),
+        media: media ?? null,
         secretSealed: sealSecret(identityId, secret),
         headersSealed: sealHeaders(identityId, headers),
       }
@@ -150,10 +163,12 @@ export function createWebhooks(options: WebhooksOptions) {
     async update(
       identityId: string,
       id: number,
-      { url, active, events, headers }: WebhookChange,
+      { url, active, events, filters, media, headers }: WebhookChange,
     ): Promise<WebhookView> {
       const change = {
         ...(events === undefined ? {} : { events: events === null ? null : checkedEvents(events) }),
+        ...(filters === undefined ? {} : { filters: await checkedFilters(options, identityId, filters) }),
+        ...(media === undefined ? {} : { media }),
         ...(headers === undefined ? {} : { headersSealed: sealHeaders(identityId, headers) }),
         ...(url === undefined ? {} : { url: await checkedUrl(url) }),
         ...(active === undefined ? {} : { active }),

@@ -342,6 +342,27 @@ test('while another still gets the file itself', async () => {
   gate.resolve(OK)
 })
 
+test('a webhook gets files as it asks for them, also when it has changed its mind meanwhile', async () => {
+  const made: unknown[] = []
+  const how: PayloadMaker = async (payload, mayInline) => {
+    const media = mayInline === null ? 'none' : (await mayInline?.(3)) ? 'inline' : 'url'
+    made.push(media)
+    if (payload.event === 'message.deleted' && media === 'url')
+      await scene.side.webhooks.update('id_1', 2, { media: 'none' })
+    return { ...payload, media }
+  }
+  scene.hook(2, { media: 'url' })
+  scene.hook(3, { media: 'none' })
+  scene.start({ payloads: how })
+  await scene.happens('file')
+  await scene.pass(100)
+  const seen = () => scene.side.tries.map(({ url, payload }) => `${url.at(-1)} ${payload.media}`).sort()
+  expect(seen()).toEqual(['1 inline', '2 url', '3 none'])
+  await scene.happens('another', { name: 'message.deleted' })
+  await scene.pass(100)
+  expect(seen()).toEqual(['1 inline', '1 inline', '2 none', '2 url', '3 none', '3 none'])
+})
+
 test('an event’s body is made once for all webhooks that get it, and signed for each', async () => {
   let made = 0
   for (let id = 2; id <= 20; id++) scene.hook(id)

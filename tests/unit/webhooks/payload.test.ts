@@ -121,6 +121,18 @@ test('how much of a file will stand in it is told before it is read, and of one 
   expect(told).toEqual([3])
 })
 
+test('a file that nobody wants is neither fetched nor told of by its address', async () => {
+  const fetched: string[] = []
+  const fetch = async () => {
+    fetched.push('it')
+    return FILE
+  }
+  expect(await payloads(fetch).of(EVENT, null)).toMatchObject({
+    media: { content: null, info: { name: 'a.png' }, url: null },
+  })
+  expect(fetched).toEqual([])
+})
+
 test('a file that somebody removed from the disk leaves the rest of the message', async () => {
   const payload = await payloads(async () => FILE).of(EVENT)
   expect(payload).toMatchObject({

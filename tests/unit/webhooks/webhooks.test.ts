@@ -1,6 +1,7 @@
 /** Webhooks: which URLs are taken, and which are the same. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createSealer } from '../../../src/lib/sealing.ts'
+import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
 import { createWebhookRepository } from '../../../src/modules/webhooks/webhook-repository.ts'
 import { createWebhooks, type Webhooks } from '../../../src/modules/webhooks/webhooks.ts'
 import { createEndpointGuard } from '../../../src/webhook-client/endpoint-guard.ts'
@@ -15,6 +16,8 @@ beforeEach(() => {
   insertIdentity(db)
   insertIdentity(db, 'id_2', '@mg2:s')
   webhooks = createWebhooks({
+    chats: createChatRepository(db),
+    bridges: { platforms: [] },
     repository: createWebhookRepository(db, { maxPerIdentity: 5, health: { reset() {} } }),
     sealer: createSealer('a key for tests only'),
     guard: createEndpointGuard({ allowPrivate: true, allowHttp: true, clock: new ManualClock() }),

@@ -1,10 +1,14 @@
 /** Bodies of the webhook routes. */
 
+import { Value } from '@sinclair/typebox/value'
 import { t } from 'elysia'
-import { EVENT_NAMES, MESSAGE_EVENT_NAMES } from '../../../domain/states.ts'
-import { model, nullable } from '../../../domain/views/schema.ts'
-import { Webhook } from '../../../domain/views/webhook.ts'
-import { knownOnly, textsByName, wholeNumber, wholeNumberInBody } from '../../schemas.ts'
+import { GatewayError } from '../../../domain/errors.ts'
+import { EVENT_NAMES, MEDIA_MODES, MESSAGE_EVENT_NAMES } from '../../../domain/states.ts'
+import { model, nullable, oneOf } from '../../../domain/views/schema.ts'
+import { Webhook, WebhookFilters } from '../../../domain/views/webhook.ts'
+import { AS_TEXTS, knownOnly, textsByName, wholeNumber, wholeNumberInBody } from '../../schemas.ts'
+import { refuseUnknown } from '../../unknown-fields.ts'
+import { explainIssue } from '../../validation.ts'
 
 /** The names are checked by the use case, whose error names those there are. */
 const Events = t.Union(
@@ -25,6 +29,23 @@ export function headersOf(headers: unknown): Record<string, string> | null | und
   return headers === undefined || headers === null ? headers : Headers.read(headers)
 }
 
+/** Not in the schema of the body, as Elysia drops names that it doesn't know. */
+const Filters = t.Unknown({ [AS_TEXTS]: WebhookFilters })
+
+/** @throws GatewayError bad_request naming the list */
+export function filtersOf(filters: unknown): WebhookFilters | null | undefined {
+  if (filters === undefined || filters === null) return filters
+  const issue = Value.Errors(WebhookFilters, filters).First()
+  if (issue) throw new GatewayError('bad_request', explainIssue({ ...issue, path: `/filters${issue.path}` }))
+  refuseUnknown('field', Object.keys(filters), { ...WebhookFilters, ...knownOnly })
+  return filters as WebhookFilters
+}
+
+const Media = oneOf(MEDIA_MODES, {
+  description:
+    'How it gets files: `inline` (in base64, and by `media.url`), `url` (`media.content` is null), or `none` (neither). By default `inline`.',
+})
+
 export const CreateWebhook = model(
   'CreateWebhook',
   {
@@ -33,6 +54,8 @@ export const CreateWebhook = model(
       t.Boolean({ description: 'By default true. False: nothing is delivered until it is switched on.' }),
     ),
     events: t.Optional(Events),
+    filters: t.Optional(Filters),
+    media: t.Optional(Media),
     headers: t.Optional(Headers.schema),
   },
   {
@@ -49,6 +72,8 @@ export const UpdateWebhook = model(
     url: t.Optional(t.String({ minLength: 1, maxLength: 2_048 })),
     active: t.Optional(t.Boolean()),
     events: t.Optional(nullable(Events)),
+    filters: t.Optional(Filters),
+    media: t.Optional(Media),
     headers: t.Optional(Headers.schema),
   },
   { examples: [{ url: 'https://new.example.com/webhook', active: false }] },

@@ -6,6 +6,7 @@ import type { HttpServices } from '../../services.ts'
 import { messageAnswer } from '../message-answer.ts'
 import {
   CreateWebhook,
+  filtersOf,
   headersOf,
   overlapOf,
   RotateSecret,
@@ -31,7 +32,7 @@ export function webhookRoutes({ webhooks }: Pick<HttpServices, 'webhooks'>) {
       run: ({ identityId, body, recorder }) =>
         webhooks.create(
           identityId,
-          { ...body, headers: headersOf(body.headers) },
+          { ...body, filters: filtersOf(body.filters), headers: headersOf(body.headers) },
           recorder(made => made),
         ),
     }),
@@ -56,15 +57,16 @@ export function webhookRoutes({ webhooks }: Pick<HttpServices, 'webhooks'>) {
       tag: 'Webhooks',
       summary: 'Update a webhook',
       description:
-        'Fields are optional. Omit to keep the current value. `events: null` is the default again. `headers` take the place of all there were, null: of none. `active: true` also delivers what has waited.',
+        'Fields are optional. Omit to keep the current value. `events: null` is the default again. `filters` and `headers` replace all there were; null removes them. `active: true` also delivers what has waited.',
       params: WebhookPath,
       body: UpdateWebhook,
-      nulls: ['events', 'headers'],
+      nulls: ['events', 'filters', 'headers'],
       answer: answer(200, 'As it is now', Webhook),
       errors: [404, 409],
       run: ({ identityId, params, body }) =>
         webhooks.update(identityId, WebhookId.read(params.id), {
           ...body,
+          filters: filtersOf(body.filters),
           headers: headersOf(body.headers),
         }),
     }),

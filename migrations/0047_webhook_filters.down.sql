@@ -1,0 +1,2 @@
+ALTER TABLE webhooks DROP COLUMN media;
+ALTER TABLE webhooks DROP COLUMN filters;
