@@ -189,23 +189,32 @@ class Planner {
     if (!device || device.state === 'logged_out')
       this.plan.unknownDevices.push({ identityId: chat.identityId, platform: chat.platform })
     if (!device) return
-    const key = phoneKey(device.id, said.sender)
-    const phone = this.knowledge.phones.get(key)
-    // The account has a ghost, or two, beside the identity.
-    const isOwn =
-      this.isIdentity(said.sender, chat) || isOwnGhost(said, device) || (phone && phone === device.phone)
-    if (isPast(said, device)) {
-      // A deletion is done by `erased`.
-      if (said.content?.event !== 'message.deleted')
-        this.plan.history.push(historyOf(chat, device, said, content, isOwn ? 'out' : 'in'))
-      return
-    }
+    if (isPast(said, device)) this.planPast(chat, device, said, content)
+    else this.planReceived(chat, device, said, content)
+  }
+
+  private planPast(chat: ChatState, device: Device, said: HeldFact, content: MessageContent): void {
+    // A deletion is done by `erased`.
+    if (said.content?.event === 'message.deleted') return
+    const direction = this.isOwn(said, chat, device) ? 'out' : 'in'
+    this.plan.history.push(historyOf(chat, device, said, content, direction))
+  }
+
+  private planReceived(chat: ChatState, device: Device, said: HeldFact, content: MessageContent): void {
     if (isOwnGhost(said, device)) return
-    if (phone === undefined && this.knowledge.phones.has(key))
+    const key = phoneKey(device.id, said.sender)
+    if (this.knowledge.phones.has(key) && this.knowledge.phones.get(key) === undefined)
       this.plan.unknownSenders.push({ device, userId: said.sender })
-    if (isOwn) return
+    if (this.isOwn(said, chat, device)) return
     this.plan.messages.push(this.planMessage(chat, device, said, content))
     if (chat.kind === 'dm' && chat.peer !== said.sender) this.update(chat, { peer: said.sender })
+  }
+
+  /** True for words of the account, which has a ghost, or two, beside the identity. */
+  private isOwn(said: HeldFact, chat: ChatState, device: Device): boolean {
+    if (this.isIdentity(said.sender, chat) || isOwnGhost(said, device)) return true
+    const phone = this.knowledge.phones.get(phoneKey(device.id, said.sender))
+    return phone !== undefined && phone !== null && phone === device.phone
   }
 
   private isIdentity(userId: string, { identityId }: ChatState): boolean {
