@@ -3,7 +3,7 @@
  * often.
  */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
-import { contacts, type Device } from '../../../src/db/schema/index.ts'
+import { contacts, type Device, ghostPhones } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { BridgeContact } from '../../../src/domain/ports.ts'
 import type { PeoplesPhones } from '../../../src/modules/chats/phones.ts'
@@ -51,6 +51,9 @@ test('a ghost that shows its number is asked about nobody', async () => {
   expect(await phones.of(device, '@whatsapp_237611111:s')).toBe('237611111')
   expect(await phones.ofSender(device, '@whatsappbot:s')).toBeNull()
   expect(asked).toEqual([])
+  const shown = { id: '237611111', name: 'Ann', phone: '237611111', identifiers: [], roomId: null }
+  await phones.note(device, { ...shown, matrixUserId: '@whatsapp_237611111:s' })
+  expect(db.orm.select().from(ghostPhones).all()).toEqual([])
 })
 
 test('what the bridge says of a hidden id is asked for once, and known in each spelling', async () => {
