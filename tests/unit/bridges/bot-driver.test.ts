@@ -231,6 +231,22 @@ describe('what a bot of bridgev2 may leave unsaid', () => {
     expect(await submit(driver, asked, '')).toMatchObject({ fields: [{ id: 'code' }], attachments: [] })
   })
 
+  test('more pictures than are shown, and its hint at the prefix: the last five count, and the hint is no instruction', async () => {
+    const { driver, bot } = driverOf({
+      ...script,
+      'login qr': ({ show, say }) => {
+        for (let at = 0; at < 7; at++)
+          show({ msgtype: 'm.image', url: `mxc://s/${at}`, filename: `${at}`, body: `${at}` })
+        say('This is not your management room: prefixing commands with `!x` is required')
+        say('Please enter your Captcha')
+      },
+    })
+    for (let at = 0; at < 7; at++) bot.files.set(`mxc://s/${at}`, Buffer.from('PNG'))
+    const asked = (await driver.startLogin('@u:s', 'qr')) as AskingStep & { kind: 'input' }
+    expect(asked.attachments.map(({ file_name }) => file_name)).toEqual(['2', '3', '4', '5', '6'])
+    expect(asked.instructions).toBe('')
+  })
+
   test('a refused value: it is asked for again, where it is known', async () => {
     const { driver } = driverOf({
       ...script,

@@ -143,6 +143,7 @@ describe('login steps', () => {
           fields: [
             { id: 'phone', type: 'phone_number', name: 'Phone', description: 'Yours' },
             { id: 'dc', type: 'select', options: ['eu', 'us'], pattern: '^(eu|us)$', default_value: 'eu' },
+            { id: 'name', type: 'username', name: 'Name', optional: true },
           ],
           attachments: [
             { type: 'm.image', filename: 'captcha.png', content: 'AAAA', info: { mimetype: 'image/png' } },
@@ -164,6 +165,7 @@ describe('login steps', () => {
             pattern: '^(eu|us)$',
             default_value: 'eu',
           },
+          { ...field, id: 'name', type: 'username', name: 'Name', description: '', required: false },
         ],
         attachments: [{ file_name: 'captcha.png', mime_type: 'image/png', content: 'AAAA' }],
       },

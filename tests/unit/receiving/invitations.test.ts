@@ -93,12 +93,16 @@ test('an invitation is answered, and what was said since is told, oldest first, 
   insertChat(db, { membership: 'invited' })
   const since = Array.from({ length: 150 }, (_, index) => event(`$${index}`))
   timeline = [...since.toReversed(), invitation('$invite'), event('$before')]
+  const joined: unknown[] = []
+  // Others look then for who has written.
+  db.signals.on('joined', (...chat) => joined.push([...chat, completed.length]))
   startWorker()
   await settled()
   await settled()
   expect(joins).toEqual(['!r:s'])
   expect(completed).toEqual([since.map(message => message.event_id)])
   expect(membership()).toBe('joined')
+  expect(joined).toEqual([['id_1', '!r:s', 1]])
 })
 
 test('a join that a crash interrupted is completed without joining again', async () => {

@@ -1,6 +1,6 @@
 /** A device that may start no new chats: first messages wait for that to end, others go on. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
-import { type Device, devices, messages, outboxLanes } from '../../../src/db/schema/index.ts'
+import { type Device, devices, ghostPhones, messages, outboxLanes } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { Bridge, Bridges, MatrixSession } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
@@ -265,6 +265,22 @@ test('whoever has written since has a chat: what waits for them goes before an a
   await accept('1', 'answer')
   await idle()
   expect(sent).toEqual(['first', 'answer'])
+})
+
+test('it goes though the number of its hidden id has become known meanwhile, and for no chat of another login', async () => {
+  await accept('@whatsapp_lid-5:s', 'by id')
+  startOutbox()
+  await idle()
+  const number = { deviceRowId: 'dev_1', matrixUserId: '@whatsapp_lid-5:s', phone: '237600000', askedAt: 1 }
+  db.orm.insert(ghostPhones).values(number).run()
+  insertChat(db, { roomId: '!other:s', peer: '@whatsapp_lid-5:s', receiver: '49' })
+  db.signals.emit('joined', 'id_1', '!other:s')
+  await idle()
+  expect(asked).toHaveLength(1)
+  insertChat(db, { roomId: '!one:s', peer: '@whatsapp_lid-5:s' })
+  db.signals.emit('joined', 'id_1', '!one:s')
+  await idle()
+  expect(sent).toEqual(['by id'])
 })
 
 test('it goes as soon as they have written, by number and by hidden id', async () => {
