@@ -1,4 +1,4 @@
-/** What the status of our own message to a bot means to a login. */
+/** How a login reads the status of our own message to a bot. */
 import { describe, expect, test } from 'bun:test'
 import { failureOf } from '../../../src/bridges/bot-room.ts'
 
