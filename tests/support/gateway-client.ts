@@ -166,8 +166,12 @@ export class Account {
   }
 
   /** @param events by default message.received */
-  async addWebhook(url: string, events?: readonly string[]): Promise<WebhookView & { secret: string }> {
-    const webhook = { url, ...(events ? { events } : {}) }
+  async addWebhook(
+    url: string,
+    events?: readonly string[],
+    settings: Partial<Pick<WebhookView, 'filters' | 'media'>> = {},
+  ): Promise<WebhookView & { secret: string }> {
+    const webhook = { url, ...(events ? { events } : {}), ...settings }
     const answer = await this.api.post<WebhookView & { secret: string }>('/api/v1/webhooks', webhook)
     if (answer.status !== 201) throw new Error(`no webhook: ${JSON.stringify(answer.body)}`)
     return answer.body

@@ -29,16 +29,18 @@ export class InboxReader<Payload extends WebhookPayload = MessagePayload> implem
   static of<Payload extends WebhookPayload>(
     account: Account,
     events: readonly Payload['event'][],
+    settings: Parameters<Account['addWebhook']>[2] = {},
   ): Promise<InboxReader<Payload>> {
-    return InboxReader.register<Payload>(account, webhookReceiver(), events)
+    return InboxReader.register<Payload>(account, webhookReceiver(), events, settings)
   }
 
   private static async register<Payload extends WebhookPayload>(
     account: Account,
     receiver: WebhookReceiver,
     events: readonly string[] | undefined,
+    settings: Parameters<Account['addWebhook']>[2] = {},
   ): Promise<InboxReader<Payload>> {
-    const { id, secret } = await account.addWebhook(`${receiver.url}/webhook`, events)
+    const { id, secret } = await account.addWebhook(`${receiver.url}/webhook`, events, settings)
     return new InboxReader<Payload>(receiver, id, new Webhook(secret))
   }
 

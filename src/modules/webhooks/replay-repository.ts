@@ -15,6 +15,7 @@ export type NewReplay = Omit<Replay, 'doneSeq' | 'createdAt'>
 
 /** Events read in one go, to count them and to make them deliveries. */
 const COUNT_STEP = 5_000
+const FILTERED_COUNT_STEP = 1_000
 const BATCH = 200
 
 const param = sql.placeholder
@@ -91,7 +92,8 @@ export function createReplayRepository(db: Pick<Db, 'read' | 'write'>) {
     async count(replay: NewReplay, webhook: Webhook, afterSeq: number) {
       const counted = await db.read(reader =>
         reader.get(orm => {
-          const events = stretch(orm, replay, afterSeq, COUNT_STEP)
+          const step = webhook.filters === null ? COUNT_STEP : FILTERED_COUNT_STEP
+          const events = stretch(orm, replay, afterSeq, step)
           return orm
             .select({
               matches: sql<number>`count(*) filter (where ${matches(events, replay, webhook)})`,

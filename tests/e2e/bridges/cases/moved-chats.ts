@@ -1,6 +1,8 @@
 /** Chats with a number that the network moves to the hidden id (LID) of the same person. */
 import { expect, test } from 'bun:test'
+import type { MessagePayload } from '../../../../src/domain/events.ts'
 import type { ContactView } from '../../../../src/domain/views/contact.ts'
+import { InboxReader } from '../../../support/inbox-reader.ts'
 import type { TestnetPhone } from '../../../support/testnet.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import { type LinkedUser, linkedUser, PLATFORM, type SettingOf, sendText } from './setting.ts'
@@ -10,8 +12,8 @@ export function movedChatCases(setting: SettingOf): void {
   async function begun(user: LinkedUser) {
     const friend = await setting().testnet.newPhone({ lid: true, chats_by_number: true })
     await friend.send({ to: user.phone.id, text: 'hello' })
-    const { from, chat, id } = await user.inbox.next()
-    return { friend, from, room: chat.id, event: id }
+    const { from, chat, chat_id: chatId, id } = await user.inbox.next()
+    return { friend, from, room: chat.id, chatId, event: id }
   }
 
   /** As `begun`, and the friend has a second room, of the hidden id. */
@@ -79,6 +81,22 @@ export function movedChatCases(setting: SettingOf): void {
     const { body } = await user.account.api.get<ContactView[]>(path)
     const id = `lid-${friend.lid}`
     expect(body).toMatchObject([{ id, phone: friend.number, native_ids: [id], room: after.chat.id }])
+  })
+
+  test('a webhook for one chat alone gets what is said in it after the move', async () => {
+    await using user = await linkedUser(setting())
+    const { friend, first, second } = await begunTwice(user)
+    const stranger = await setting().testnet.newPhone()
+    await using ofChat = await InboxReader.of<MessagePayload>(user.account, ['message.received'], {
+      filters: { chats: [first.chatId ?? ''] },
+    })
+    await friend.moveChats()
+    await untilMoved(user, friend, second.room)
+    await stranger.send({ to: user.phone.id, text: 'in another chat' })
+    expect(await user.inbox.next()).toMatchObject({ message: 'in another chat' })
+    await friend.send({ to: user.phone.id, text: 'in the chat' })
+    expect(await ofChat.next()).toMatchObject({ message: 'in the chat', chat: { id: second.room } })
+    expect(ofChat.unread).toBe(0)
   })
 
   test('two rooms become one: each id of both leads to the room that is left', async () => {
