@@ -40,8 +40,8 @@ const expired = statement(orm =>
     .orderBy(messages.expiresAt)
     .limit(limitParam('limit')),
 )
-// The status is spelled out, as a partial index is found by its text.
-// Those are sent again (closed-rooms.ts).
+// The status is spelled out, as a partial index is found by its text. What is silent in a closed
+// room is sent again instead (closed-rooms.ts).
 const silent = statement(orm =>
   orm
     .select()

@@ -184,7 +184,7 @@ export function createOutboxQueue(
   db: Pick<Db, 'read' | 'write'>,
   statuses: Pick<StatusWriter, 'submitted' | 'failed' | 'waits' | 'held' | 'closedOut'>,
 ) {
-  /** Reports from while nobody listened come after that. */
+  /** When this process began: reports of what was handed over before may still come. */
   let begunAt = 0
 
   return {
