@@ -19,10 +19,7 @@ import { refuseNewChat } from '../devices/restriction.ts'
 
 export interface RecipientsOptions {
   repository: RecipientRepository
-  chats: Pick<
-    ChatRepository,
-    'find' | 'get' | 'living' | 'ofDevice' | 'directWith' | 'groupsOf' | 'featuresOf'
-  >
+  chats: Pick<ChatRepository, 'get' | 'living' | 'ofDevice' | 'directWith' | 'groupsOf' | 'featuresOf'>
   devices: Pick<LinkedDevices, 'linked'>
   bridges: Bridges
   phones: Pick<PeoplesPhones, 'of' | 'note'>
@@ -92,8 +89,10 @@ export function createRecipients(options: RecipientsOptions) {
   /** The chat whose room, Matrix user or group's id on the network this is. */
   async function chatNamed(device: Device, kind: RecipientKind, recipient: string): Promise<Chat | null> {
     if (recipient.startsWith('!')) {
-      const chat = await chats.find(device.identityId, recipient)
-      return chat && isReachable(chat) && isChatOf(device, chat) ? chat : null
+      const chat = await chats.get(device.identityId, recipient)
+      // Nothing may be known yet of the room in which it goes on.
+      const isOwn = chat && isReachable(chat) && isChatOf(device, chat)
+      return isOwn ? chats.living(device.identityId, chat) : null
     }
     if (kind === 'contact') return isMatrixUserId(recipient) ? chats.directWith(device, recipient) : null
     return isGroupLink(recipient) ? null : chats.ofDevice(device, recipient)

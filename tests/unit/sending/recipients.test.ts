@@ -172,6 +172,11 @@ describe('a chat that its bridge has moved', () => {
       expect(await known(way)).toBe('!r2:s')
   })
 
+  test('is the device’s also while its new room has only been told of', async () => {
+    db.orm.update(chats).set({ platform: null, membership: 'invited' }).where(eq(chats.roomId, '!r2:s')).run()
+    expect([await contact('!r:s'), await known('!r:s')]).toEqual(['!r:s', '!r2:s'])
+  })
+
   test('is in one lane before and after, whoever has written in the new room', async () => {
     const keys = () => Promise.all(['!r:s', '!r2:s'].map(room => recipients.keyOf(device(), 'contact', room)))
     db.orm.update(chats).set({ peer: '@whatsapp_4915123:s' }).where(eq(chats.roomId, '!r:s')).run()
