@@ -23,8 +23,10 @@ const room = sql`coalesce(nullif(filtered.room_id, ''), (
     on resolved.device_row_id = messages.device_row_id
     and resolved.recipient_key = substr(messages.lane, instr(messages.lane, '/') + 1)
   where ${isOfMessage}))`
-// A status names no chat.
+// A status names no chat. A chat is `other` until it is known better.
 const chatKind = sql`coalesce(${field('$.chat.kind')}, (
+  select nullif(chats.kind, 'other') from chats
+  where chats.identity_id = filtered.identity_id and chats.room_id = ${room}), (
   select case recipient_kind when 'contact' then 'dm' else 'group' end from messages where ${isOfMessage}))`
 
 /** The event's chat has several names when it has moved: its rooms, and the ids of these. */

@@ -118,6 +118,17 @@ describe('a status is of the chat and the kind of its recipient', () => {
     expect(await delivered()).toEqual(['msg_1', 'msg_3'])
   })
 
+  test('by the kind of its chat, where that is known, whoever was written to', async () => {
+    insertChat(scene.db, { id: 'chat_2', roomId: '!g:s', kind: 'channel', channelId: '2' })
+    insertChat(scene.db, { id: 'chat_3', roomId: '!new:s', kind: 'other', channelId: '3' })
+    scene.hook(2, { events: ['message.status'], filters: { chat_kinds: ['channel', 'group'] } })
+    await status('msg_1', '!g:s')
+    await status('msg_2', '!r:s')
+    expect(await delivered()).toEqual(['msg_1'])
+    await status('msg_2', '!new:s')
+    expect(await delivered()).toEqual(['msg_1', 'msg_2'])
+  })
+
   test('by how it was written to', async () => {
     scene.hook(2, { events: ['message.status'], filters: { chat_kinds: ['dm'], message_kinds: ['image'] } })
     await status('msg_1')
