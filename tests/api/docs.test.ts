@@ -51,6 +51,7 @@ describe('the document', () => {
       'get /api/v1/deliveries/{id}',
       'get /api/v1/devices',
       'get /api/v1/devices/links/{id}',
+      'get /api/v1/devices/links/{id}/qr',
       'get /api/v1/devices/qr-code',
       'get /api/v1/devices/{device_id}',
       'get /api/v1/devices/{device_id}/contacts',

@@ -1,7 +1,9 @@
 /** /api/v1/devices/links: a login that asks for something, over plain HTTP. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { GatewayError } from '../../src/domain/errors.ts'
+import type { LinkEvent } from '../../src/domain/views/link.ts'
 import { expectError } from '../support/expect-error.ts'
+import { matrixOf, matrixOfPng } from '../support/qr-matrix.ts'
 import { testHttp } from '../support/test-http.ts'
 
 let app: Awaited<ReturnType<typeof testHttp>>
@@ -32,6 +34,74 @@ test('GET shows where it stands', async () => {
     step: { type: 'qr', payload: 'qr-1', image_url: null, instructions: '' },
     created_at: '2026-04-27T10:00:00Z',
     expires_at: '2026-04-27T10:30:00Z',
+  })
+})
+
+describe('the QR code', () => {
+  const qr = (query: string) => app.call('GET', `${LINK}/qr${query}`, { auth })
+
+  test('is a picture', async () => {
+    for (const query of ['', '?format=png']) {
+      const response = await app.http.handle(
+        new Request(`http://localhost:8080${LINK}/qr${query}`, { headers: { authorization: auth } }),
+      )
+      expect([response.status, response.headers.get('content-type')]).toEqual([200, 'image/png'])
+      expect(response.headers.get('cache-control')).toBe('no-store')
+      expect(matrixOfPng(new Uint8Array(await response.arrayBuffer()))).toEqual(matrixOf('qr-1'))
+    }
+    const { status, headers, text } = await qr('?format=svg')
+    expect([status, headers.get('content-type')]).toEqual([200, 'image/svg+xml'])
+    expect(text).toMatch(/^<svg[\s\S]+<\/svg>/)
+  })
+
+  test('is its text', async () => {
+    const { status, headers, text } = await qr('?format=txt')
+    expect([status, text]).toEqual([200, 'qr-1'])
+    expect(headers.get('content-type')).toStartWith('text/plain')
+    expect(headers.get('cache-control')).toBe('no-store')
+    const { body } = await qr('?format=json')
+    expect(body as unknown).toEqual({ payload: 'qr-1', instructions: '', expires_at: '2026-04-27T10:30:00Z' })
+  })
+
+  test('is the newest', async () => {
+    app.link.emit({ type: 'qr', payload: 'qr-2', image_url: null, instructions: '' })
+    expect((await qr('?format=txt')).text).toBe('qr-2')
+  })
+
+  test.each<[LinkEvent, string, string]>([
+    [
+      { type: 'code', code: 'ABCD-1234', image_url: null, instructions: '' },
+      'waiting_for_code',
+      'its step is of the type code, not qr',
+    ],
+    [
+      { type: 'error', code: 'timeout', message: 'nobody scanned' },
+      'timeout',
+      'it has ended: nobody scanned',
+    ],
+    [
+      { type: 'connected', platform: 'wa', device_id: '237', name: 'Ada' },
+      'connected',
+      'its step is of the type connected, not qr',
+    ],
+  ])('is refused when there is none: %j', async (step, state, says) => {
+    app.link.emit(step)
+    const answer = await qr('?format=svg')
+    expect(answer.status).toBe(409)
+    expect(answer.body as unknown).toEqual({
+      error: `id: the link lnk_1 shows no QR code, ${says}`,
+      code: 'conflict',
+      state,
+      request_id: expect.any(String),
+    })
+  })
+
+  test('in another format', async () => {
+    expectError(await qr('?format=gif'), 400, 'bad_request', 'format: expected one of png, svg, json, txt')
+  })
+
+  test("of another identity's link is not there", async () => {
+    expectError(await app.call('GET', `${LINK}/qr`, { auth: strangersAuth }), 404, 'not_found')
   })
 })
 

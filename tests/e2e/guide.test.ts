@@ -38,7 +38,7 @@ const STATUSES: Record<string, number[]> = {
   'Delete a token': [200],
   Platforms: [200],
   'Add a device': [201],
-  'Show the QR code': [200],
+  'Show the QR code': [200, 200],
   'Other ways to link': [201, 200, 200, 200],
   'List devices': [200],
   'One device': [200, 200],

@@ -151,3 +151,23 @@ export const Link = model(
   { examples: [LINK_EXAMPLE] },
 )
 export type LinkView = Static<typeof Link>
+
+/** The QR code to scan now. */
+export const LinkQr = model(
+  'LinkQr',
+  {
+    payload: Type.String({ description: 'What the QR code says.' }),
+    instructions,
+    expires_at: nullable(timestamp('Until when it is good for sure.')),
+  },
+  {
+    examples: [
+      {
+        payload: '2@V3xk…',
+        instructions: 'Scan the QR code with the WhatsApp mobile app to log in',
+        expires_at: '2026-04-27T10:00:20Z',
+      },
+    ],
+  },
+)
+export type LinkQr = Static<typeof LinkQr>

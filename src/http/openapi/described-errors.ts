@@ -135,6 +135,7 @@ const ErrorBody = model(
     request_id: t.String({ description: 'Also in the X-Request-Id header and in the log.' }),
     oldest: t.Optional(t.String({ description: 'Of `gone`: the oldest event that is kept.' })),
     used: t.Optional(Type.Integer({ description: 'Of `quota_exceeded`, in bytes.' })),
+    state: t.Optional(t.String({ description: 'Of `conflict`, when a link shows no QR code: its state.' })),
     feature: t.Optional(
       t.String({ description: 'Of `unsupported_by_chat`: as com.beeper.room_features names it.' }),
     ),

@@ -90,6 +90,12 @@ export const OPERATIONS: Record<string, Operation> = {
     ok: 200,
     request: ({ link }) => ({ path: { id: link } }),
   },
+  'GET /api/v1/devices/links/{id}/qr': {
+    auth: 'bearer',
+    about: 'link',
+    ok: 200,
+    request: ({ link }) => ({ path: { id: link }, query: { format: 'json' } }),
+  },
   'POST /api/v1/devices/links/{id}': {
     auth: 'bearer',
     about: 'link',

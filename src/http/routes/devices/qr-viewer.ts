@@ -8,6 +8,7 @@ import { KeyedMutex } from '../../../lib/keyed-mutex.ts'
 import type { LinkSubscription } from '../../../modules/devices/linking.ts'
 import { parseLinkFrame } from './link-frames.ts'
 import type { QrFormat } from './model.ts'
+import { pngOf, svgOf } from './qr-picture.ts'
 
 /** The server's WebSocket handlers call it. */
 export interface SocketViewer {
@@ -186,9 +187,9 @@ async function render(event: LinkEvent, format: QrFormat): Promise<string | Uint
     case 'raw':
       return event.payload
     case 'png':
-      return QRCode.toBuffer(event.payload, { type: 'png', scale: 8 })
+      return pngOf(event.payload)
     case 'svg':
-      return QRCode.toString(event.payload, { type: 'svg' })
+      return svgOf(event.payload)
   }
 }
 

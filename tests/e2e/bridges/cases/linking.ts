@@ -1,6 +1,7 @@
 /** Linking a phone: the codes, every end, and the devices afterwards. */
 import { expect, test } from 'bun:test'
 import { watchSocket } from '../../../support/socket-watcher.ts'
+import { waitFor } from '../../../support/wait-for.ts'
 import { link, PLATFORM, type SettingOf } from './setting.ts'
 
 export function linkingCases(setting: SettingOf): void {
@@ -24,6 +25,24 @@ export function linkingCases(setting: SettingOf): void {
       },
     ])
     expect(await phone.device()).toMatchObject({ attached: true })
+  })
+
+  test('by a QR code that was fetched: once it is scanned there is none', async () => {
+    const { deployment, testnet } = setting()
+    const account = await deployment.client.account()
+    const phone = await testnet.newPhone()
+    const { body } = await account.api.post<{ link: { id: string } }>('/api/v1/devices', {
+      platform: PLATFORM,
+    })
+    const path = `/api/v1/devices/links/${body.link.id}/qr?format=txt`
+    await phone.confirm((await account.api.get<string>(path)).body)
+    await waitFor(async () => (await account.devices()).length === 1, { what: 'the device' })
+    const ended = async () => {
+      const answer = await account.api.get<{ state: string }>(path)
+      return answer.body.state === 'connected' ? answer : undefined
+    }
+    const refused = await waitFor(ended, { what: 'the end of the link' })
+    expect(refused).toMatchObject({ status: 409, body: { code: 'conflict', state: 'connected' } })
   })
 
   test('a QR code that nobody scans is replaced by another, which works', async () => {
