@@ -12,7 +12,7 @@ const uploadAnswer = z.object({ content_uri: z.string().startsWith('mxc://') })
 const messagesAnswer = z.object({ chunk: z.array(z.unknown()), end: z.string().optional() })
 /** As bridgev2 sets it (mautrix-go, bridgev2/ghost.go and matrixinterface.go). */
 const profileAnswer = z.object({
-  'com.beeper.bridge.identifiers': z.array(z.string()).catch([]).default([]),
+  'com.beeper.bridge.identifiers': z.array(z.string()).default([]),
 })
 
 const MEDIA_DOWNLOAD_PREFIX = '/_matrix/client/v1'

@@ -25,7 +25,7 @@ const FIELDS = {
   webhook_id: Type.Integer(),
   event: oneOf(STORED_EVENT_NAMES),
   event_id: Type.String({
-    description: 'Of a message its Matrix event id, which is also the `id` of the payload.',
+    description: 'For a message its Matrix event id, which is also the `id` of the payload.',
   }),
   status: oneOf(DELIVERY_STATUSES),
   attempt_count: Type.Integer(),

@@ -20,7 +20,7 @@ export const Device = model(
   'Device',
   {
     id: Type.String({
-      description: 'Of the gateway: what /metrics and the log call the device by. Calls take `device_id`.',
+      description: 'What /metrics and the log call the device by. Calls take `device_id`.',
     }),
     platform: Type.String(),
     device_id: Type.String(),

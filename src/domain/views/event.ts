@@ -100,7 +100,7 @@ const SAID = {
   relates_to: eventId('that is reacted to, edited, deleted or voted on'),
   location: nullable(Type.Object({ latitude: Type.Number(), longitude: Type.Number(), uri: Type.String() })),
   removed: Type.Optional(
-    Type.Boolean({ description: 'Of a message.reaction alone: true when it was taken back.' }),
+    Type.Boolean({ description: 'Only in message.reaction: true when it was taken back.' }),
   ),
   poll: Type.Optional(Poll),
   vote: Type.Optional(Vote),

@@ -10,7 +10,7 @@ export const Platform = model(
   'Platform',
   {
     platform: Type.String({ description: 'As the other calls take it.' }),
-    name: Type.String({ description: 'Of the network, for people.' }),
+    name: Type.String({ description: 'The network’s name, for people.' }),
     state: oneOf(['available', 'unavailable']),
     reason: nullable(Type.String({ description: 'Why it is unavailable.' })),
     driver: nullable(

@@ -133,17 +133,19 @@ const ErrorBody = model(
     error: t.String({ description: 'One sentence for a person. It names the field that is wrong.' }),
     code: ErrorCode,
     request_id: t.String({ description: 'Also in the X-Request-Id header and in the log.' }),
-    oldest: t.Optional(t.String({ description: 'Of `gone`: the oldest event that is kept.' })),
-    used: t.Optional(Type.Integer({ description: 'Of `quota_exceeded`, in bytes.' })),
-    state: t.Optional(t.String({ description: 'Of `conflict`, when a link shows no QR code: its state.' })),
+    oldest: t.Optional(t.String({ description: 'Only with `gone`: the oldest event that is kept.' })),
+    used: t.Optional(Type.Integer({ description: 'Only with `quota_exceeded`: bytes.' })),
+    state: t.Optional(
+      t.String({ description: 'Only with `conflict`, of a link that shows no QR code: its state.' }),
+    ),
     feature: t.Optional(
-      t.String({ description: 'Of `unsupported_by_chat`: as com.beeper.room_features names it.' }),
+      t.String({ description: 'Only with `unsupported_by_chat`: as com.beeper.room_features names it.' }),
     ),
     limit: t.Optional(
       nullable(
         Type.Number({
           description:
-            'Of `quota_exceeded`, in bytes. Of `unsupported_by_chat`, in characters, bytes, seconds or pixels; null when it is not taken at all.',
+            'With `quota_exceeded`: bytes. With `unsupported_by_chat`: characters, bytes, seconds or pixels; null when it is not taken at all.',
         }),
       ),
     ),

@@ -91,7 +91,7 @@ export function unsupportedReason(platform: string | null, { words }: Unsupporte
 export function planFile(
   file: PlannedFile,
   caption: string | null,
-  features: RoomFeatures | null | undefined,
+  features: RoomFeatures | null,
 ): FilePlan | { unsupported: Unsupported } {
   const files = features?.files ?? COMMON_FILES
   const fits = kindsOf(file).map(kind => fitOf(file, kind, files[kind]))
@@ -104,7 +104,7 @@ export function planFile(
 }
 
 /** @returns null when the network takes the text, or the bridge doesn't say */
-export function unsupportedText(text: string, features: RoomFeatures | null | undefined): Unsupported | null {
+export function unsupportedText(text: string, features: RoomFeatures | null): Unsupported | null {
   const limit = features?.maxTextLength ?? null
   // A character is at least one UTF-16 unit, so most texts needn't be counted.
   if (limit === null || text.length <= limit) return null

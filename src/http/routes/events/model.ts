@@ -51,7 +51,7 @@ export const FeedPage = model(
         event: oneOf(EVENT_NAMES),
         payload: t.Unsafe<unknown>({
           ...EventPayload,
-          description: 'What a webhook is sent of it, to the letter.',
+          description: 'The body that a webhook gets, to the letter.',
         }),
       }),
       { description: 'Oldest first.' },

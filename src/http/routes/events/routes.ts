@@ -20,7 +20,7 @@ export function eventRoutes({ tokens, feed, clock, logger }: EventRoutesOptions)
       tag: 'Events',
       summary: 'Read events',
       description:
-        'What webhooks are told, in order and without gaps, for whoever fetches it: from the place where one was (`after`), waiting for more if there is none (`wait`). With `Accept: text/event-stream` it is a stream of server-sent events, which goes on after `Last-Event-ID` when the client connects again. `message.status` is among them while any webhook asks for it, and else from the first time the feed is read until nobody has read it for 30 days.',
+        'The events that webhooks get, in order and without gaps, for whoever fetches them: after the last one you have (`after`), waiting for the next if there is none (`wait`). With `Accept: text/event-stream` it is a stream of server-sent events, which goes on after `Last-Event-ID` when the client connects again. `message.status` is among them while any webhook asks for it, and else from the first time the feed is read until nobody has read it for 30 days.',
       query: FeedQuery,
       answer: answer(200, 'Oldest first', FeedPage, { also: { 'text/event-stream': EventStream } }),
       errors: [410, 502],
