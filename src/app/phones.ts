@@ -25,5 +25,5 @@ export function createPhones(context: AppContext, parts: PhoneParts) {
     accountTrouble: parts.sessions.accountTrouble,
     ...chats,
   })
-  return { ...chats, ...devices, directory: createDirectory({ ...parts, ...chats, ...devices }) }
+  return { ...chats, ...devices, directory: createDirectory({ ...context, ...parts, ...chats, ...devices }) }
 }

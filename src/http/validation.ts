@@ -39,12 +39,16 @@ function expectation(schema: TSchema): string {
     case 'number':
       return 'a whole number'
     case 'array':
-      return 'a list'
+      return list(schema)
     case 'object':
       return 'an object'
     default:
       return 'another value'
   }
+}
+
+function list({ minItems, maxItems }: TSchema): string {
+  return minItems && maxItems ? `a list of ${minItems} to ${maxItems}` : 'a list'
 }
 
 function text({ minLength, maxLength }: TSchema): string {

@@ -76,6 +76,39 @@ describe('a check', () => {
   })
 })
 
+describe('a check of several', () => {
+  const check = (json: unknown) => app.call('POST', `${DEVICE}/contacts/check?platform=wa`, { auth, json })
+
+  test('answers each, in order', async () => {
+    const numbers = ['+49 151 12345678', '@ann', '237']
+    const { status, body } = await check({ numbers })
+    expect([status, body as unknown]).toEqual([
+      200,
+      { data: numbers.map(number => ({ number, exists: true, ...ANN })) },
+    ])
+    expect(app.asked.at(-1)).toEqual({ deviceId: '237123456789', platform: 'wa', numbers })
+  })
+
+  test.each([
+    [{}, 'Missing required field: numbers'],
+    [{ numbers: '4915' }, 'numbers: expected a list of 1 to 20'],
+    [{ numbers: [] }, 'numbers: expected a list of 1 to 20'],
+    [{ numbers: Array(21).fill('4915') }, 'numbers: expected a list of 1 to 20'],
+    [{ numbers: ['4915', ''] }, 'numbers.1: expected text of 1 to 255 characters'],
+    [{ numbers: ['4915', 5] }, 'numbers.1: expected text'],
+    [{ numbers: ['4915'], limit: 1 }, 'limit'],
+  ])('refuses %j', async (json, says) => {
+    expectError(await check(json), 400, 'bad_request', says)
+  })
+
+  test('that comes too soon says when', async () => {
+    app.failures.directory = new GatewayError('too_many_requests', 'so it is', 5.2)
+    const answer = await check({ numbers: ['4915'] })
+    expectError(answer, 429, 'too_many_requests', 'so it is')
+    expect(answer.headers.get('retry-after')).toBe('6')
+  })
+})
+
 test.each(['/api/v1/platforms', `${DEVICE}/contacts`, `${DEVICE}/contacts/49`, `${DEVICE}/groups`])(
   '%s needs a token that is known',
   async path => {

@@ -74,6 +74,7 @@ describe('the document', () => {
       'post /api/v1/deliveries/{id}/retry',
       'post /api/v1/devices',
       'post /api/v1/devices/links/{id}',
+      'post /api/v1/devices/{device_id}/contacts/check',
       'post /api/v1/devices/{device_id}/message',
       'post /api/v1/tokens',
       'post /api/v1/webhooks',

@@ -44,7 +44,7 @@ const STATUSES: Record<string, number[]> = {
   'One device': [200, 200],
   'Restricted devices': [200],
   'List contacts': [200],
-  'Check a number': [200],
+  'Check a number': [200, 200],
   'List groups': [200],
   Text: [200],
   'Several recipients': [200],

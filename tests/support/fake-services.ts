@@ -189,6 +189,11 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
         asked.push({ deviceId, platform, identifier })
         return { exists: true, ...ANN }
       },
+      checkAll: async (_identityId, deviceId, platform, numbers) => {
+        if (failures.directory) throw failures.directory
+        asked.push({ deviceId, platform, numbers })
+        return { data: numbers.map(number => ({ number, exists: true, ...ANN })) }
+      },
     },
     messages: {
       accept: async request => {

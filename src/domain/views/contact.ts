@@ -39,6 +39,20 @@ export const ContactCheck = model(
   { examples: [{ exists: true, ...ANN }] },
 )
 
+/** More at once looks like a machine that reads the network's users out. */
+export const MAX_CHECKED = 20
+
+export const ContactChecks = model('ContactChecks', {
+  data: Type.Array(
+    model(
+      'CheckedNumber',
+      { number: Type.String({ description: 'As it was asked for.' }), ...ContactCheck.properties },
+      { examples: [{ number: '+49 151 12345678', exists: true, ...ANN }] },
+    ),
+    { description: 'In the order of the question.' },
+  ),
+})
+
 export const Group = model(
   'Group',
   {
@@ -53,3 +67,4 @@ export const Group = model(
 export type ContactView = Static<typeof Contact>
 export type GroupView = Static<typeof Group>
 export type CheckView = Static<typeof ContactCheck>
+export type ChecksView = Static<typeof ContactChecks>

@@ -1,15 +1,18 @@
 /** Lists whom a device can write to: people of its address book and network, and its groups. */
+import pLimit from 'p-limit'
 import type { Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { BridgeContact, Bridges } from '../../domain/ports.ts'
-import type { CheckView, ContactView, GroupView } from '../../domain/views/contact.ts'
+import type { ChecksView, CheckView, ContactView, GroupView } from '../../domain/views/contact.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { normaliseContact, trimmed } from '../../lib/phone-numbers.ts'
+import { createRateBucket } from '../../lib/rate-bucket.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
 import type { ChatRepository } from './chat-repository.ts'
 import { byName, contactView, matches, type Person, peopleIn } from './person.ts'
 import type { PeoplesPhones } from './phones.ts'
-import { resolveContact } from './resolve.ts'
+import { contactProblem, resolveContact } from './resolve.ts'
 
 export interface DirectoryOptions {
   bridges: Bridges
@@ -17,11 +20,20 @@ export interface DirectoryOptions {
   chats: Pick<ChatRepository, 'groupsOf'>
   phones: Pick<PeoplesPhones, 'fill' | 'idsOf' | 'learn' | 'note' | 'of' | 'ofSender'>
   matrixUserOf(identityId: string): Promise<string>
+  clock: Pick<Clock, 'steady'>
 }
+
+/** Numbers that a device may check at once, and how soon it may check another. */
+const CHECKS = { size: 100, everyMs: 6_000 }
+/** Numbers of one call that the bridge is asked about at a time. */
+const CONCURRENCY = 4
 
 export type Directory = ReturnType<typeof createDirectory>
 
-export function createDirectory({ bridges, devices, chats, phones, matrixUserOf }: DirectoryOptions) {
+export function createDirectory(options: DirectoryOptions) {
+  const { bridges, devices, chats, phones, matrixUserOf, clock } = options
+  const bucket = createRateBucket({ ...CHECKS, clock })
+
   async function deviceOf(identityId: string, deviceId: string, platform: string | null): Promise<Device> {
     const device = await devices.find(identityId, deviceId, platform)
     if (!device) throw await noSuchDevice(devices, identityId, deviceId, platform)
@@ -57,6 +69,21 @@ export function createDirectory({ bridges, devices, chats, phones, matrixUserOf 
     if ((await phones.ofSender(device, matrixUserId)) === undefined)
       await phones.learn(device, [matrixUserId])
     return phones.of(device, matrixUserId)
+  }
+
+  /** @param field names it in an error */
+  async function answersTo(device: Device, identifier: string, field: string): Promise<CheckView> {
+    const bridge = bridges.forPlatform(device.platform)
+    try {
+      const userId = await matrixUserOf(device.identityId)
+      const { contact } = await resolveContact(bridge, device, userId, identifier)
+      await phones.note(device, contact, trimmed(identifier))
+      return { exists: true, ...contactView(await personOf(device, contact)) }
+    } catch (error) {
+      if (error instanceof GatewayError && error.code === 'not_found') return NOBODY
+      if (!(error instanceof GatewayError && error.code === 'bad_request')) throw error
+      throw new GatewayError('bad_request', `${field}: ${error.message}`)
+    }
   }
 
   return {
@@ -102,19 +129,45 @@ export function createDirectory({ bridges, devices, chats, phones, matrixUserOf 
       platform: string | null,
       identifier: string,
     ): Promise<CheckView> {
+      return answersTo(await deviceOf(identityId, deviceId, platform), identifier, 'identifier')
+    },
+
+    /**
+     * As `check`, for each of several. Networks watch who asks about many numbers, so a device has
+     * a bucket of checks.
+     * @returns in the same order
+     * @throws GatewayError as `check`, naming the number; too_many_requests, before the bridge is
+     * asked about any
+     */
+    async checkAll(
+      identityId: string,
+      deviceId: string,
+      platform: string | null,
+      numbers: readonly string[],
+    ): Promise<ChecksView> {
       const device = await deviceOf(identityId, deviceId, platform)
-      const bridge = bridges.forPlatform(device.platform)
-      try {
-        const { contact } = await resolveContact(bridge, device, await matrixUserOf(identityId), identifier)
-        await phones.note(device, contact, trimmed(identifier))
-        return { exists: true, ...contactView(await personOf(device, contact)) }
-      } catch (error) {
-        if (error instanceof GatewayError && error.code === 'not_found') return NOBODY
-        if (!(error instanceof GatewayError && error.code === 'bad_request')) throw error
-        throw new GatewayError('bad_request', `identifier: ${error.message}`)
+      for (const [index, number] of numbers.entries()) {
+        const problem = contactProblem(number)
+        if (problem !== null) throw new GatewayError('bad_request', `numbers.${index}: ${problem}`)
       }
+      const waitMs = bucket.take(device.id, numbers.length)
+      if (waitMs > 0) throw tooMany(numbers.length, waitMs)
+      const data = await pLimit(CONCURRENCY).map(numbers, async (number, index) => ({
+        number,
+        ...(await answersTo(device, number, `numbers.${index}`)),
+      }))
+      return { data }
     },
   }
+}
+
+function tooMany(count: number, waitMs: number): GatewayError {
+  const { size, everyMs } = CHECKS
+  return new GatewayError(
+    'too_many_requests',
+    `numbers: this device can't check ${count} now: it may check ${size}, and one more every ${everyMs / 1_000} s`,
+    waitMs / 1_000,
+  )
 }
 
 const NOBODY: CheckView = {

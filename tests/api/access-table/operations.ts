@@ -136,6 +136,12 @@ export const OPERATIONS: Record<string, Operation> = {
     ok: 200,
     request: ({ device }) => ({ path: { device_id: device, identifier: '4915111222333' } }),
   },
+  'POST /api/v1/devices/{device_id}/contacts/check': {
+    auth: 'bearer',
+    about: 'device',
+    ok: 200,
+    request: things => ({ ...onDevice(things), json: { numbers: ['4915111222333'] } }),
+  },
   'GET /api/v1/devices/{device_id}/groups': {
     auth: 'bearer',
     about: 'device',

@@ -5,14 +5,17 @@ import type { Bridge, BridgeContact } from '../../../src/domain/ports.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
 import { createDirectory } from '../../../src/modules/chats/directory.ts'
 import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 import { bridgesWith, moduleOn } from '../../support/test-module.ts'
 
 let db: TempDb
+let clock: ManualClock
 
 beforeEach(() => {
   db = tempDb()
+  clock = new ManualClock()
   insertIdentity(db)
   insertDevice(db)
 })
@@ -36,6 +39,7 @@ const directoryOf = (bridge: Partial<Bridge>, phones = moduleOn(db).phones) =>
     chats: createChatRepository(db),
     phones,
     matrixUserOf: async () => '@mg1:s',
+    clock,
   })
 
 async function namesFor(bridge: Partial<Bridge>, query: string): Promise<string[]> {
@@ -47,6 +51,54 @@ test('of an address book those who match are listed, by name', async () => {
   const contacts = async () => [jonas, ada]
   expect(await namesFor({ contacts }, '')).toEqual(['Ada', 'Jonas Weber'])
   expect(await namesFor({ contacts }, 'weber')).toEqual(['Jonas Weber'])
+})
+
+describe('a check of several', () => {
+  /** Knows Jonas by his id, and that nobody else is there. */
+  const resolveIdentifier = async (_user: string, _login: string, identifier: string) => {
+    if (identifier === jonas.id) return jonas
+    if (identifier === 'odd') throw new GatewayError('bad_request', 'not a number')
+    throw new GatewayError('not_found', 'nobody')
+  }
+  const many = (count: number) => Array.from({ length: count }, (_, index) => `U${index + 1}`)
+
+  test('says of each what a check of one says, in order', async () => {
+    const { check, checkAll } = directoryOf({ resolveIdentifier })
+    const { data } = await checkAll('id_1', '237', null, ['U9', 'U1', 'U1'])
+    const nobody = await check('id_1', '237', null, 'U9')
+    const found = await check('id_1', '237', null, 'U1')
+    expect(data).toEqual([
+      { number: 'U9', ...nobody },
+      { number: 'U1', ...found },
+      { number: 'U1', ...found },
+    ])
+    expect([nobody.exists, found.exists]).toEqual([false, true])
+  })
+
+  test('names the number that is none, before or after its bridge was asked', async () => {
+    const { checkAll } = directoryOf({ resolveIdentifier })
+    await expect(checkAll('id_1', '237', null, ['U1', '..'])).rejects.toThrow(/^numbers\.1: expected/)
+    await expect(checkAll('id_1', '237', null, ['U1', 'odd'])).rejects.toThrow('numbers.1: not a number')
+  })
+
+  test('is refused beyond a hundred numbers, until there are as many again', async () => {
+    let asked = 0
+    const { checkAll } = directoryOf({
+      resolveIdentifier: (...input) => {
+        asked++
+        return resolveIdentifier(...input)
+      },
+    })
+    for (let call = 0; call < 5; call++) await checkAll('id_1', '237', null, many(20))
+    const before = asked
+    const late = () => checkAll('id_1', '237', null, many(2))
+    await expect(late()).rejects.toMatchObject({ code: 'too_many_requests', retryAfterS: 12 })
+    expect(asked).toBe(before)
+    await clock.advance(11_000)
+    await expect(late()).rejects.toMatchObject({ retryAfterS: 1 })
+    await clock.advance(1_000)
+    expect((await late()).data).toHaveLength(2)
+  })
 })
 
 describe('somebody with a number and a hidden id', () => {
@@ -104,8 +156,10 @@ describe('somebody with a number and a hidden id', () => {
     const people = createPeopleRepository(db)
     await people.putPhone('dev_1', LID, '4915', 1)
     await people.replaceContacts('dev_1', [{ matrixUserId: '@whatsapp_4915:s', name: 'L', phone: '4915' }], 1)
-    const { check } = directoryOf({ resolveIdentifier: async () => byLid })
+    const { check, checkAll } = directoryOf({ resolveIdentifier: async () => byLid })
     expect((await check('id_1', '237', null, '4915')).native_ids).toEqual(['lid-5', '4915'])
+    const { data } = await checkAll('id_1', '237', null, ['4915', 'lid-5'])
+    for (const { number: _, ...one } of data) expect(one).toEqual(await check('id_1', '237', null, '4915'))
   })
 })
 

@@ -1,5 +1,7 @@
 /** Parameters and answers of the routes for contacts and groups. */
 import { t } from 'elysia'
+import { MAX_CHECKED } from '../../../domain/views/contact.ts'
+import { model } from '../../../domain/views/schema.ts'
 import { knownOnly, pageLimit } from '../../schemas.ts'
 
 const deviceId = t.String({ description: 'Phone digits, +E.164 or login id.' })
@@ -17,6 +19,18 @@ export const ContactParams = t.Object({
   }),
 })
 export const PlatformQuery = t.Object({ platform }, knownOnly)
+
+export const CheckContacts = model(
+  'CheckContacts',
+  {
+    numbers: t.Array(t.String({ minLength: 1, maxLength: 255 }), {
+      minItems: 1,
+      maxItems: MAX_CHECKED,
+      description: 'Phone numbers, handles or ids of the network.',
+    }),
+  },
+  { ...knownOnly, examples: [{ numbers: ['+49 151 12345678', '4915187654321'] }] },
+)
 
 export const ContactsQuery = t.Object(
   {

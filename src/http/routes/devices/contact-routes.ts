@@ -1,10 +1,10 @@
 /** /api/v1/devices/{device_id}/contacts and /groups: who and what a device can write to. */
 import { t } from 'elysia'
-import { Contact, ContactCheck, Group } from '../../../domain/views/contact.ts'
+import { Contact, ContactCheck, ContactChecks, Group } from '../../../domain/views/contact.ts'
 import { answer, bearerRoute } from '../../route.ts'
 import { pageSize } from '../../schemas.ts'
 import type { HttpServices } from '../../services.ts'
-import { ContactParams, ContactsQuery, DeviceParams, PlatformQuery } from './contact-model.ts'
+import { CheckContacts, ContactParams, ContactsQuery, DeviceParams, PlatformQuery } from './contact-model.ts'
 
 export function contactRoutes({ directory }: Pick<HttpServices, 'directory'>) {
   return [
@@ -32,6 +32,20 @@ export function contactRoutes({ directory }: Pick<HttpServices, 'directory'>) {
       errors: [404, 409, 501, 502, 504],
       run: ({ identityId, params, query }) =>
         directory.check(identityId, params.device_id, query.platform ?? null, params.identifier),
+    }),
+    bearerRoute('POST', '/api/v1/devices/:device_id/contacts/check', {
+      id: 'checkContacts',
+      tag: 'Contacts',
+      summary: 'Check several numbers',
+      description:
+        'As the check of one, for up to 20. A device may check 100 numbers, and one more every 6 seconds; beyond that it is a 429 and the network is asked about none.',
+      params: DeviceParams,
+      query: PlatformQuery,
+      body: CheckContacts,
+      answer: answer(200, 'Who each of them is, if anybody', ContactChecks),
+      errors: [404, 409, 501, 502, 504],
+      run: ({ identityId, params, query, body }) =>
+        directory.checkAll(identityId, params.device_id, query.platform ?? null, body.numbers),
     }),
     bearerRoute('GET', '/api/v1/devices/:device_id/groups', {
       id: 'listGroups',

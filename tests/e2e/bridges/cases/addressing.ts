@@ -35,7 +35,15 @@ export function addressingCases(setting: SettingOf): void {
       await account.send(device, { platform: PLATFORM, contact: way, text: `way ${index}` })
       await bob.waitForText(`way ${index}`)
     }
-    expect((await account.api.get(`${path}/00000000-0000-4000-8000-000000000000`)).body).toMatchObject({
+    const nobody = '00000000-0000-4000-8000-000000000000'
+    const checks = await account.api.post(`${path}/check`, { numbers: [...ways, nobody] })
+    expect(checks.body).toMatchObject({
+      data: [
+        ...ways.map(number => ({ number, exists: true, id: bob.id, matrix_id: body[0]?.matrix_id })),
+        { number: nobody, exists: false, id: null },
+      ],
+    })
+    expect((await account.api.get(`${path}/${nobody}`)).body).toMatchObject({
       exists: false,
     })
   })
