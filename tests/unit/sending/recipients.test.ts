@@ -154,6 +154,15 @@ describe('a contact', () => {
   })
 })
 
+test('a room means its own chat, also where another is remembered for the person', async () => {
+  for (const roomId of ['!r:s', '!r2:s']) insertChat(db, { roomId, peer: '@whatsapp_4915123:s' })
+  const key = await recipients.keyOf(device(), 'contact', '!r:s')
+  await createRecipientRepository(db).rememberRoom('dev_1', key, { roomId: '!r2:s', matrixUserId: null }, 1)
+  const known = (recipient: string) => recipients.known(device(), { kind: 'contact', recipient, key })
+  expect((await known('+4915123'))?.roomId).toBe('!r2:s')
+  expect((await known('!r:s'))?.roomId).toBe('!r:s')
+})
+
 describe('a chat that its bridge has moved', () => {
   beforeEach(() => {
     insertChat(db, { peer: '@whatsapp_1:s', movedTo: '!r2:s' })
