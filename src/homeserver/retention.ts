@@ -39,9 +39,9 @@ export function forgetEvents(core: Core, after: number, before: number): Promise
   })
 }
 
-/** When the server took the event: an appservice may have given it an earlier time. */
+/** When the server took the event: an appservice may have given it another time. */
 function agedAt({ event_id: eventId, origin_server_ts: claimed, taken_at: takenAt }: AgedRow): number {
-  return Math.max(claimed, takenAt ?? timeOfEventId(eventId) ?? 0)
+  return takenAt ?? Math.max(claimed, timeOfEventId(eventId) ?? 0)
 }
 
 /** @returns a test whether all appservices interested in an event have acknowledged it */

@@ -428,13 +428,18 @@ async function forget(before: number): Promise<void> {
   await server.hs.forgetMedia(before, new AbortController().signal)
 }
 
-test('what was missed is kept from when it was stored, however long ago it was said', async () => {
+test.each([
+  ['long ago', 1_600_000_000_000],
+  ['in a time to come', Date.now() + 1e9],
+])('what was missed is kept from when it was stored, though it was said %s', async (_, time) => {
   const roomId = await portal()
   await ordinary(roomId, 'before')
-  await send(roomId, { events: many('missed', 1), forward: true })
-  await until(() => bodies(told(roomId)).includes('missed 0'))
+  await send(roomId, { events: [said('missed', { origin_server_ts: time })], forward: true })
+  await until(() => bodies(told(roomId)).includes('missed'))
   await forget(Date.now() - 60_000)
-  expect(await read(roomId, 'f')).toEqual(['before', 'missed 0'])
+  expect(await read(roomId, 'f')).toEqual(['before', 'missed'])
+  await forget(Date.now() + 1_000)
+  expect(await read(roomId, 'f')).toEqual([])
 })
 
 test('what was missed is news, also where all before it was forgotten', async () => {
