@@ -48,6 +48,22 @@ export function addressingCases(setting: SettingOf): void {
     })
   })
 
+  test('a number and its hidden id: one person in a check of both', async () => {
+    const { testnet } = setting()
+    await using user = await linkedUser(setting())
+    const friend = await testnet.newPhone({ name: 'Lena', lid: true })
+    await friend.send({ to: user.phone.id, text: 'hello' })
+    const { from } = await user.inbox.next()
+    const { body } = await user.account.api.post<{ data: ContactView[] }>(
+      `/api/v1/devices/${user.device}/contacts/check`,
+      { numbers: [friend.number, from, `lid-${friend.lid}`] },
+    )
+    const [byNumber, ...byLid] = body.data
+    expect(byNumber).toMatchObject({ exists: true, phone: friend.number, matrix_id: from })
+    for (const { id, name, phone, native_ids, matrix_id } of byLid)
+      expect(byNumber).toMatchObject({ id, name, phone, native_ids, matrix_id })
+  })
+
   test('an account whose login has another id than its user: a device by that, whose own words are not received', async () => {
     const { testnet } = setting()
     await using user = await linkedUser(setting(), { opaque: true })
