@@ -185,7 +185,9 @@ function translateEdit(
   const newContent = content['m.new_content'] ?? {}
   const replacement = messageContent.safeParse(newContent)
   const inner = replacement.success ? describe(replacement.data, newContent) : describe(content, raw)
-  return { ...inner, event: 'message.edited', kind: 'edit', replyTo: null, relatesTo: editedEventId }
+  // An edited call is still none of the messages.
+  const event = inner.event === 'message.received' ? 'message.edited' : inner.event
+  return { ...inner, event, kind: 'edit', replyTo: null, relatesTo: editedEventId }
 }
 
 function translateSticker(event: RoomEvent): MessageContent | null {

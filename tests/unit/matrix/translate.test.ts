@@ -253,6 +253,17 @@ test.each([
   })
 })
 
+test('a call whose text is edited is told as one, not as a message', () => {
+  const call = { msgtype: 'm.notice', body: 'Missed', 'com.beeper.action_message': { type: 'call' } }
+  const relation = { rel_type: 'm.replace', event_id: '$call' }
+  expect(message({ ...call, 'm.new_content': call, 'm.relates_to': relation })).toMatchObject({
+    event: 'call.received',
+    kind: 'edit',
+    message: 'Missed',
+    relatesTo: '$call',
+  })
+})
+
 test('an action that is no call is the text that tells of it', () => {
   const content = { msgtype: 'm.text', body: 'x', 'com.beeper.action_message': { type: 'dance' } }
   expect(message(content)).toMatchObject({ event: 'message.received', kind: 'text' })
