@@ -114,10 +114,24 @@ const giveId = statement(orm =>
 )
 
 /**
- * Gives a chat the oldest id of the rooms that it was in before; the other id leads here through
- * its room. To be called when a chat is new, or has moved.
+ * Settles what follows from a chat that is new or has moved.
+ * @param movedTo the room in which it goes on, if that has just become known
  */
-export async function keepOldestId(tx: Tx, identityId: string, firstRoom: string): Promise<void> {
+export async function settleMoves(
+  tx: Tx,
+  identityId: string,
+  roomId: string,
+  movedTo?: string | null,
+): Promise<void> {
+  await keepOldestId(tx, identityId, roomId)
+  if (movedTo) tx.emit('moved')
+}
+
+/**
+ * Gives a chat the oldest id of the rooms that it was in before; the other id leads here through
+ * its room.
+ */
+async function keepOldestId(tx: Tx, identityId: string, firstRoom: string): Promise<void> {
   let roomId: string | null = firstRoom
   for (let moves = 0; roomId !== null && moves < MAX_MOVES; moves++) {
     const chat: Chat | undefined = await tx.get(one, { identityId, roomId })
@@ -239,7 +253,7 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
               setWhere: ne(chats.membership, 'joined'),
             }),
         )
-        await keepOldestId(tx, identityId, roomId)
+        await settleMoves(tx, identityId, roomId)
         if (membership === 'joining') tx.emit('invited')
       }),
 
@@ -255,10 +269,7 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
         const chat = and(eq(chats.identityId, identityId), eq(chats.roomId, roomId))
         const set = { ...columns, updatedAt: now }
         await tx.run(orm => orm.update(chats).set(set).where(chat))
-        if (columns.movedTo !== undefined) {
-          await keepOldestId(tx, identityId, roomId)
-          tx.emit('moved')
-        }
+        if (columns.movedTo !== undefined) await settleMoves(tx, identityId, roomId, columns.movedTo)
       }),
 
     /** @returns the features of the chat's network; null where the bridge states none */

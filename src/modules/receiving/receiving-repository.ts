@@ -18,7 +18,7 @@ import type { Reader, Tx } from '../../db/transaction.ts'
 import { isMessageEvent } from '../../domain/events.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
-import { keepOldestId, rememberFeatures } from '../chats/chat-repository.ts'
+import { rememberFeatures, settleMoves } from '../chats/chat-repository.ts'
 import { writeEvent } from '../events/event-repository.ts'
 import { chatMessage, eraseHistory, writeHistory } from '../history/history-repository.ts'
 import type { Backlog } from '../sending/limits.ts'
@@ -169,9 +169,8 @@ async function writeChat(tx: Tx, { chat, change }: PlannedChat, now: number): Pr
       // Nothing else: sending may have described the chat since the plan was made.
       .onConflictDoUpdate({ target: [chats.identityId, chats.roomId], set: { ...change, updatedAt: now } }),
   )
-  await keepOldestId(tx, chat.identityId, chat.roomId)
+  await settleMoves(tx, chat.identityId, chat.roomId, change.movedTo)
   if (chat.membership === 'invited' || chat.membership === 'joining') tx.emit('invited')
-  if (change.movedTo) tx.emit('moved')
 }
 
 async function writeMessage(tx: Tx, message: PlannedMessage, now: number): Promise<void> {
