@@ -9,6 +9,7 @@ import { detachBridge } from '../../../src/modules/bridges-attached/attach.ts'
 import {
   type AttachedBridge,
   createAttachedBridges,
+  failedUpdate,
 } from '../../../src/modules/bridges-attached/bridges-attached.ts'
 import {
   createArrivals,
@@ -144,4 +145,12 @@ test('devices are counted by their state, but for those that were deleted', asyn
   // One that a simulated phone lost isn't for the real bridge's operator to link again.
   await openedWith('a secret key').insert({ ...BRIDGE, createdAt: Date.now() })
   expect([...(await repository.deviceStates('wa'))]).toEqual([['connected', 1]])
+})
+
+test('an update is reported once it has failed, with what runs on', () => {
+  const update = { version: 'v2', failure: null } as NonNullable<AttachedBridge['update']>
+  expect(failedUpdate({ ...BRIDGE, update })).toBeNull()
+  expect(failedUpdate({ ...BRIDGE, update: { ...update, failure: 'no' } })?.problem).toBe(
+    "v2 didn't become ready: no; /opt/mautrix-whatsapp runs on",
+  )
 })

@@ -64,6 +64,15 @@ test('of two rooms of one id on the network, the chat is the one that is open', 
   expect((await repository.ofDevice(device, '1@s.whatsapp.net'))?.roomId).toBe('!b:s')
 })
 
+test('others hear that a chat has moved, not that there is one', async () => {
+  let moves = 0
+  db.signals.on('moved', () => void moves++)
+  await repository.setMembership('id_1', '!a:s', 'joining', 1)
+  expect(moves).toBe(0)
+  await move('!a:s', '!b:s')
+  expect(moves).toBe(1)
+})
+
 test('rooms that name each other keep their ids', async () => {
   const ids = [room('!a:s').id, room('!b:s').id]
   await move('!a:s', '!b:s')

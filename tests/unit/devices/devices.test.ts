@@ -251,6 +251,8 @@ describe('what the bridge says', () => {
     expect(told()).toEqual(['device.connected'])
     logins = [LOGIN]
     expect(await listed()).toEqual([['237', 'connected', null]])
+    logins = [{ ...LOGIN, stateEvent: 'BAD_CREDENTIALS', reason, errorCode: 'wa-phone-offline' }]
+    expect(await listed()).toEqual([['237', 'logged_out', reason]])
   })
 
   test('since is when the state began, whatever becomes of its reason', async () => {
