@@ -111,9 +111,11 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
 
   /** A chat that could not be moved is, before its next message. */
   async function follow({ phone, isNewRoom }: Extract<NetworkChange, { kind: 'moved' }>): Promise<void> {
-    await portals.move(phone, isNewRoom).catch(error => {
-      logger.warn({ err: error }, 'a chat could not be moved yet')
-    })
+    await transactions
+      .between(() => portals.move(phone, isNewRoom))
+      .catch(error => {
+        logger.warn({ err: error }, 'a chat could not be moved yet')
+      })
   }
 
   /** The platform may have gone offline or be online again, or restrict its phones otherwise. */

@@ -228,6 +228,14 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     return { type: 'vote', text: '', target: target.id, options }
   }
 
+  /** Runs when all work before it has ended. */
+  function inTurn(work: () => Promise<void>): Promise<void> {
+    const current = previous.then(work)
+    // A failed transaction is pushed again; it must not block later work here.
+    previous = current.catch(() => {})
+    return current
+  }
+
   return {
     /** Processes a pushed transaction; resolves when it may be acknowledged. */
     receive(body: unknown): Promise<void> {
@@ -236,11 +244,10 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
         const parsed = matrixEvent.safeParse(event)
         return parsed.success ? [parsed.data] : []
       })
-      const current = previous.then(() => process(known))
-      // A failed transaction is pushed again; it must not block later ones here.
-      previous = current.catch(() => {})
-      return current
+      return inTurn(() => process(known))
     },
+    /** Runs between two transactions: messages that were taken have been reported. */
+    between: inTurn,
     /** Resolves when no transaction is running. */
     idle: () => previous,
   }

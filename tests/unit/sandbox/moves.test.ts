@@ -1,6 +1,7 @@
 /** Direct chats that the network moves between a number and the hidden id of the same person. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { rmSync } from 'node:fs'
+import { yieldToEventLoop } from '../../../src/lib/turn-budget.ts'
 import { createHarness, type Harness, type Json, USER } from './harness.ts'
 
 const ME = '237123456789'
@@ -69,6 +70,33 @@ test('in favour of a new room the one before is closed, and all but the user lea
   await harness.send(before.room_id, { msgtype: 'm.text', body: 'into the void' })
   await harness.status(await harness.send(replacement, { msgtype: 'm.text', body: 'to be read' }))
   expect((await harness.messages(THEM)).map(({ text }) => text)).not.toContain('into the void')
+})
+
+test('only once a message that was taken in the old room has been reported there', async () => {
+  const before = await said('by number')
+  const order: string[] = []
+  const moved = Promise.withResolvers<void>()
+  harness.hooks.intercept = request => {
+    const call = /createRoom|com\.beeper\.message_send_status/.exec(request.url)?.[0]
+    if (call === undefined) return null
+    if (call === 'createRoom') {
+      order.push(call)
+      return null
+    }
+    // The chat moves while the report is on its way.
+    return move({ room: 'new' }).then(async () => {
+      moved.resolve()
+      for (let turns = 0; turns < 100; turns++) await yieldToEventLoop()
+      order.push(call)
+      return harness.homeserver.fetch(request)
+    })
+  }
+  const taken = await harness.send(before.room_id, { msgtype: 'm.text', body: 'just before' })
+  await moved.promise
+  await harness.event(({ type }) => type === 'm.room.tombstone')
+  expect(order).toEqual(['com.beeper.message_send_status', 'createRoom'])
+  expect(await harness.status(taken)).toMatchObject({ status: 'SUCCESS' })
+  expect((await harness.messages(THEM)).map(({ text }) => text)).toContain('just before')
 })
 
 test('that a crash left in the old room is moved before its next message', async () => {
