@@ -9,6 +9,7 @@ import { createHistoryErasure } from '../../../src/modules/history/history-erasu
 import { createReceiving, type Receiving } from '../../../src/modules/receiving/receiving.ts'
 import { createReceivingRepository } from '../../../src/modules/receiving/receiving-repository.ts'
 import { createRetentionRepository } from '../../../src/modules/upkeep/retention-repository.ts'
+import { settled } from '../../support/manual-clock.ts'
 import { insertChat, insertDevice, insertMessage, insertWebhook, LINKED_AT } from '../../support/rows.ts'
 import { testModule } from '../../support/test-module.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -234,6 +235,8 @@ test('of a deleted device nothing is stored, and what was is erased', async () =
   )
   const stopping = new AbortController()
   const running = createHistoryErasure({ db, signals, clock }).run(stopping.signal)
+  // It finds nothing yet, and waits for the signal.
+  for (let turn = 0; turn < 20; turn++) await settled()
   db.orm.update(devices).set({ removedAt: clock.now() }).where(eq(devices.id, 'dev_1')).run()
   await db.write(async tx => tx.emit('queues-discarded'))
   await waitFor(() => rows().length === 1)
