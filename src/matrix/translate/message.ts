@@ -185,7 +185,7 @@ function translateEdit(
   const newContent = content['m.new_content'] ?? {}
   const replacement = messageContent.safeParse(newContent)
   const inner = replacement.success ? describe(replacement.data, newContent) : describe(content, raw)
-  // An edited call is still none of the messages.
+  // An edited call is no message either.
   const event = inner.event === 'message.received' ? 'message.edited' : inner.event
   return { ...inner, event, kind: 'edit', replyTo: null, relatesTo: editedEventId }
 }
