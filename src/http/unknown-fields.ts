@@ -56,17 +56,24 @@ function synonymOf(name: string, known: object, given: readonly string[]): strin
 }
 
 /**
+ * @param within path of the object that has the fields, with a dot at its end
  * @throws GatewayError bad_request that names the first field or parameter outside the schema, or
  * says that there are too many
  */
-export function refuseUnknown(what: 'field' | 'parameter', given: readonly string[], schema: TSchema): void {
+export function refuseUnknown(
+  what: 'field' | 'parameter',
+  given: readonly string[],
+  schema: TSchema,
+  within = '',
+): void {
   refuseTooMany(what, given.length)
   const known: Record<string, unknown> = schema.properties ?? {}
   for (const name of given) {
     if (Object.hasOwn(known, name)) continue
     const meant = synonymOf(name, known, given) ?? meantBy(name, Object.keys(known))
-    if (meant !== undefined) throw unknown(what, name, `; did you mean ${meant}?${HINTS[meant] ?? ''}`)
-    if (schema[KNOWN_ONLY]) throw unknown(what, name, `: expected ${namesOf(known)}`)
+    if (meant !== undefined)
+      throw unknown(what, within + name, `; did you mean ${meant}?${HINTS[meant] ?? ''}`)
+    if (schema[KNOWN_ONLY]) throw unknown(what, within + name, `: expected ${namesOf(known)}`)
   }
 }
 

@@ -42,6 +42,8 @@ function expectation(schema: TSchema): string {
       return list(schema)
     case 'object':
       return 'an object'
+    case 'null':
+      return 'null'
     default:
       return 'another value'
   }

@@ -141,7 +141,7 @@ describe('one device', () => {
 
   test.each([
     [{}, 'Missing required field: name'],
-    [{ name: '' }, 'name: expected text of 1 to 255 characters'],
+    [{ name: '' }, 'name: expected text of 1 to 255 characters or null'],
     [{ name: ' \u200b' }, 'name: expected text that is not blank'],
     [{ name: 7 }, 'name: expected text'],
     [{ name: 'x'.repeat(256) }, 'name: expected text of 1 to 255 characters'],

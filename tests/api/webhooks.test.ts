@@ -109,9 +109,12 @@ describe('400', () => {
     ],
     [
       { url: 'https://x.example', filters: { device: ['237'] } },
-      'device: there is no such field; did you mean devices?',
+      /^filters\.device: there is no such field; did you mean devices\?/,
     ],
-    [{ url: 'https://x.example', filters: { senders: [] } }, 'senders: there is no such field: expected'],
+    [
+      { url: 'https://x.example', filters: { senders: [] } },
+      /^filters\.senders: there is no such field: expected/,
+    ],
     [{ url: 'https://x.example', media: 'base64' }, 'media: expected one of inline, url, none'],
   ])('adding %j', async (json, says) => {
     expectError(await app.call('POST', WEBHOOKS, { auth, json }), 400, 'bad_request', says)

@@ -42,7 +42,7 @@ const STATUSES: Record<string, number[]> = {
   'Other ways to link': [201, 200, 200, 200],
   'List devices': [200],
   'One device': [200, 200],
-  'Restricted devices': [200],
+  'Restricted devices': [200, 200],
   'List contacts': [200],
   'Check a number': [200, 200],
   'List groups': [200],

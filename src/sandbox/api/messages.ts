@@ -68,7 +68,10 @@ export function createMessageHandlers(api: ApiContext) {
     delete: about.optional(),
     poll: pollSchema.optional(),
     vote: z
-      .object({ message: messageId, options: z.array(z.string(), 'expected a list of options') })
+      .object({
+        message: messageId,
+        options: z.array(z.string(), 'expected a list of options; an empty one takes the vote back'),
+      })
       .optional(),
     call: z.object({ video: z.boolean('expected true or false').default(false) }).optional(),
     status: z.literal(true, 'expected true, or nothing').optional(),
@@ -259,7 +262,10 @@ export function createMessageHandlers(api: ApiContext) {
 
 function required(field: string, text: string): string {
   if (text !== '') return text
-  throw new ApiError('bad_request', `${field}: expected text, or a file, location, reaction, edit or delete`)
+  throw new ApiError(
+    'bad_request',
+    `${field}: expected text, or a file, location, poll, vote, call, reaction, edit or delete`,
+  )
 }
 
 /** Forms send omitted fields as empty ones. */

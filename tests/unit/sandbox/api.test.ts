@@ -128,11 +128,18 @@ describe('messages', () => {
   test.each<[Json, string]>([
     [{ text: 'x' }, 'to: expected'],
     [{ to: 'abc', text: 'x' }, 'to: expected a phone number'],
-    [{ to: '5550100' }, 'text: expected'],
+    [
+      { to: '5550100' },
+      'text: expected text, or a file, location, poll, vote, call, reaction, edit or delete',
+    ],
     [{ to: '5550100', text: 5 }, 'text: expected text'],
     [{ to: '5550100', text: 'x', platform: 'pigeon' }, 'platform: expected one of wa'],
     [{ to: '5550100', text: 'x', type: 'dance' }, 'type: expected one of'],
     [{ to: '5550100', type: 'image' }, 'file: expected'],
+    [
+      { vote: { message: '3EB0' } },
+      'vote.options: expected a list of options; an empty one takes the vote back',
+    ],
     [{ to: '5550100', type: 'location' }, 'location: expected'],
     [{ to: '5550100', location: { latitude: 91, longitude: 0 } }, 'location.latitude'],
   ])('refuses %p', async (body, error) => {

@@ -37,7 +37,7 @@ export function filtersOf(filters: unknown): WebhookFilters | null | undefined {
   if (filters === undefined || filters === null) return filters
   const issue = Value.Errors(WebhookFilters, filters).First()
   if (issue) throw new GatewayError('bad_request', explainIssue({ ...issue, path: `/filters${issue.path}` }))
-  refuseUnknown('field', Object.keys(filters), { ...WebhookFilters, ...knownOnly })
+  refuseUnknown('field', Object.keys(filters), { ...WebhookFilters, ...knownOnly }, 'filters.')
   return filters as WebhookFilters
 }
 
