@@ -72,7 +72,7 @@ describe('the QR code', () => {
     [
       { type: 'code', code: 'ABCD-1234', image_url: null, instructions: '' },
       'waiting_for_code',
-      'its step is of the type code, not qr',
+      'it stands on the step "code"',
     ],
     [
       { type: 'error', code: 'timeout', message: 'nobody scanned' },
@@ -82,14 +82,14 @@ describe('the QR code', () => {
     [
       { type: 'connected', platform: 'wa', device_id: '237', name: 'Ada' },
       'connected',
-      'its step is of the type connected, not qr',
+      'the device is linked',
     ],
   ])('is refused when there is none: %j', async (step, state, says) => {
     app.link.emit(step)
     const answer = await qr('?format=svg')
     expect(answer.status).toBe(409)
     expect(answer.body as unknown).toEqual({
-      error: `id: the link lnk_1 shows no QR code, ${says}`,
+      error: `id: the link lnk_1 shows no QR code, as ${says}`,
       code: 'conflict',
       state,
       request_id: expect.any(String),

@@ -41,8 +41,11 @@ function picture(content: string | Buffer, type: string): Response {
 
 function shownBy({ id, state, step, expires_at }: LinkView): LinkQr {
   if (step.type === 'qr') return { payload: step.payload, instructions: step.instructions, expires_at }
-  const why =
-    step.type === 'error' ? `it has ended: ${step.message}` : `its step is of the type ${step.type}, not qr`
-  const error = `id: the link ${id} shows no QR code, ${why}`
+  const error = `id: the link ${id} shows no QR code, as ${whyNone(step)}`
   throw new GatewayError('conflict', error, undefined, { state })
+}
+
+function whyNone(step: Exclude<LinkView['step'], { type: 'qr' }>): string {
+  if (step.type === 'error') return `it has ended: ${step.message}`
+  return step.type === 'connected' ? 'the device is linked' : `it stands on the step "${step.type}"`
 }
