@@ -40,9 +40,10 @@ const nginx: Proxy = {
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
       .map(kind => `${kind}_temp_path ${folder.file('temporary')};`)
       .join('\n')
+    // One process alone: a worker would outlive its killed master.
     writeFileSync(
       folder.file('nginx.conf'),
-      `daemon off; pid ${folder.file('pid')}; error_log stderr;\nevents {}\nhttp { access_log off;\n${temporary}\n${server}\n}`,
+      `daemon off; master_process off; pid ${folder.file('pid')}; error_log stderr;\nevents {}\nhttp { access_log off;\n${temporary}\n${server}\n}`,
     )
     const command = ['nginx', '-p', folder.path, '-c', folder.file('nginx.conf'), '-e', 'stderr']
     return { command, url: `https://127.0.0.1:${port}` }
