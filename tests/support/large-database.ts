@@ -116,6 +116,7 @@ function addChats(database: Database, own: Conversation, count: number): void {
   const chat = `'wa:${own.phone}:' || ${contact}`
   const isGroup = `n.n % ${GROUP_EVERY} = 0`
   copy(database, 'chats', count, {
+    id: `'chat_' || lower(hex(randomblob(16)))`,
     room_id: room(),
     kind: `iif(${isGroup}, 'group', t.kind)`,
     channel_id: `${contact} || iif(${isGroup}, '@g.us', '@s.whatsapp.net')`,

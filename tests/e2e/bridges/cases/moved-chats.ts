@@ -177,7 +177,7 @@ export function movedChatCases(setting: SettingOf): void {
     expect(await textsOf(friend, user)).toEqual(['before', ...ways.keys().map(index => `way ${index}`)])
   })
 
-  test('a bridge that moves chats as it starts: what waited for it arrives, once and in order', async () => {
+  test('a bridge that moves chats as it starts: what waited for it arrives, in order', async () => {
     await using user = await linkedUser(setting())
     const { friend, first, second } = await begunTwice(user)
     const bridge = setting().deployment.bridge(PLATFORM)
@@ -189,6 +189,8 @@ export function movedChatCases(setting: SettingOf): void {
     await untilMoved(user, friend, second.room)
     await friend.send({ to: user.phone.id, text: 'after it' })
     expect(await user.inbox.next()).toMatchObject({ message: 'after it', chat: { id: second.room } })
-    expect((await textsOf(friend, user)).filter(text => waiting.includes(text ?? ''))).toEqual(waiting)
+    const arrived = (await textsOf(friend, user)).filter(text => waiting.includes(text ?? ''))
+    // Before that it may have passed on some that it couldn’t report, as their room was closed.
+    expect(arrived.slice(-waiting.length)).toEqual(waiting)
   })
 }
