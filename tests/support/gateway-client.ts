@@ -136,6 +136,17 @@ export class Account {
     return (await this.api.get<ListedDevice[]>('/api/v1/devices')).body
   }
 
+  /** A new login takes a moment to connect. @returns the devices, once this one is connected */
+  async untilConnected(deviceId: string): Promise<ListedDevice[]> {
+    return waitFor(
+      async () => {
+        const devices = await this.devices()
+        return devices.some(each => each.device_id === deviceId && each.state === 'connected') && devices
+      },
+      { what: `${deviceId} to be connected`, deadlineMs: 20_000 },
+    )
+  }
+
   /** @throws Error when the gateway doesn't accept it */
   async send(deviceId: string, fields: SendFields | FormData): Promise<AcceptedMessage[]> {
     const answer = await this.trySend<{ messages: AcceptedMessage[] }>(deviceId, fields)

@@ -251,7 +251,7 @@ async function untilConnected(account: Account, link: LinkView, device: string):
       (await account.api.get<LinkView>(`/api/v1/devices/links/${link.id}`)).body.state === 'connected',
     { what: 'the link to be connected', deadlineMs: 20_000 },
   )
-  expect(await account.devices()).toMatchObject([{ device_id: device, state: 'connected' }])
+  expect(await account.untilConnected(device)).toHaveLength(1)
 }
 
 async function frame(socket: SocketWatcher, index: number): Promise<unknown> {
