@@ -93,6 +93,8 @@ import deviceNamesDown from './0046_device_names.down.sql' with { type: 'text' }
 import deviceNamesUp from './0046_device_names.up.sql' with { type: 'text' }
 import webhookFiltersDown from './0047_webhook_filters.down.sql' with { type: 'text' }
 import webhookFiltersUp from './0047_webhook_filters.up.sql' with { type: 'text' }
+import messageContentDown from './0048_message_content.down.sql' with { type: 'text' }
+import messageContentUp from './0048_message_content.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -150,4 +152,5 @@ export const migrations: readonly Migration[] = [
   { version: 45, name: 'forgotten_messages', up: forgottenMessagesUp, down: forgottenMessagesDown },
   { version: 46, name: 'device_names', up: deviceNamesUp, down: deviceNamesDown },
   { version: 47, name: 'webhook_filters', up: webhookFiltersUp, down: webhookFiltersDown },
+  { version: 48, name: 'message_content', up: messageContentUp, down: messageContentDown },
 ]

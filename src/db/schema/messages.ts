@@ -1,6 +1,7 @@
 /** The outbox: one row for each recipient of an accepted send. */
 import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import type { Metadata, SendContent } from '../../domain/message-content.ts'
 import { MESSAGE_STATUSES, RECIPIENT_KINDS } from '../../domain/states.ts'
 import { timestamps } from './columns.ts'
 
@@ -22,6 +23,10 @@ export const messages = sqliteTable(
     replyTo: text('reply_to'),
     /** Id of the message whose caption this is; null for a client's own text. */
     captionOf: text('caption_of'),
+    content: text('content', { mode: 'json' }).$type<SendContent>(),
+    metadata: text('metadata', { mode: 'json' }).$type<Metadata>(),
+    /** It isn't sent before; null: at once. */
+    sendAt: integer('send_at'),
     status: text('status', { enum: MESSAGE_STATUSES }).notNull(),
     /** Why it failed, or why the last try did; null otherwise. */
     reason: text('reason'),

@@ -1,0 +1,3 @@
+ALTER TABLE messages DROP COLUMN send_at;
+ALTER TABLE messages DROP COLUMN metadata;
+ALTER TABLE messages DROP COLUMN content;
