@@ -105,6 +105,7 @@ export function createBotDriver(options: {
           lookup_username: null,
           contact_list: false,
           search: has('search'),
+          create_group: false,
           group_links: has('join'),
         },
       }

@@ -4,7 +4,10 @@ import type { Bridge, BridgeContact } from '../domain/ports.ts'
 import { type BotCommand, commandLine } from './bot-commands.ts'
 import { contactIn, contactsIn, isUnknownCommand, saysNobody } from './bot-texts.ts'
 
-type BotPeople = Pick<Bridge, 'contacts' | 'search' | 'resolveIdentifier' | 'createDirectChat' | 'fetchOlder'>
+type BotPeople = Pick<
+  Bridge,
+  'contacts' | 'search' | 'resolveIdentifier' | 'createDirectChat' | 'createGroup' | 'fetchOlder'
+>
 
 export function createBotPeople(platform: string, command: BotCommand): BotPeople {
   const unsupported = (what: string) => new GatewayError('not_supported', `the ${platform} bridge${what}`)
@@ -21,6 +24,10 @@ export function createBotPeople(platform: string, command: BotCommand): BotPeopl
   return {
     async contacts() {
       throw unsupported(' has no provisioning API to list contacts with')
+    },
+
+    async createGroup() {
+      throw unsupported(' has no provisioning API to make groups with')
     },
 
     async fetchOlder() {

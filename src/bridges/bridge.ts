@@ -115,6 +115,7 @@ export function createBridge(
     resolveIdentifier: (userId, ...rest) =>
       driven(userId, bridge => bridge.resolveIdentifier(userId, ...rest)),
     createDirectChat: (userId, ...rest) => driven(userId, bridge => bridge.createDirectChat(userId, ...rest)),
+    createGroup: (userId, ...rest) => driven(userId, bridge => bridge.createGroup(userId, ...rest)),
     fetchOlder: (userId, ...rest) => driven(userId, bridge => bridge.fetchOlder(userId, ...rest)),
     ...createGroupLinks(platform, command, help),
   }

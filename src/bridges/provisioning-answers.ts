@@ -119,6 +119,15 @@ export const contactAnswer = z.object({
   identifiers: listOf(z.string()),
   mxid: optionalText,
   dm_room_mxid: optionalText,
+  avatar_url: optionalText,
+})
+export const groupAnswer = z.object({
+  id: text,
+  mxid: z.string().startsWith('!'),
+  failed_participants: z
+    .record(z.string(), z.object({ reason: text }))
+    .nullish()
+    .catch(null),
 })
 /** `bridgeContacts` reads the entries. */
 export const contactsAnswer = z.object({ contacts: listOf(z.unknown()) })
@@ -133,7 +142,13 @@ const resolving = z.object({
   contact_list: may,
   search: may,
 })
-export const capabilitiesAnswer = z.object({ resolve_identifier: resolving.nullish().catch(null) })
+/** By type, such as group and supergroup. */
+const groupTypes = z.record(z.string(), z.unknown())
+export const capabilitiesAnswer = z.object({
+  resolve_identifier: resolving.nullish().catch(null),
+  group_creation: groupTypes.nullish().catch(null),
+})
+export type CapabilitiesAnswer = z.infer<typeof capabilitiesAnswer>
 
 /** @throws GatewayError bridge_error naming an unsupported kind of step */
 export function loginStep(platform: string, answer: z.infer<typeof stepAnswer>): LoginStep {
@@ -286,7 +301,19 @@ export function bridgeContact(contact: z.infer<typeof contactAnswer>): BridgeCon
     phone: phoneAmong(contact.identifiers),
     identifiers: contact.identifiers,
     roomId: contact.dm_room_mxid || null,
+    avatarUri: contact.avatar_url?.startsWith('mxc://') ? contact.avatar_url : null,
   }
+}
+
+/**
+ * @returns the type of an ordinary group on the network, by which it is made
+ * @throws GatewayError not_supported where it has none
+ */
+export function groupType(platform: string, { group_creation: types }: CapabilitiesAnswer): string {
+  const names = Object.keys(types ?? {})
+  const type = names.find(name => name === 'group') ?? names[0]
+  if (type !== undefined) return type
+  throw new GatewayError('not_supported', `the ${platform} bridge can't make groups`)
 }
 
 /**
@@ -305,10 +332,12 @@ export async function bridgeContacts(entries: readonly unknown[]): Promise<Bridg
 }
 
 /** bridgev2 states capabilities of networks, not of logins. */
-export function bridgeCapabilities(answer: z.infer<typeof capabilitiesAnswer>): BridgeCapabilities {
+export function bridgeCapabilities(answer: CapabilitiesAnswer): BridgeCapabilities {
   const { create_dm, ...others } = answer.resolve_identifier ?? resolving.parse({})
+  const types = answer.group_creation
   // A bridge that can start chats can find people at least by an id.
   const finds = [create_dm, others.lookup_phone, others.lookup_email, others.lookup_username]
   const resolve = finds.every(find => find === null) ? null : finds.includes(true)
-  return { resolve, create_chat: create_dm, ...others, group_links: null }
+  const createGroup = types ? Object.keys(types).length > 0 : null
+  return { resolve, create_chat: create_dm, ...others, create_group: createGroup, group_links: null }
 }

@@ -13,9 +13,12 @@ import {
   bridgeContact,
   bridgeContacts,
   bridgeLogin,
+  type CapabilitiesAnswer,
   capabilitiesAnswer,
   contactAnswer,
   contactsAnswer,
+  groupAnswer,
+  groupType,
   loginStep,
   searchAnswer,
   stepAnswer,
@@ -43,6 +46,8 @@ const MAX_ANSWER_BYTES = 2 * 1024 * 1024
 const MAX_BOOK_BYTES = 8 * 1024 * 1024
 /** A login step may connect to the network first, for which bridges take up to 15 s, twice. */
 const LOGIN_TIMEOUT_MS = 45_000
+/** The network makes the group, and the bridge its room with everybody in it. */
+const GROUP_TIMEOUT_MS = 60_000
 /** A phone may have to send older messages first, for which bridges wait 25 s. */
 const FETCH_TIMEOUT_MS = 30_000
 
@@ -130,6 +135,16 @@ export function createProvisioningClient(
     await call(z.unknown(), { method: 'POST', path, userId })
   }
 
+  async function capabilities(userId: string): Promise<CapabilitiesAnswer> {
+    try {
+      return await call(capabilitiesAnswer, { method: 'GET', path: '/capabilities', userId })
+    } catch (error) {
+      // Older bridges lack this call, but still have their abilities.
+      if (!(error instanceof GatewayError && MISSING.includes(error.code))) throw error
+      return { resolve_identifier: null, group_creation: null }
+    }
+  }
+
   const whoami = (userId: string) =>
     call(whoamiAnswer, { method: 'GET', path: '/whoami', userId, refused: refusalOfWhoami })
 
@@ -142,15 +157,7 @@ export function createProvisioningClient(
       return response.ok || !isWithoutApi(response.status, await response.json().catch(() => null))
     },
 
-    async capabilities(userId) {
-      const asked = call(capabilitiesAnswer, { method: 'GET', path: '/capabilities', userId })
-      // Older bridges lack this call, but still have their abilities.
-      const answer = await asked.catch(error => {
-        if (error instanceof GatewayError && MISSING.includes(error.code)) return { resolve_identifier: null }
-        throw error
-      })
-      return bridgeCapabilities(answer)
-    },
+    capabilities: async userId => bridgeCapabilities(await capabilities(userId)),
 
     flows: async userId => (await whoami(userId)).login_flows,
     async logins(userId) {
@@ -230,6 +237,25 @@ export function createProvisioningClient(
       const contact = bridgeContact(await call(contactAnswer, { ...asked, method: 'POST' }))
       if (contact.roomId) return { roomId: contact.roomId, contact }
       throw new GatewayError('bridge_error', `the ${platform} bridge made no chat with ${identifier}`)
+    },
+
+    async createGroup(userId, loginId, { name, participants }) {
+      const type = groupType(platform, await capabilities(userId))
+      const made = await call(groupAnswer, {
+        method: 'POST',
+        path: `/create_group/${encodeURIComponent(type)}`,
+        userId,
+        query: { login_id: loginId },
+        body: { name: { name }, participants },
+        timeoutMs: GROUP_TIMEOUT_MS,
+        refused: refusalAboutPeople,
+      })
+      const failed = Object.entries(made.failed_participants ?? {})
+      return {
+        roomId: made.mxid,
+        channelId: made.id,
+        failed: new Map(failed.map(([id, { reason }]) => [id, reason])),
+      }
     },
 
     async fetchOlder(userId, loginId, roomId) {

@@ -119,6 +119,13 @@ export interface MatrixSession {
   download(mxcUri: string): Promise<Response>
   /** Takes an event back. @param txnId as of `send` */
   redact(roomId: string, eventId: string, txnId: string): Promise<void>
+  /**
+   * Sets state of a room. A repeat changes nothing, and may answer another event.
+   * @returns the event id
+   */
+  sendState(roomId: string, type: string, stateKey: string, content: Record<string, unknown>): Promise<string>
+  /** Shows the user as typing there for `timeoutMs`, or no longer: null. */
+  typing(roomId: string, timeoutMs: number | null): Promise<void>
   join(roomId: string): Promise<void>
   createDirectRoom(invitee: string): Promise<string>
   state(roomId: string): Promise<RoomEvent[]>
@@ -171,6 +178,8 @@ export interface BridgeContact {
   /** URIs by which the person can be found as well, such as tel:+237… or telegram:name. */
   identifiers: string[]
   roomId: string | null
+  /** mxc:// URI of their picture; absent or null where there is none. */
+  avatarUri?: string | null
 }
 
 /** A network's abilities through its bridge. Null where the bridge doesn't say. */
@@ -179,6 +188,15 @@ export type BridgeCapabilities = NonNullable<PlatformView['capabilities']>
 export interface BridgeDescription extends Pick<PlatformView, 'name' | 'bot' | 'flows'> {
   driver: BridgeDriver
   capabilities: BridgeCapabilities
+}
+
+/** A group that was made for a login. */
+export interface CreatedGroup {
+  roomId: string
+  /** The network's id of the group. */
+  channelId: string
+  /** Network ids of those whom the network didn't let in, with its reasons. */
+  failed: ReadonlyMap<string, string>
 }
 
 /** A group that was joined by its link: the bridge tells its id or its name. */
@@ -244,6 +262,16 @@ export interface Bridge {
     loginId: string,
     identifier: string,
   ): Promise<{ roomId: string; contact: BridgeContact }>
+  /**
+   * Makes a group, with the login in it.
+   * @param participants network ids or Matrix user ids
+   * @throws GatewayError bad_request when the network takes no such group
+   */
+  createGroup(
+    userId: string,
+    loginId: string,
+    group: { name: string; participants: readonly string[] },
+  ): Promise<CreatedGroup>
   /**
    * Fetches older messages of a chat, which come as history.
    * @returns `pending`: they come later, as the network has to be asked; `complete`: there are none

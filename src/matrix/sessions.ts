@@ -86,6 +86,18 @@ function createSession(calls: MatrixCalls, userId: string, isOurs: boolean): Mat
       await calls.json(userId, 'take the message back', { method: 'PUT', path, body: {} })
     },
 
+    async sendState(roomId, type, stateKey, content) {
+      const path = `${roomPath(roomId)}/state/${encodeURIComponent(type)}/${encodeURIComponent(stateKey)}`
+      const call: JsonCall = { method: 'PUT', path, body: content }
+      return (await ask(eventIdAnswer, 'change the chat', call, WAITING_BY_ITSELF)).event_id
+    },
+
+    async typing(roomId, timeoutMs) {
+      const path = `${roomPath(roomId)}/typing/${encodeURIComponent(userId)}`
+      const body = timeoutMs === null ? { typing: false } : { typing: true, timeout: timeoutMs }
+      await calls.json(userId, 'show you as typing', { method: 'PUT', path, body }, WAITING_BY_ITSELF)
+    },
+
     async upload(path, fileName, mimeType) {
       const response = await calls.raw(userId, 'upload the file', {
         method: 'POST',

@@ -27,6 +27,7 @@ test('every call carries the secret and the user', async () => {
       mxid: '@whatsapp_1:s',
       dm_room_mxid: '!r:s',
       identifiers: ['tel:+123'],
+      avatar_url: 'mxc://s/ann',
     })
   })
   const contact = {
@@ -36,6 +37,7 @@ test('every call carries the secret and the user', async () => {
     phone: '123',
     identifiers: ['tel:+123'],
     roomId: '!r:s',
+    avatarUri: 'mxc://s/ann',
   }
   expect(await client.resolveIdentifier('@u:s', '237', '+1 2/3')).toEqual(contact)
   expect(await client.createDirectChat('@u:s', '237', '123')).toEqual({ roomId: '!r:s', contact })
@@ -438,5 +440,48 @@ describe('older messages of a chat', () => {
   ])('are refused: %d %s', async (status, errcode, error, code) => {
     const asked = failing(status, errcode, error).fetchOlder('@u:s', '237', '!r:s')
     expect(await asked.catch(error => error.code)).toBe(code)
+  })
+})
+
+describe('groups', () => {
+  const capable = (types: Record<string, unknown>, answer: () => Response) => {
+    const seen: unknown[] = []
+    const client = bridge(async (request, url) => {
+      if (url.pathname.endsWith('/capabilities')) return Response.json({ group_creation: types })
+      seen.push([`${request.method} ${url.pathname}${url.search}`, await request.json()])
+      return answer()
+    })
+    return { client, seen }
+  }
+
+  test('are made of the network’s ordinary type, for the login', async () => {
+    const failed = { '491': { reason: 'error 403' } }
+    const { client, seen } = capable({ channel: {}, group: {} }, () =>
+      Response.json({ id: '1203@g.us', mxid: '!g:s', failed_participants: failed }),
+    )
+    const made = await client.createGroup('@u:s', '237', { name: 'Team', participants: ['490', '@wa_491:s'] })
+    expect(made).toEqual({ roomId: '!g:s', channelId: '1203@g.us', failed: new Map([['491', 'error 403']]) })
+    expect(seen).toEqual([
+      [
+        'POST /_matrix/provision/v3/create_group/group?user_id=%40u%3As&login_id=237',
+        { name: { name: 'Team' }, participants: ['490', '@wa_491:s'] },
+      ],
+    ])
+  })
+
+  test('can’t be made where the network has none', async () => {
+    const { client, seen } = capable({}, () => Response.json({}))
+    const making = client.createGroup('@u:s', '237', { name: 'Team', participants: [] })
+    expect(await making.catch(error => error.code)).toBe('not_supported')
+    expect(seen).toEqual([])
+    expect((await client.capabilities('@u:s')).create_group).toBe(false)
+  })
+
+  test('are refused in the bridge’s words', async () => {
+    const { client } = capable({ group: {} }, () =>
+      Response.json({ errcode: 'M_INVALID_PARAM', error: 'Name is required' }, { status: 400 }),
+    )
+    const making = client.createGroup('@u:s', '237', { name: '', participants: [] })
+    await expect(making).rejects.toMatchObject({ code: 'bad_request', message: 'Name is required' })
   })
 })

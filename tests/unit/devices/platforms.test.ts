@@ -18,6 +18,7 @@ const DESCRIPTION: BridgeDescription = {
     lookup_username: false,
     contact_list: true,
     search: true,
+    create_group: null,
     group_links: null,
   },
 }
@@ -69,6 +70,7 @@ test('those that answer, one that fails, and one that never answers', async () =
         lookup_username: false,
         contact_list: true,
         search: true,
+        create_group: null,
         group_links: null,
       },
     },

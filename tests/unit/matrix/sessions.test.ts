@@ -80,3 +80,20 @@ test('only our own homeserver takes events together', async () => {
   })
   expect(createMatrixSessions(calls, false).actingAs(USER).sendTogether).toBeUndefined()
 })
+
+test('sets state by its key, and shows the user as typing for a while', async () => {
+  const { address, requests } = homeserverStub(({ path }) =>
+    path.includes('/state/') ? { event_id: '$1' } : {},
+  )
+  const access = createAppserviceAccess({ asToken: 'as', logger: silentLogger, signals: new Signals() })
+  const calls = createMatrixCalls({ address, access, clock: new ManualClock() })
+  const session = createMatrixSessions(calls, true).actingAs(USER)
+  expect(await session.sendState('!r:s', 'm.room.member', '@wa_1:s', { membership: 'invite' })).toBe('$1')
+  await session.typing('!r:s', 10_000)
+  await session.typing('!r:s', null)
+  expect(requests.map(({ path, body }) => [path, body])).toEqual([
+    ['/_matrix/client/v3/rooms/!r:s/state/m.room.member/@wa_1:s', { membership: 'invite' }],
+    ['/_matrix/client/v3/rooms/!r:s/typing/@mg1:s', { typing: true, timeout: 10_000 }],
+    ['/_matrix/client/v3/rooms/!r:s/typing/@mg1:s', { typing: false }],
+  ])
+})
