@@ -1,48 +1,95 @@
-/** docs/usage.md describes every event, and the contents of those about webhooks. */
+/** docs/events.md describes every event, and its examples are payloads as the document has them. */
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import Ajv from 'ajv'
+import addFormats from 'ajv-formats'
 import type { Webhook } from '../../../src/db/schema/index.ts'
-import { EVENT_NAMES } from '../../../src/domain/states.ts'
+import { EVENT_NAMES, SAID_EVENT_NAMES } from '../../../src/domain/states.ts'
 import { messageContentOf } from '../../../src/matrix/translate/message.ts'
 import { EarlierSaid } from '../../../src/modules/receiving/earlier-said.ts'
 import { disabledEvent, testEvent } from '../../../src/modules/webhooks/outcome-repository.ts'
 import { examplesOf } from '../../support/usage-guide.ts'
 
-const GUIDE = readFileSync(join(import.meta.dir, '..', '..', '..', 'docs', 'usage.md'), 'utf8')
+const textOf = (name: string) => readFileSync(join(import.meta.dir, '..', '..', '..', name), 'utf8')
+const EVENTS = textOf('docs/events.md')
+const USAGE = textOf('docs/usage.md')
+const DOCUMENT = JSON.parse(textOf('openapi.json'))
+const EXAMPLES = examplesOf(EVENTS)
+  .filter(({ language }) => language === 'json')
+  .map(({ heading, code }) => ({ heading, payload: JSON.parse(code) as Record<string, unknown> }))
 const WEBHOOK = { identityId: 'id_1', id: 1, url: 'https://your-server.example.com/webhook' }
 const FAILING_SINCE = Date.UTC(2026, 3, 27, 10)
 
+function exampleOf(event: string): Record<string, unknown> {
+  return EXAMPLES.find(({ heading }) => heading === event)?.payload ?? {}
+}
+
+/** The example with the fields that it leaves out, as the page says. */
+function wholeOf(heading: string, payload: Record<string, unknown>): Record<string, unknown> {
+  if (SAID_EVENT_NAMES.some(name => name === heading)) return { ...exampleOf('message.received'), ...payload }
+  return heading.startsWith('device.') ? { ...exampleOf('device.connected'), ...payload } : payload
+}
+
+function schemaOf(event: string): string {
+  if (event === 'message.status') return 'MessageStatusEvent'
+  if (event === 'webhook.disabled') return 'WebhookDisabledEvent'
+  return event.startsWith('device.') ? 'DeviceEvent' : 'ChatEvent'
+}
+
 test('the table of events has each of them, in order', () => {
-  const described = [
-    ...GUIDE.matchAll(/^\| `((?:message|call|status|channel|poll|chat|device|webhook)\.\w+)` +\|/gm),
-  ].map(([, name]) => name)
+  const [, table = ''] = EVENTS.split(/^## /m)
+  const described = [...table.matchAll(/^\| `(\w+\.\w+)` +\|/gm)].map(([, name]) => name)
   expect(described).toEqual([...EVENT_NAMES])
 })
 
+test('each event has a heading, and an example of its own', () => {
+  const headings = [...EVENTS.matchAll(/^### (.*)$/gm)].map(([, name = '']) => name)
+  expect(headings.toSorted()).toEqual([...EVENT_NAMES].toSorted())
+  for (const name of EVENT_NAMES) expect([name, exampleOf(name).event]).toEqual([name, name])
+})
+
+test('each example is as its schema says, and has no other fields', () => {
+  const ajv = addFormats(new Ajv({ strict: false }))
+  ajv.addSchema(DOCUMENT, 'document')
+  for (const { heading, payload } of EXAMPLES) {
+    const schema = schemaOf(heading)
+    const valid = ajv.compile({ $ref: `document#/components/schemas/${schema}` })
+    const whole = wholeOf(heading, payload)
+    expect([heading, valid(whole), valid.errors]).toEqual([heading, true, null])
+    const known = Object.keys(DOCUMENT.components.schemas[schema].properties)
+    expect(Object.keys(whole).filter(field => !known.includes(field))).toEqual([])
+  }
+})
+
+test('the table of a message has each field', () => {
+  const rows = [...EVENTS.matchAll(/^\| ((?:`[\w.]+`(?:, )?)+) +\|/gm)].map(([, fields = '']) => fields)
+  const described = rows.flatMap(fields => [...fields.matchAll(/`([\w.]+)`/g)].map(([, field]) => field))
+  expect(described).toEqual(
+    expect.arrayContaining(Object.keys(DOCUMENT.components.schemas.ChatEvent.properties)),
+  )
+})
+
 test('what webhook.disabled says', () => {
-  const printed = examplesOf(GUIDE).find(({ heading }) => heading === 'A webhook that was switched off')
   const webhook = { ...WEBHOOK, failingSince: FAILING_SINCE } as Webhook
   const { payload } = disabledEvent(
     webhook,
     'every try has failed for 5 days',
     FAILING_SINCE + 5 * 86_400_000,
   )
-  expect(JSON.parse(printed?.code ?? '')).toEqual(payload)
+  expect(exampleOf('webhook.disabled')).toEqual({ ...payload })
 })
 
 test('what webhook.test says', () => {
   const fields = Object.keys(testEvent(WEBHOOK as Webhook, 0).payload).map(name => JSON.stringify(name))
-  expect(GUIDE).toContain(`\`webhook.test\` event (\`{${fields.join(', ')}}\`)`)
+  expect(USAGE).toContain(`\`webhook.test\` event (\`{${fields.join(', ')}}\`)`)
 })
 
 test('what polls, votes and calls say', () => {
-  const told = examplesOf(GUIDE)
-    .filter(({ heading }) => heading === 'Polls, votes and calls')
-    .map(({ code }) => JSON.parse(code))
-  const [poll, vote, call] = told
+  const poll = EXAMPLES.find(({ payload }) => payload.kind === 'poll')?.payload as unknown as PollExample
+  const [vote, call] = [exampleOf('poll.vote'), exampleOf('call.received')]
   const about = { 'm.relates_to': { rel_type: 'm.reference', event_id: poll.id } }
-  const answers = poll.poll.options.map(({ id, text }: Record<string, string>) => ({
+  const answers = poll.poll.options.map(({ id, text }) => ({
     id,
     'org.matrix.msc1767.text': text,
   }))
@@ -75,5 +122,11 @@ test('what polls, votes and calls say', () => {
   const { id: _id, ...shown } = poll
   const { relates_to: relatesTo, ...votes } = vote
   expect(relatesTo).toBe(poll.id)
-  expect(said).toMatchObject([shown, votes, call])
+  expect(said).toMatchObject([{ ...shown, event: 'message.received' }, votes, call])
 })
+
+interface PollExample {
+  id: string
+  message: string
+  poll: { options: { id: string; text: string }[] }
+}
