@@ -10,7 +10,7 @@ const LAYERS = [
   ['app'],
   ['http'],
   ['modules'],
-  ['matrix', 'bridges', 'webhook-client', 'homeserver', 'sandbox'],
+  ['matrix', 'bridges', 'outbound', 'homeserver', 'sandbox'],
   ['config', 'db', 'runtime'],
   ['domain', 'lib'],
 ]
@@ -80,7 +80,7 @@ module.exports = {
       name: 'sqlite-by-owners-of-tables',
       severity: 'error',
       from: {
-        path: '^src/(main|cli|app|http|modules|matrix|bridges|webhook-client|domain|runtime|config)(/|\\.ts$)',
+        path: '^src/(main|cli|app|http|modules|matrix|bridges|outbound|domain|runtime|config)(/|\\.ts$)',
         pathNot: '[/-]repository\\.ts$',
       },
       to: { path: '^bun:sqlite$' },

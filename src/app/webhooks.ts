@@ -12,8 +12,8 @@ import { createDeliveryQueue } from '../modules/webhooks/queue-repository.ts'
 import { createReplayRepository } from '../modules/webhooks/replay-repository.ts'
 import { createWebhookRepository } from '../modules/webhooks/webhook-repository.ts'
 import { createWebhookCleanup, createWebhooks } from '../modules/webhooks/webhooks.ts'
-import { createWebhookClient } from '../webhook-client/client.ts'
-import { createEndpointGuard } from '../webhook-client/endpoint-guard.ts'
+import { createEndpointGuard } from '../outbound/endpoint-guard.ts'
+import { createWebhookClient } from '../outbound/webhook-client.ts'
 import type { AppContext } from './context.ts'
 
 export function createWebhookServices(
@@ -22,7 +22,11 @@ export function createWebhookServices(
 ) {
   const { config, db, sealer, version, clock } = context
   const { timeoutMs, maxPerIdentity } = config.webhooks
-  const guard = createEndpointGuard({ ...config.webhooks, clock })
+  const guard = createEndpointGuard({
+    ...config.webhooks,
+    remedy: 'WEBHOOK_ALLOW_PRIVATE allows those: true, or a list of networks',
+    clock,
+  })
   const health = new EndpointHealth(clock)
   const repository = createWebhookRepository(db, { maxPerIdentity, health })
   const deliver = createDeliveryTry({

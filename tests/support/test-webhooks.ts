@@ -17,7 +17,7 @@ import { createDeliveryQueue } from '../../src/modules/webhooks/queue-repository
 import { createReplayRepository } from '../../src/modules/webhooks/replay-repository.ts'
 import { createWebhookRepository } from '../../src/modules/webhooks/webhook-repository.ts'
 import { createWebhooks } from '../../src/modules/webhooks/webhooks.ts'
-import type { WebhookAnswer, WebhookRequest } from '../../src/webhook-client/client.ts'
+import type { WebhookAnswer, WebhookRequest } from '../../src/outbound/webhook-client.ts'
 
 export const TEST_SEALING_KEY = 'a key for tests only'
 

@@ -8,7 +8,7 @@ import type { MediaMode } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { MemoryBudget } from '../../lib/memory-budget.ts'
 import type { Sealer } from '../../lib/sealing.ts'
-import type { WebhookBody, WebhookClient } from '../../webhook-client/client.ts'
+import type { WebhookBody, WebhookClient } from '../../outbound/webhook-client.ts'
 import type { Payloads, StoredEventRow } from '../events/events.ts'
 
 export interface DeliveryTryOptions {

@@ -4,7 +4,7 @@
  */
 import type { Delivery } from '../../db/schema/index.ts'
 import { jittered } from '../../lib/backoff.ts'
-import type { WebhookAnswer } from '../../webhook-client/client.ts'
+import type { WebhookAnswer } from '../../outbound/webhook-client.ts'
 import type { Attempt, DeliverySettlement } from './outcome-repository.ts'
 
 const SECOND = 1_000

@@ -9,7 +9,7 @@ import {
   webhooks,
 } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
-import type { WebhookAnswer } from '../../../src/webhook-client/client.ts'
+import type { WebhookAnswer } from '../../../src/outbound/webhook-client.ts'
 import { insertIdentity, insertToken } from '../../support/rows.ts'
 import { asStored, OK, type PayloadMaker, refused } from '../../support/test-webhooks.ts'
 import { WebhookScene } from '../../support/webhook-scene.ts'

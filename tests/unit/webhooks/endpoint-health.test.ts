@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { events } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import { writeHealth } from '../../../src/modules/webhooks/outcome-repository.ts'
-import type { WebhookAnswer } from '../../../src/webhook-client/client.ts'
+import type { WebhookAnswer } from '../../../src/outbound/webhook-client.ts'
 import { OK, refused } from '../../support/test-webhooks.ts'
 import { WebhookScene } from '../../support/webhook-scene.ts'
 

@@ -1,7 +1,7 @@
 /**
- * Keeps webhooks out of our own network (server-side request forgery). Deliveries connect to the
- * addresses that were checked, so a name that resolves differently a moment later (DNS rebinding)
- * gains nothing.
+ * Keeps URLs that clients name out of our own network (server-side request forgery): webhooks', and
+ * those of files. Requests go to the addresses that were checked, so a name that resolves
+ * differently a moment later (DNS rebinding) gains nothing.
  */
 import { lookup } from 'node:dns/promises'
 import { networkInterfaces } from 'node:os'
@@ -20,8 +20,8 @@ export interface EndpointRules {
 
 export interface EndpointGuard {
   /**
-   * Why the URL can't be a webhook's, or null. An unresolvable name is accepted, since it
-   * may resolve later.
+   * Why the URL isn't allowed, or null. An unresolvable name is accepted, since it may resolve
+   * later.
    */
   objectionTo(url: string): Promise<string | null>
   /**
@@ -37,6 +37,8 @@ export class EndpointRefused extends Error {
 }
 
 export interface EndpointGuardOptions extends EndpointRules {
+  /** Names the setting that allows special addresses, where there is one. */
+  remedy?: string
   clock: Clock
   /** @returns every address of a host name. @throws Error when it can't be resolved */
   resolve?: (hostname: string) => Promise<string[]>
@@ -52,6 +54,7 @@ export function createEndpointGuard(options: EndpointGuardOptions): EndpointGuar
   const {
     allowPrivate,
     allowHttp,
+    remedy,
     clock,
     resolve = systemResolver,
     ownAddresses = interfaceAddresses,
@@ -93,7 +96,7 @@ export function createEndpointGuard(options: EndpointGuardOptions): EndpointGuar
     const special = specialAddress(plain) ?? (isOwn(plain) ? "this machine's" : null)
     if (special === null) return
     throw new EndpointRefused(
-      `expected a public address, and its host is or leads to one that is ${special} (WEBHOOK_ALLOW_PRIVATE allows those: true, or a list of networks)`,
+      `expected a public address, and its host is or leads to one that is ${special}${remedy ? ` (${remedy})` : ''}`,
     )
   }
 

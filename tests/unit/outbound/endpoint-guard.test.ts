@@ -4,7 +4,7 @@ import {
   createEndpointGuard,
   type EndpointGuardOptions,
   type EndpointRules,
-} from '../../../src/webhook-client/endpoint-guard.ts'
+} from '../../../src/outbound/endpoint-guard.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 
 const PUBLIC = '93.184.216.34'
@@ -15,6 +15,7 @@ function guardWith(names: Record<string, string[][]>, rules: Partial<EndpointGua
   const guard = createEndpointGuard({
     allowPrivate: false,
     allowHttp: true,
+    remedy: 'WEBHOOK_ALLOW_PRIVATE allows those',
     ...rules,
     clock,
     resolve: async hostname => {

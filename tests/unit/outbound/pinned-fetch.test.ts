@@ -1,7 +1,7 @@
 /** Connecting to an address that was chosen beforehand, by real HTTP and TLS servers. */
 import { describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
-import { fetchAt } from '../../../src/webhook-client/pinned-fetch.ts'
+import { fetchAt } from '../../../src/outbound/pinned-fetch.ts'
 import { selfSigned } from '../../support/self-signed.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { webhookReceiver } from '../../support/webhook-receiver.ts'

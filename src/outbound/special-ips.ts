@@ -1,4 +1,4 @@
-/** Addresses closed to webhooks: this machine's, private, cloud metadata, and any not public. */
+/** Addresses closed to URLs of clients: our own, private, cloud metadata, and any not public. */
 import ipaddr, { type IPv6 } from 'ipaddr.js'
 
 /** Public in the registry, but answered by the host itself: Azure's metadata and DNS server. */

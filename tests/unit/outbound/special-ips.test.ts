@@ -1,6 +1,6 @@
 /** Samples of every block of IANA's special-purpose registries, in every form of an address. */
 import { expect, test } from 'bun:test'
-import { addressOf, specialAddress } from '../../../src/webhook-client/special-ips.ts'
+import { addressOf, specialAddress } from '../../../src/outbound/special-ips.ts'
 
 test.each([
   ['127.0.0.1', 'loopback'],

@@ -4,6 +4,7 @@
  * connect to, and `pinned-fetch.ts` connects to those.
  */
 import { createHmac } from 'node:crypto'
+import { abortable } from '../lib/abortable.ts'
 import type { Clock } from '../lib/clock.ts'
 import { connectionProblem } from '../lib/connection-problem.ts'
 import { type EndpointGuard, EndpointRefused } from './endpoint-guard.ts'
@@ -112,14 +113,6 @@ function sentHeaders(
 ): Record<string, string> {
   const lowered = Object.entries(owners).map(([name, value]) => [name.toLowerCase(), value])
   return { ...Object.fromEntries(lowered), ...ours }
-}
-
-/** Settles as `work`, or rejects with the signal's reason if that comes first. */
-function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-    work.then(resolve, reject)
-  })
 }
 
 /** `v1,<base64 of HMAC-SHA256 of "id.timestamp.body">` (Standard Webhooks, "Signature scheme"). */
