@@ -73,10 +73,12 @@ CREATE TABLE "chats" (
   updated_at integer NOT NULL,
   peer text,
   features text,
-  moved_to text,
+  moved_to text, activity_at integer NOT NULL DEFAULT 0, unread_count integer NOT NULL DEFAULT 0, avatar text, topic text, member_count integer, muted integer NOT NULL DEFAULT false, archived integer NOT NULL DEFAULT false,
   PRIMARY KEY(identity_id, room_id),
   FOREIGN KEY (identity_id) REFERENCES identities(id) ON UPDATE no action ON DELETE no action
 ) WITHOUT ROWID;
+
+CREATE INDEX chats_active ON chats (identity_id,activity_at,id) WHERE moved_to is null and kind in ('dm', 'group', 'channel', 'status');
 
 CREATE INDEX chats_channel ON chats (identity_id,platform,channel_id);
 

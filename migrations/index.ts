@@ -95,6 +95,8 @@ import webhookFiltersDown from './0047_webhook_filters.down.sql' with { type: 't
 import webhookFiltersUp from './0047_webhook_filters.up.sql' with { type: 'text' }
 import messageContentDown from './0048_message_content.down.sql' with { type: 'text' }
 import messageContentUp from './0048_message_content.up.sql' with { type: 'text' }
+import chatListsDown from './0049_chat_lists.down.sql' with { type: 'text' }
+import chatListsUp from './0049_chat_lists.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -153,4 +155,5 @@ export const migrations: readonly Migration[] = [
   { version: 46, name: 'device_names', up: deviceNamesUp, down: deviceNamesDown },
   { version: 47, name: 'webhook_filters', up: webhookFiltersUp, down: webhookFiltersDown },
   { version: 48, name: 'message_content', up: messageContentUp, down: messageContentDown },
+  { version: 49, name: 'chat_lists', up: chatListsUp, down: chatListsDown },
 ]

@@ -4,6 +4,7 @@ import type { Config } from '../config/index.ts'
 import type { MatrixSessions } from '../domain/ports.ts'
 import type { Homeserver } from '../homeserver/index.ts'
 import { createRecipientRepository } from '../modules/chats/recipient-repository.ts'
+import { createConversations } from '../modules/conversations/conversations.ts'
 import { Arrivals } from '../modules/events/arrivals.ts'
 import { createStoredCursors } from '../modules/events/cursor.ts'
 import { createFeed } from '../modules/events/feed.ts'
@@ -129,6 +130,8 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   })
   const feed = createFeed({ repository: feedRepository, arrivals, payloads, cursors, clock })
 
+  const conversations = createConversations({ ...context, ...parts.phones })
+
   const upkeep = createUpkeep({
     ...context,
     ...config.retention,
@@ -145,6 +148,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
 
   return {
     ...webhookServices,
+    conversations,
     media,
     receiving,
     messages,

@@ -1,5 +1,6 @@
 /** Services that HTTP routes call. Most are the modules' own contracts; the rest is stated here. */
 import type { Directory } from '../modules/chats/directory.ts'
+import type { Conversations } from '../modules/conversations/conversations.ts'
 import type { Devices } from '../modules/devices/devices.ts'
 import type { Linking } from '../modules/devices/linking.ts'
 import type { Platforms } from '../modules/devices/platforms.ts'
@@ -19,6 +20,7 @@ export interface HttpServices {
   linking: Linking
   platforms: Platforms
   directory: Directory
+  conversations: Conversations
   messages: Messages
   media: Pick<MediaFiles, 'stage' | 'discard'>
   /** Without it, signed media addresses answer 404. */

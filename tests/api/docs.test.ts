@@ -47,6 +47,8 @@ describe('the document', () => {
       'delete /api/v1/messages/{id}',
       'delete /api/v1/tokens/{id}',
       'delete /api/v1/webhooks/{id}',
+      'get /api/v1/chats',
+      'get /api/v1/chats/{chat_id}',
       'get /api/v1/credentials',
       'get /api/v1/deliveries/{id}',
       'get /api/v1/devices',

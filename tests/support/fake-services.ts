@@ -106,7 +106,14 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
 
   const services: Omit<
     HttpServices,
-    'credentials' | 'tokens' | 'idempotency' | 'webhooks' | 'deliveries' | 'replays' | 'feed'
+    | 'credentials'
+    | 'tokens'
+    | 'idempotency'
+    | 'webhooks'
+    | 'deliveries'
+    | 'replays'
+    | 'feed'
+    | 'conversations'
   > = {
     devices: {
       list: async () => [DEVICE],

@@ -73,6 +73,7 @@ export function insertChat(db: TempDb, change: Partial<Chat> = {}): Chat {
       name: 'Jonas',
       encrypted: false,
       peer: null,
+      activityAt: LINKED_AT,
       createdAt: LINKED_AT,
       updatedAt: LINKED_AT,
       ...change,

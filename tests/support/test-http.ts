@@ -5,6 +5,7 @@ import { createHttp, type HttpOptions } from '../../src/http/http.ts'
 import type { MediaDownloads } from '../../src/http/services.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { createHmacHasher, createSealer, deriveKey } from '../../src/lib/sealing.ts'
+import { createConversations } from '../../src/modules/conversations/conversations.ts'
 import { createIdempotencyKeys } from '../../src/modules/idempotency/idempotency.ts'
 import { createIdempotencyRepository } from '../../src/modules/idempotency/repository.ts'
 import { createCredentials } from '../../src/modules/tenants/credentials.ts'
@@ -15,6 +16,7 @@ import { fakeServices } from './fake-services.ts'
 import { ManualClock } from './manual-clock.ts'
 import { tempDb } from './temp-db.ts'
 import { testFeed } from './test-feed.ts'
+import { moduleOn } from './test-module.ts'
 import { testWebhooks } from './test-webhooks.ts'
 
 export const ADMIN = { clientId: 'admin', secret: 'admin:secret:ü' }
@@ -65,6 +67,8 @@ export async function testHttp(
   const webhookSide = testWebhooks({ db, clock })
   const { webhooks, deliveries, replays } = webhookSide
   const feed = testFeed({ db, clock })
+  const nobodys = { find: async () => null, linked: async () => [], linkedFirst: async () => [] }
+  const conversations = createConversations({ db, ...moduleOn(db, { clock }), devices: nobodys })
   const http = createHttp({
     config: {
       mode: overrides.mode ?? 'development',
@@ -83,7 +87,8 @@ export async function testHttp(
       media: { quotaBytes: null, maxBytes, inlineMaxBytes: 0, urlTtlS: 60 },
     },
     services: {
-      ...{ credentials, tokens, idempotency, webhooks, deliveries, replays, feed, ...fakes.services },
+      ...{ credentials, tokens, idempotency, webhooks, deliveries, replays, feed, conversations },
+      ...fakes.services,
       ...(overrides.downloads && { downloads: overrides.downloads }),
     },
     logger: silentLogger,

@@ -8,6 +8,9 @@ import { identities } from './identities.ts'
 
 export const newChatId = () => timeOrderedId('chat_')
 
+/** Chats that people know as such, in the room where they go on: spelled out, as the index is. */
+export const LISTED = sql`moved_to is null and kind in ('dm', 'group', 'channel', 'status')`
+
 export const chats = sqliteTable(
   'chats',
   {
@@ -35,6 +38,16 @@ export const chats = sqliteTable(
     /** The room in which the chat goes on, as its tombstone names it; null while it is here. */
     movedTo: text('moved_to'),
     ...timestamps,
+    /** When something was said last; lists have the newest first. */
+    activityAt: integer('activity_at').notNull().default(0),
+    /** Messages that came in since the account last read or wrote here. */
+    unreadCount: integer('unread_count').notNull().default(0),
+    /** The address of its picture at the homeserver (mxc://…). */
+    avatar: text('avatar'),
+    topic: text('topic'),
+    memberCount: integer('member_count'),
+    muted: integer('muted', { mode: 'boolean' }).notNull().default(false),
+    archived: integer('archived', { mode: 'boolean' }).notNull().default(false),
   },
   table => [
     primaryKey({ columns: [table.identityId, table.roomId] }),
@@ -44,6 +57,7 @@ export const chats = sqliteTable(
     index('chats_peer').on(table.identityId, table.peer).where(sql`peer is not null`),
     index('chats_groups').on(table.identityId, table.platform).where(sql`kind = 'group'`),
     index('chats_moved').on(table.movedTo).where(sql`moved_to is not null`),
+    index('chats_active').on(table.identityId, table.activityAt, table.id).where(LISTED),
     index('chats_unfinished').on(table.updatedAt).where(sql`membership in ('invited', 'joining')`),
   ],
 )

@@ -2,6 +2,7 @@
  * Writes a route's entry in the OpenAPI document: what it takes and answers, and with which errors.
  */
 import type { DocumentDecoration, TSchema } from 'elysia'
+import { NAME } from '../../domain/views/schema.ts'
 import type { ErrorStatus } from '../error-answers.ts'
 import { isWrite, MAX_KEY_LENGTH } from '../plugins/idempotency.ts'
 import type { Answer, Route } from '../route.ts'
@@ -127,9 +128,14 @@ function dialect(value: Record<string, unknown>): Record<string, unknown> {
   if ('const' in value) return { type: typeof value.const, enum: [value.const] }
   if (!Array.isArray(anyOf)) return value
   const options = anyOf.filter(option => option.type !== 'null')
+  const [named] = options
+  // One that the document has under a name stays as it is, beside null.
+  if (options.length === 1 && anyOf.length === 2 && named?.[NAME]) return { ...rest, anyOf: [named, NULL] }
   const either = { ...oneOfThem(options), ...rest }
   return options.length < anyOf.length ? nullable(either) : either
 }
+
+const NULL = { type: 'object', nullable: true, enum: [null] }
 
 function oneOfThem(options: Record<string, unknown>[]): Record<string, unknown> {
   if (options.length === 1) return options[0] ?? {}

@@ -3,6 +3,7 @@ export const TAGS = {
   Tokens: 'Keys to an identity. Made and deleted by a credential.',
   Devices: 'Phones and accounts linked to an identity, and how to link one.',
   Contacts: 'People and groups that a device can write to.',
+  Chats: 'The chats of all devices, and what was said in them.',
   Platforms: 'The networks there are, and what they can do.',
   Messages: 'Sending, and what became of it.',
   Webhooks: 'Where incoming messages are delivered.',

@@ -2,6 +2,7 @@
 import type { Logger } from '../../lib/logger.ts'
 import type { Route } from '../route.ts'
 import type { HttpServices } from '../services.ts'
+import { chatRoutes } from './chats/routes.ts'
 import { credentialRoutes } from './credentials/routes.ts'
 import { contactRoutes } from './devices/contact-routes.ts'
 import { linkRoutes } from './devices/link-routes.ts'
@@ -35,6 +36,7 @@ export function apiRoutes(options: ApiRoutesOptions): Route[] {
     ...oneDeviceRoutes(services),
     ...linkRoutes(services),
     ...contactRoutes(services),
+    ...chatRoutes(services),
     ...platformRoutes(services),
     ...messageRoutes(options),
     ...webhookRoutes(services),

@@ -96,6 +96,11 @@ export const UNKNOWN_CHAT = {
   name: '',
   encrypted: false,
   movedTo: null,
+  avatar: null,
+  topic: null,
+  memberCount: null,
+  muted: false,
+  archived: false,
 } as const
 
 const oldestMovedTo = statement(orm =>
@@ -244,6 +249,7 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
               roomId,
               membership,
               ...UNKNOWN_CHAT,
+              activityAt: now,
               createdAt: now,
               updatedAt: now,
             })

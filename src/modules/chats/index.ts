@@ -11,6 +11,7 @@ import { createChatRepository } from './chat-repository.ts'
 import { createChatRooms } from './chat-rooms.ts'
 import { createContacts } from './contacts.ts'
 import { createKnowledge } from './knowledge.ts'
+import { createKnownPeople } from './known-people.ts'
 import { createPeopleRepository } from './people-repository.ts'
 import { createPeoplesPhones } from './phones.ts'
 
@@ -30,12 +31,14 @@ export function createChatsModule(parts: ChatsParts) {
   const chats = createChatRepository(parts.db)
   const people = createPeopleRepository(parts.db)
   const knowledgeOf = createKnowledge(parts)
+  const phones = createPeoplesPhones({ ...parts, repository: people })
   return {
     /** The rows. */
     chats,
     chatRooms: createChatRooms({ ...parts, repository: chats, knowledgeOf }),
     knowledgeOf,
     contacts: createContacts({ ...parts, repository: people }),
-    phones: createPeoplesPhones({ ...parts, repository: people }),
+    phones,
+    knownPeople: createKnownPeople({ repository: people, phones, chats }),
   }
 }

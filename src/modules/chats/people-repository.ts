@@ -5,7 +5,7 @@
 import { and, eq, getTableColumns, gt, isNotNull, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { equal, putRow, rowsBy } from '../../db/row-statements.ts'
-import { contacts, ghostPhones } from '../../db/schema/index.ts'
+import { contacts, ghostPhones, profiles } from '../../db/schema/index.ts'
 import { limitParam, ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
@@ -58,6 +58,7 @@ const removeContact = statement(orm =>
   orm.delete(contacts).where(equal(contacts, 'deviceRowId', 'matrixUserId')),
 )
 
+const profile = rowsBy(profiles, 'matrixUserId')
 const phoneInBook = statement(orm =>
   orm
     .select({ phone: contacts.phone, askedAt: contacts.seenAt })
@@ -127,6 +128,10 @@ export function createPeopleRepository(db: Pick<Db, 'read' | 'write'>) {
         if (found || phone === null) return found ?? null
         return (await reader.get(byPhone, { deviceRowId, phone })) ?? null
       }),
+
+    /** @returns the name by which a Matrix user goes; null while nothing has shown it */
+    nameOf: async (matrixUserId: string): Promise<string | null> =>
+      (await db.read(reader => reader.get(profile, { matrixUserId })))?.displayName ?? null,
 
     usersOf: (deviceRowId: string, phone: string) =>
       db.read(reader => usersOfNumber(reader, deviceRowId, phone)),

@@ -191,3 +191,11 @@ function ghostOf(device: Device, contact: string): string | null {
   if (device.ghostUserId === null) return null
   return ghostLike(device.ghostUserId, device.loginId, asBridgesWrite(contact))
 }
+
+/**
+ * The Matrix user for whom a direct chat's id on the network stands, such as 237@s.whatsapp.net;
+ * null when it can't be told.
+ */
+export function userOfChannel(device: Device, channelId: string): string | null {
+  return ghostOf(device, channelId.replace(/@s\.whatsapp\.net$|^user:/, ''))
+}

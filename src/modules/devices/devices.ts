@@ -141,6 +141,12 @@ export function createDevices(options: DevicesOptions) {
 
     linked,
 
+    /** Devices of the identity, those that are linked first. */
+    async linkedFirst(identityId: string): Promise<Device[]> {
+      const all = await listed(identityId)
+      return [...all.filter(isLinked), ...all.filter(device => !isLinked(device))]
+    },
+
     /** Also one that was removed. */
     get: repository.get,
 

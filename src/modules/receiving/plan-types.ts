@@ -11,7 +11,7 @@ import type { Earlier } from './earlier-said.ts'
 import type { HeldFact } from './held-events.ts'
 
 /** A plan's view of a chat. */
-export type ChatState = Omit<Chat, 'createdAt' | 'updatedAt'>
+export type ChatState = Omit<Chat, 'createdAt' | 'updatedAt' | 'activityAt' | 'unreadCount'>
 
 /** Facts known before the batch. */
 export interface Knowledge extends ChatKnowledge {

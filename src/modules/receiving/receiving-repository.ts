@@ -165,7 +165,7 @@ async function writeChat(tx: Tx, { chat, change }: PlannedChat, now: number): Pr
   await tx.run(orm =>
     orm
       .insert(chats)
-      .values({ ...chat, createdAt: now, updatedAt: now })
+      .values({ ...chat, activityAt: now, createdAt: now, updatedAt: now })
       // Nothing else: sending may have described the chat since the plan was made.
       .onConflictDoUpdate({ target: [chats.identityId, chats.roomId], set: { ...change, updatedAt: now } }),
   )

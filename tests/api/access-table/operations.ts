@@ -8,6 +8,7 @@ import type { Scope } from '../../../src/domain/scopes.ts'
 export interface Things {
   device: string
   message: string
+  chat: string
   webhook: string
   link: string
   token: string
@@ -38,6 +39,7 @@ let created = 0
 const fresh = (name: string) => `${name}-${++created}`
 
 const onWebhook = ({ webhook }: Things) => ({ path: { id: webhook } })
+const onChat = ({ chat }: Things) => ({ path: { chat_id: chat } })
 const onDevice = ({ device }: Things) => ({ path: { device_id: device } })
 
 export const OPERATIONS: Record<string, Operation> = {
@@ -149,6 +151,9 @@ export const OPERATIONS: Record<string, Operation> = {
     ok: 200,
     request: onDevice,
   },
+
+  'GET /api/v1/chats': { auth: 'bearer', lists: true, ok: 200 },
+  'GET /api/v1/chats/{chat_id}': { auth: 'bearer', about: 'chat', lists: true, ok: 200, request: onChat },
 
   'POST /api/v1/devices/{device_id}/message': {
     auth: 'bearer',

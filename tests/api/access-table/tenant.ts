@@ -46,10 +46,11 @@ export async function createTenant(client: GatewayClient, name: string, webhooks
   )
   const link = await account.api.post<{ link: { id: string } }>('/api/v1/devices', { platform: 'signal' })
   const [token] = (await caller.admin.get<{ id: number; matrix_username: string }[]>('/api/v1/tokens')).body
-  const { media } = (received?.json ?? {}) as { media?: { url: string } }
+  const { media, chat_id: chat } = (received?.json ?? {}) as { media?: { url: string }; chat_id?: string }
   const things: Things = {
     device,
     message: message?.id ?? '',
+    chat: chat ?? '',
     webhook,
     link: link.body.link.id,
     token: String(token?.id),
@@ -59,7 +60,16 @@ export async function createTenant(client: GatewayClient, name: string, webhooks
   }
   const { message: messageId, link: linkId, media: mediaId, delivery } = things
   const said = [`said by ${name}`, `heard by ${name}`, `/${name}/`, friend.number]
-  const markers = [device, messageId, linkId, mediaId, delivery, token?.matrix_username ?? '', ...said]
+  const markers = [
+    device,
+    chat ?? '',
+    messageId,
+    linkId,
+    mediaId,
+    delivery,
+    token?.matrix_username ?? '',
+    ...said,
+  ]
   const missing = Object.entries(things).filter(([, id]) => id === '' || id === 'undefined')
   if (missing.length > 0) throw new Error(`${name} has no ${missing.map(([thing]) => thing).join(', ')}`)
   return { ...caller, things, markers }

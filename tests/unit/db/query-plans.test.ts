@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, spyOn, test } from 'bun:test'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
 import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
+import { createChatListRepository } from '../../../src/modules/conversations/chat-list-repository.ts'
 import { createDeviceRepository } from '../../../src/modules/devices/device-repository.ts'
 import { createHistoryRepository } from '../../../src/modules/history/history-repository.ts'
 import { createWebhookRepository } from '../../../src/modules/webhooks/webhook-repository.ts'
@@ -46,6 +47,15 @@ test('a chat is found among all of an identity by its id, its person, its id on 
   expect(searches).toContain('SEARCH chats USING INDEX chats_groups (identity_id=? AND platform=?)')
   expect(searches).toContain('SEARCH chats USING INDEX chats_id (id=?)')
   expect(searches).not.toContain('SEARCH chats USING PRIMARY KEY (identity_id=?)')
+})
+
+test('a page of chats is read in its order, and nothing beside it', async () => {
+  const list = createChatListRepository(db)
+  const filter = { identityId: 'id_1', platform: null, kind: null, device: null }
+  const searches = await searchesOf(() => list.behind(filter, [1, ''], 100))
+  expect(searches).toEqual([
+    'SEARCH chats USING INDEX chats_active (identity_id=? AND (activity_at,id)<(?,?))',
+  ])
 })
 
 test('a quoted event and what a closed room still holds are found by their rooms', async () => {

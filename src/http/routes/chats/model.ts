@@ -1,0 +1,29 @@
+/** Queries of the routes for chats. */
+import { t } from 'elysia'
+import { LISTED_CHAT_KINDS } from '../../../domain/views/chat.ts'
+import { oneOf } from '../../../domain/views/schema.ts'
+import { pageQuery } from '../../paging.ts'
+import { knownOnly } from '../../schemas.ts'
+
+export const ChatPath = t.Object({
+  chat_id: t.String({
+    maxLength: 255,
+    description: 'The chat’s id, or the Matrix room that it is or was in.',
+  }),
+})
+
+export const ChatsQuery = t.Object(
+  {
+    device_id: t.Optional(
+      t.String({
+        maxLength: 255,
+        description: 'Chats of this device alone: phone digits, +E.164 or login id.',
+      }),
+    ),
+    platform: t.Optional(t.String({ maxLength: 64 })),
+    kind: t.Optional(oneOf(LISTED_CHAT_KINDS)),
+    query: t.Optional(t.String({ maxLength: 255, description: 'A part of a name, number or id.' })),
+    ...pageQuery,
+  },
+  knownOnly,
+)

@@ -1,0 +1,34 @@
+/** /api/v1/chats: what goes on in which chat. */
+import { Chat, ChatPage } from '../../../domain/views/chat.ts'
+import type { ChatPlace } from '../../../modules/conversations/chat-list-repository.ts'
+import { pageAsked, pageShown } from '../../paging.ts'
+import { answer, bearerRoute } from '../../route.ts'
+import type { HttpServices } from '../../services.ts'
+import { ChatPath, ChatsQuery } from './model.ts'
+
+export function chatRoutes({ conversations }: Pick<HttpServices, 'conversations'>) {
+  return [
+    bearerRoute('GET', '/api/v1/chats', {
+      id: 'listChats',
+      tag: 'Chats',
+      summary: 'List chats',
+      description: 'Of all devices, unless filters say otherwise.',
+      query: ChatsQuery,
+      answer: answer(200, 'Those in which something was said last come first', ChatPage),
+      errors: [404],
+      run: async ({ identityId, query: { device_id: deviceId, ...query } }) => {
+        const page = pageAsked<ChatPlace>(query, ['number', 'string'])
+        return pageShown(await conversations.list(identityId, { ...query, ...page, deviceId }))
+      },
+    }),
+    bearerRoute('GET', '/api/v1/chats/:chat_id', {
+      id: 'getChat',
+      tag: 'Chats',
+      summary: 'Get a chat',
+      params: ChatPath,
+      answer: answer(200, 'The chat, as the list has it', Chat),
+      errors: [404],
+      run: ({ identityId, params }) => conversations.get(identityId, params.chat_id),
+    }),
+  ]
+}

@@ -1,0 +1,65 @@
+/** Shows chats: whose they are, who they are with, and what they take. */
+import type { Chat, Device } from '../../db/schema/index.ts'
+import {
+  type FileFeatures,
+  REFUSED,
+  type RoomFeatures,
+  SUBSTITUTED,
+  TAKEN_IN_PART,
+} from '../../domain/room-features.ts'
+import type { CapabilitiesView, ChatView } from '../../domain/views/chat.ts'
+import { type ChatRepository, isChatOf } from '../chats/chat-repository.ts'
+import type { KnownPeople } from '../chats/known-people.ts'
+
+export interface ChatViewsOptions {
+  chats: Pick<ChatRepository, 'featuresOf'>
+  people: Pick<KnownPeople, 'person' | 'userOfChannel'>
+}
+
+export function createChatViews({ chats, people }: ChatViewsOptions) {
+  async function personIn(chat: Chat, device: Device | undefined): Promise<ChatView['person']> {
+    if (chat.kind !== 'dm' || !device) return null
+    const userId = chat.peer ?? (chat.channelId && people.userOfChannel(device, chat.channelId))
+    return userId ? people.person(device, userId, chat.name) : null
+  }
+
+  /** @param devices of the identity, those that are linked first */
+  return async (chat: Chat, devices: readonly Device[]): Promise<ChatView> => {
+    const device = devices.find(one => isChatOf(one, chat))
+    const person = await personIn(chat, device)
+    const features = await chats.featuresOf(chat)
+    return {
+      id: chat.id,
+      room_id: chat.roomId,
+      device_id: device?.deviceId ?? null,
+      platform: chat.platform,
+      kind: chat.kind as ChatView['kind'],
+      name: chat.name || (person?.name ?? ''),
+      topic: chat.topic,
+      person,
+      member_count: chat.memberCount,
+      muted: chat.muted,
+      archived: chat.archived,
+      unread_count: chat.unreadCount,
+      capabilities: features && capabilitiesOf(features),
+    }
+  }
+}
+
+function capabilitiesOf({ maxTextLength, reply, files }: RoomFeatures): CapabilitiesView {
+  const shown = Object.entries(files ?? {}).map(([kind, limits]) => [kind, limitsOf(limits)])
+  return {
+    max_text_length: maxTextLength,
+    reply: reply >= TAKEN_IN_PART,
+    files: files && Object.fromEntries(shown),
+  }
+}
+
+function limitsOf({ mimeTypes, caption, maxSizeBytes, maxDurationMs }: FileFeatures) {
+  return {
+    mime_types: Object.keys(mimeTypes).filter(type => (mimeTypes[type] ?? REFUSED) >= SUBSTITUTED),
+    caption: caption >= TAKEN_IN_PART,
+    max_size: maxSizeBytes,
+    max_duration_s: maxDurationMs === null ? null : maxDurationMs / 1_000,
+  }
+}

@@ -1,0 +1,107 @@
+/** Chats as their owners look at them. All of it comes from the database: nobody is asked. */
+import type { Db } from '../../db/open.ts'
+import type { Chat, Device } from '../../db/schema/index.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { ChatKind } from '../../domain/states.ts'
+import { type ChatView, LISTED_CHAT_KINDS } from '../../domain/views/chat.ts'
+import type { Page } from '../../domain/views/page.ts'
+import { phoneDigits } from '../../lib/phone-numbers.ts'
+import { TurnBudget } from '../../lib/turn-budget.ts'
+import type { ChatRepository } from '../chats/chat-repository.ts'
+import type { KnownPeople } from '../chats/known-people.ts'
+import type { LinkedDevices } from '../devices/devices.ts'
+import { noSuchDevice } from '../devices/refusals.ts'
+import { type ChatFilter, type ChatPlace, createChatListRepository } from './chat-list-repository.ts'
+import { createChatViews } from './chat-view.ts'
+
+export interface ConversationsOptions {
+  db: Pick<Db, 'read'>
+  chats: Pick<ChatRepository, 'find' | 'featuresOf'>
+  devices: Pick<LinkedDevices, 'find' | 'linked' | 'linkedFirst'>
+  knownPeople: KnownPeople
+}
+
+export interface ChatsAsked {
+  deviceId?: string | undefined
+  platform?: string | undefined
+  kind?: ChatKind | undefined
+  /** Part of a name, a number or an id, in any case and spelling. */
+  query?: string | undefined
+  limit: number
+  after?: ChatPlace | undefined
+}
+
+/** Chats read at a time, when those that match may be few. */
+const STEP = 500
+const START: ChatPlace = [Number.MAX_SAFE_INTEGER, '']
+
+export type Conversations = ReturnType<typeof createConversations>
+
+export function createConversations({ db, chats, devices, knownPeople }: ConversationsOptions) {
+  const repository = createChatListRepository(db)
+  const viewOf = createChatViews({ chats, people: knownPeople })
+
+  /** @throws GatewayError not_found */
+  async function deviceOf(identityId: string, deviceId: string, platform: string | null): Promise<Device> {
+    const device = await devices.find(identityId, deviceId, platform)
+    if (device) return device
+    throw await noSuchDevice(devices, identityId, deviceId, platform)
+  }
+
+  /** @returns one chat more than `limit`, if there are as many */
+  async function matching(filter: ChatFilter, { query = '', limit, after = START }: ChatsAsked) {
+    const found: Chat[] = []
+    const matches = matcherOf(query)
+    const step = query.trim() === '' ? limit + 1 : STEP
+    const turn = new TurnBudget()
+    for (let place = after; ; ) {
+      const rows = await repository.behind(filter, place, step)
+      found.push(...rows.filter(matches))
+      const last = rows.at(-1)
+      if (!last || rows.length < step || found.length > limit) return found
+      place = [last.activityAt, last.id]
+      await turn.pause()
+    }
+  }
+
+  return {
+    /**
+     * Chats in which something was said last come first.
+     * @throws GatewayError not_found (no such device)
+     */
+    async list(identityId: string, asked: ChatsAsked): Promise<Page<ChatView, ChatPlace>> {
+      const { deviceId, platform = null, kind = null, limit } = asked
+      const device = deviceId === undefined ? null : await deviceOf(identityId, deviceId, platform)
+      const found = await matching({ identityId, platform, kind, device }, asked)
+      const page = found.slice(0, limit)
+      const owned = await devices.linkedFirst(identityId)
+      const last = found.length > limit ? page.at(-1) : undefined
+      const data: ChatView[] = []
+      for (const chat of page) data.push(await viewOf(chat, owned))
+      return { data, next: last ? [last.activityAt, last.id] : null }
+    },
+
+    /**
+     * @param reference the chat's id, or that of a room that it is or was in
+     * @throws GatewayError not_found
+     */
+    async get(identityId: string, reference: string): Promise<ChatView> {
+      const chat = await chats.find(identityId, reference)
+      if (!chat || !isListed(chat)) throw new GatewayError('not_found', `there is no chat ${reference}`)
+      return viewOf(chat, await devices.linkedFirst(identityId))
+    },
+  }
+}
+
+function isListed({ kind }: Chat): boolean {
+  return (LISTED_CHAT_KINDS as readonly ChatKind[]).includes(kind)
+}
+
+function matcherOf(query: string): (chat: Chat) => boolean {
+  const wanted = query.trim().toLowerCase()
+  const digits = phoneDigits(wanted)
+  return ({ name, channelId }) => {
+    const texts = [name, channelId ?? ''].map(text => text.toLowerCase())
+    return texts.some(text => text.includes(wanted) || (digits !== null && text.includes(digits)))
+  }
+}
