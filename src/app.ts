@@ -99,7 +99,7 @@ export async function createApp(
     devices: phones.devices,
     webhooks: messaging.webhooks,
   })
-  const source = createEventSource(context, matrix, messaging.receiving)
+  const source = createEventSource(context, matrix, messaging.sink)
   const clockWatch = createClockWatch({
     clock,
     repository: createTimekeepingRepository(db),

@@ -9,6 +9,7 @@ import { Arrivals } from '../modules/events/arrivals.ts'
 import { createStoredCursors } from '../modules/events/cursor.ts'
 import { createFeed } from '../modules/events/feed.ts'
 import { createFeedRepository } from '../modules/events/feed-repository.ts'
+import { LiveEvents } from '../modules/events/live-events.ts'
 import { createMedia } from '../modules/media/media.ts'
 import { createMediaRepository } from '../modules/media/repository.ts'
 import { sweepMedia } from '../modules/media/sweep.ts'
@@ -68,12 +69,14 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
 
   const waiting = createWaitingMessages(db)
   const backlog = createBacklog({ limits: config.queue, waiting: await waiting.countByIdentity() })
-  const { receiving, forget, ...receivingModule } = createReceivingModule({
+  const live = new LiveEvents()
+  const { sink, forget, ...receivingModule } = createReceivingModule({
     ...context,
     ...parts,
     ...parts.phones,
     learnDevices: devices.reconcile,
     backlog,
+    live,
   })
 
   const statuses = createStatusWriter(observer, backlog)
@@ -128,7 +131,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     repository: feedRepository,
     watchCommits: watcher => db.committer.watch(watcher),
   })
-  const feed = createFeed({ repository: feedRepository, arrivals, payloads, cursors, clock })
+  const feed = createFeed({ repository: feedRepository, arrivals, payloads, live, cursors, clock })
 
   const conversations = createConversations({ ...context, ...parts.phones })
 
@@ -150,7 +153,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     ...webhookServices,
     conversations,
     media,
-    receiving,
+    sink,
     messages,
     feed,
     workers: [

@@ -7,6 +7,7 @@ import type {
   MediaInfo,
   MessagePayload,
   StatusEvent,
+  TypingEvent,
   WebhookDisabledEvent,
 } from './views/event.ts'
 
@@ -32,6 +33,9 @@ export interface WebhookTestEvent {
 }
 
 export type StoredEvent = MessageEvent | DeviceEvent | StatusEvent | WebhookDisabledEvent | WebhookTestEvent
+
+/** An event that is told and not kept. */
+export type LiveEvent = TypingEvent
 
 /** An event as a webhook receives it. */
 export type WebhookPayload =

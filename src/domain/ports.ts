@@ -76,6 +76,12 @@ export interface EventBatch {
   newestAt: number | null
 }
 
+/** Who types in a room, of all its people. */
+export interface TypingNotice {
+  roomId: string
+  userIds: readonly string[]
+}
+
 /** Takes the facts that homeservers tell our users. */
 export interface EventSink {
   /**
@@ -83,6 +89,11 @@ export interface EventSink {
    * rejects, deliver the same batch again.
    */
   accept(batch: EventBatch): Promise<void>
+  /**
+   * Takes what is true for a few seconds only, so it is neither stored nor acknowledged.
+   * @param hearer the Matrix user who was told; null: all of ours in these rooms
+   */
+  typing?(notices: readonly TypingNotice[], hearer: string | null): void
 }
 
 /**

@@ -124,6 +124,12 @@ export const DEVICE_EVENT_NAMES = [
 ] as const
 export type DeviceEventName = (typeof DEVICE_EVENT_NAMES)[number]
 
+/**
+ * Events that are neither stored nor sent to webhooks: streams of the feed get them if they name
+ * them.
+ */
+export const LIVE_EVENT_NAMES = ['chat.typing'] as const
+
 /** Names of all events that webhooks and readers of the feed can ask for. */
 export const EVENT_NAMES = [
   ...SAID_EVENT_NAMES,

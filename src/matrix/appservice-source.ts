@@ -15,8 +15,8 @@ import { jsonOrNull } from '../lib/json-or-null.ts'
 import type { Logger } from '../lib/logger.ts'
 import { matrixRefusal } from '../lib/matrix-error.ts'
 import { equalInConstantTime } from '../lib/sealing.ts'
+import { ephemeralEvents, readReceipts, readTyping } from './ephemeral.ts'
 import type { LookBack } from './look-back.ts'
-import { ephemeralEvents, readReceipts } from './receipts.ts'
 import { type RoomEventSink, roomEventSchema } from './room-event.ts'
 
 const transactionSchema = z.object({
@@ -95,12 +95,17 @@ export function createAppserviceSource(options: {
     if (!transaction.success)
       return matrixRefusal(400, 'M_BAD_JSON', 'expected an object with a list of events')
     const { events, ephemeral, 'de.sorunome.msc2409.ephemeral': unstable } = transaction.data
+    const passing = ephemeral ?? unstable ?? []
     try {
-      await sink.accept({
-        position: { kind: 'transaction', txnId: identityOf(txnId, transaction.data) },
-        events: wellFormed(events, logger),
-        receipts: readReceipts(ephemeral ?? unstable ?? []),
-      })
+      const [receipts, typing] = [readReceipts(passing), readTyping(passing)]
+      // Who types isn't stored, so it needs no row of its own.
+      if (events.length > 0 || receipts.length > 0 || typing.length === 0)
+        await sink.accept({
+          position: { kind: 'transaction', txnId: identityOf(txnId, transaction.data) },
+          events: wellFormed(events, logger),
+          receipts,
+        })
+      sink.typing?.(typing, null)
       lookBack?.stored(hasRefused)
       hasRefused = false
       noteNumber(txnId)

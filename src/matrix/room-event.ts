@@ -1,6 +1,6 @@
 /** Checks events (client-server API, "Room event format") where they enter the process. */
 import { z } from 'zod'
-import type { EventBatch, RoomEvent } from '../domain/ports.ts'
+import type { EventBatch, EventSink, RoomEvent } from '../domain/ports.ts'
 
 /**
  * The last instant that a Date holds (ECMAScript, "Time Values and Time Range"): a sender may give
@@ -44,6 +44,6 @@ export interface RoomEventBatch {
 }
 
 /** Takes batches as an `EventSink` does; `translated` makes one of the other. */
-export interface RoomEventSink {
+export interface RoomEventSink extends Pick<EventSink, 'typing'> {
   accept(batch: RoomEventBatch): Promise<void>
 }

@@ -157,5 +157,24 @@ const WebhookDisabledEvent = model('WebhookDisabledEvent', {
 })
 export type WebhookDisabledEvent = Static<typeof WebhookDisabledEvent>
 
+/** Somebody begins or ends typing in a chat. */
+const TypingEvent = model('TypingEvent', {
+  event: Type.Literal('chat.typing'),
+  timestamp: LEARNED,
+  device_id: SAID.device_id,
+  platform: SAID.platform,
+  chat_id: Type.String({ description: 'The chat’s own id, which stays when it moves.' }),
+  chat: SAID.chat,
+  sender: SAID.sender,
+  typing: Type.Boolean({ description: 'False when they have ended.' }),
+})
+export type TypingEvent = Static<typeof TypingEvent>
+
 /** The payload of an event of the feed. */
-export const EventPayload = Type.Union([ChatEvent, StatusEvent, DeviceEvent, WebhookDisabledEvent])
+export const EventPayload = Type.Union([
+  ChatEvent,
+  StatusEvent,
+  DeviceEvent,
+  WebhookDisabledEvent,
+  TypingEvent,
+])

@@ -3,20 +3,21 @@
  * used once its events are on disk; one that brought nothing stays in memory for a while.
  */
 import { messageOf } from '../../domain/errors.ts'
-import type { RoomEvent, SyncPosition } from '../../domain/ports.ts'
+import type { RoomEvent, SyncPosition, TypingNotice } from '../../domain/ports.ts'
 import { after, type Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import { readReceipts, readTyping } from '../ephemeral.ts'
 import { AnswerNotTaken } from '../http-api.ts'
 import type { MatrixCalls } from '../matrix-calls.ts'
 import { pauseAfter } from '../retry-when-limited.ts'
 import type { ReadReceipt, RoomEventBatch, RoomEventSink } from '../room-event.ts'
 import { missedEvents } from './gap.ts'
 import {
+  ephemeralOf,
   eventsOf,
   FILTER,
   invitationEvents,
   memberEvent,
-  receiptsOf,
   SPARING_FILTER,
   type SyncResponse,
   syncCall,
@@ -31,6 +32,8 @@ export interface SyncLoopOptions {
   clock: Clock
   logger: Logger
 }
+
+type Told = Pick<RoomEventBatch, 'events' | 'receipts'> & { typing: TypingNotice[] }
 
 /** How a loop is doing. */
 export interface SyncState {
@@ -109,13 +112,14 @@ export class SyncLoop {
     const { sink, clock } = this.options
     if (this.stopping.signal.aborted) return
     const response = await this.request(timeoutMs)
-    const { events, receipts } = await this.told(response)
+    const { events, receipts, typing } = await this.told(response)
     const nextBatch = response.next_batch
     const isIdle = this.since !== null && events.length === 0 && receipts.length === 0
     if (!isIdle || clock.now() - this.storedAt > IDLE_TOKEN_MS) {
       await sink.accept({ position: { kind: 'sync', userId: this.userId, nextBatch }, events, receipts })
       this.storedAt = clock.now()
     }
+    sink.typing?.(typing, this.userId)
     this.since = nextBatch
   }
 
@@ -135,10 +139,11 @@ export class SyncLoop {
   }
 
   /** Facts of a response. The first one gives a position and the user's rooms, no messages. */
-  private async told({ rooms }: SyncResponse): Promise<Pick<RoomEventBatch, 'events' | 'receipts'>> {
+  private async told({ rooms }: SyncResponse): Promise<Told> {
     const { userId, since } = this
     const events: RoomEvent[] = []
     const receipts: ReadReceipt[] = []
+    const typing: TypingNotice[] = []
     for (const [roomId, { invite_state: state }] of Object.entries(rooms.invite))
       events.push(...invitationEvents(roomId, userId, state.events))
     for (const [roomId, room] of Object.entries(rooms.join)) {
@@ -147,14 +152,16 @@ export class SyncLoop {
         continue
       }
       events.push(...eventsOf(roomId, room, await this.missed(roomId, room.timeline, since)))
-      receipts.push(...receiptsOf(roomId, room))
+      const ephemeral = ephemeralOf(roomId, room)
+      receipts.push(...readReceipts(ephemeral))
+      typing.push(...readTyping(ephemeral))
     }
     for (const [roomId, room] of Object.entries(rooms.leave)) {
       if (since !== null)
         events.push(...eventsOf(roomId, room, await this.missed(roomId, room.timeline, since)))
       events.push(memberEvent(roomId, userId, userId, { membership: 'leave' }))
     }
-    return { events, receipts }
+    return { events, receipts, typing }
   }
 
   private async missed(

@@ -1,8 +1,8 @@
 /** Answers of /sync (client-server API, "Syncing") as far as we ask for them. */
 import { z } from 'zod'
 import type { RoomEvent } from '../../domain/ports.ts'
-import { ephemeralEvents, readReceipts } from '../receipts.ts'
-import { type ReadReceipt, roomEvents } from '../room-event.ts'
+import { type EphemeralEvents, ephemeralEvents } from '../ephemeral.ts'
+import { roomEvents } from '../room-event.ts'
 import { ROOM_FEATURES_TYPE } from '../room-features.ts'
 
 const NONE = { events: [] }
@@ -49,7 +49,7 @@ function filterWith(timelineLimit: number): string {
     account_data: NOTHING,
     room: {
       account_data: NOTHING,
-      ephemeral: { types: ['m.receipt'] },
+      ephemeral: { types: ['m.receipt', 'm.typing'] },
       state: { types: STATE_TYPES, lazy_load_members: true },
       timeline: { limit: timelineLimit, lazy_load_members: true },
     },
@@ -146,6 +146,7 @@ export function eventsOf(
   return [...roomEvents(state.events, roomId), ...happened]
 }
 
-export function receiptsOf(roomId: string, { ephemeral: { events } }: SyncedRoom): ReadReceipt[] {
-  return readReceipts(events.map(event => ({ ...event, room_id: roomId })))
+/** The room's ephemeral events, which in a response don't name it. */
+export function ephemeralOf(roomId: string, { ephemeral: { events } }: SyncedRoom): EphemeralEvents {
+  return events.map(event => ({ ...event, room_id: roomId }))
 }

@@ -61,6 +61,7 @@ export function translated(sink: EventSink, logger: Pick<Logger, 'error'>): Room
         newestAt: newestOf(events.filter(event => !isHistory(event))),
       })
     },
+    typing: (notices, hearer) => sink.typing?.(notices, hearer),
   }
 }
 

@@ -3,6 +3,7 @@
  * a room of their own that it is another bridge's portal.
  */
 import type { Db } from '../../db/open.ts'
+import type { Chat, Device } from '../../db/schema/index.ts'
 import type { Fact } from '../../domain/facts.ts'
 import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { Bridges } from '../../domain/ports.ts'
@@ -26,6 +27,15 @@ export type KnowledgeOf = (
   facts: readonly Fact[],
   also?: { rooms?: readonly string[]; users?: readonly string[] },
 ) => Promise<ChatKnowledge>
+
+/** The device of the login that the portal names, else the identity's first on the platform. */
+export function deviceOfChat(
+  { devices }: Pick<RoomsAndPeople, 'devices'>,
+  { identityId, platform, receiver }: Pick<Chat, 'identityId' | 'platform' | 'receiver'>,
+): Device | undefined {
+  const linked = (devices.get(identityId) ?? []).filter(device => device.platform === platform)
+  return receiver === null ? linked[0] : linked.find(device => device.loginId === receiver)
+}
 
 export function createKnowledge(options: {
   db: Pick<Db, 'read'>

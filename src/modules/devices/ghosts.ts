@@ -22,3 +22,8 @@ export function phoneOfGhost(device: Device, userId: string): string | null {
   const id = remoteIdOf(userId, ghostNamingOf(device))
   return id !== null && /^\d{5,15}$/.test(id) ? id : null
 }
+
+/** True for the Matrix user by which the device's own account speaks. */
+export function isOwnGhost(userId: string, device: Device): boolean {
+  return userId === device.ghostUserId || remoteIdOf(userId, ghostNamingOf(device)) === device.loginId
+}

@@ -4,6 +4,7 @@
  * fetch them. This file has what both share, and the contract of the feed.
  */
 import type { EventRow } from '../../db/schema/index.ts'
+import type { LiveEvent } from '../../domain/events.ts'
 import type { EventName } from '../../domain/states.ts'
 
 /** An event as stored, its payload still JSON text: most events are passed on as they are. */
@@ -32,9 +33,9 @@ export interface Payloads {
 }
 
 export interface FeedEvent {
-  /** Opaque, and the same at every read; `after` takes it. */
+  /** Opaque, and the same at every read; `after` takes it. Empty: it is told once, and not kept. */
   id: string
-  event: EventName
+  event: EventName | LiveEvent['event']
   /** JSON text, the same as a webhook gets. */
   payload: string
 }
@@ -51,6 +52,8 @@ export interface FeedRequest {
   after?: string | undefined
   /** Names of the events asked for, `*` for all; undefined: all but those one has to name. */
   events?: readonly string[] | undefined
+  /** True for a stream, which also gets events that aren't kept, if it names them. */
+  isLive?: boolean
 }
 
 /** A client's place in the feed, which it must close. */

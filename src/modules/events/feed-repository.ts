@@ -25,8 +25,11 @@ export interface FoundEvents {
   more: boolean
 }
 
-/** Events that a reader asks for: those of these names, all, or all but those one has to name. */
-export type Wanted = ReadonlySet<string> | 'all' | 'default'
+/**
+ * Events that a reader asks for: those of these names, all that are stored, with those of the
+ * moment or without, or all but those one has to name.
+ */
+export type Wanted = ReadonlySet<string> | 'all' | 'all and live' | 'default'
 
 /** `goneSeq` is the newest removed event, `readAt` when a read was last noted, 0 for never. */
 export type FeedBounds = { goneSeq: number; newestSeq: number; readAt: number }

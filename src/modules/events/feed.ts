@@ -3,7 +3,8 @@
  * they were away.
  */
 import { GatewayError } from '../../domain/errors.ts'
-import { EVENT_NAMES } from '../../domain/states.ts'
+import type { LiveEvent } from '../../domain/events.ts'
+import { EVENT_NAMES, LIVE_EVENT_NAMES } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { ConnectionPlaces } from '../../lib/connection-places.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
@@ -11,11 +12,13 @@ import type { Arrivals } from './arrivals.ts'
 import type { Cursors } from './cursor.ts'
 import type { FeedEvent, FeedPage, FeedReader, FeedRequest, Payloads, Senders } from './events.ts'
 import type { FeedBounds, FeedRepository, FeedRow, Wanted } from './feed-repository.ts'
+import type { LiveEvents } from './live-events.ts'
 
 export interface FeedOptions {
   repository: FeedRepository
   arrivals: Pick<Arrivals, 'watch'>
   payloads: Payloads
+  live: Pick<LiveEvents, 'listen'>
   cursors(): Promise<Cursors>
   clock: Clock
 }
@@ -27,6 +30,8 @@ const STEP = 500
 const LOADED_STEP = 32
 /** A page ends with the event that makes it larger than this, in characters. */
 const MAX_PAGE_SIZE = 1024 * 1024
+/** A reader that is this many events behind the moment misses some. */
+const MAX_PASSING = 100
 /** How often a waiting reader looks by itself. */
 const LOOK_MS = 5_000
 /** Precision of the time at which the feed was last read. */
@@ -35,7 +40,7 @@ const READ_NOTED_MS = 3_600_000
 export type Feed = ReturnType<typeof createFeed>
 
 export function createFeed(options: FeedOptions) {
-  const { repository, arrivals, payloads, cursors, clock } = options
+  const { repository, arrivals, payloads, live, cursors, clock } = options
   const stopping = new AbortController()
   /** Each holds a connection. */
   const places = new ConnectionPlaces()
@@ -65,6 +70,9 @@ export function createFeed(options: FeedOptions) {
   /** Reads from a place on, which it moves. */
   class Reader implements FeedReader {
     private isClosed = false
+    /** Events that aren't kept, and wait to be read; the oldest give way. */
+    private passing: FeedEvent[] = []
+    private readonly unlisten: () => void
     /** Ends a wait. */
     wake: () => void = () => undefined
 
@@ -75,6 +83,15 @@ export function createFeed(options: FeedOptions) {
       private readonly leave: () => void,
     ) {
       readers.add(this)
+      this.unlisten = asksForLive(wanted)
+        ? live.listen(identityId, event => this.hear(event))
+        : () => undefined
+    }
+
+    private hear(payload: LiveEvent): void {
+      this.passing.push({ id: '', event: payload.event, payload: JSON.stringify(payload) })
+      if (this.passing.length > MAX_PASSING) this.passing.shift()
+      this.wake()
     }
 
     async next(limit: number, waitMs: number): Promise<FeedPage> {
@@ -86,6 +103,7 @@ export function createFeed(options: FeedOptions) {
           await refuseGap(this.identityId, this.seq, bounds)
           await this.noteRead(bounds.readAt)
           const events = await this.read(limit)
+          events.push(...this.passing.splice(0))
           const leftMs = deadline - clock.steady()
           if (events.length > 0 || leftMs <= 0 || this.isOver()) return await this.page(events)
           await arrival.wait(Math.min(leftMs, LOOK_MS))
@@ -98,6 +116,7 @@ export function createFeed(options: FeedOptions) {
     close(): void {
       this.isClosed = true
       readers.delete(this)
+      this.unlisten()
       this.leave()
       this.wake()
     }
@@ -184,8 +203,8 @@ export function createFeed(options: FeedOptions) {
      * @throws GatewayError bad_request (`after` or an event's name), gone (older than what is kept;
      * `details.oldest` is where to go on), too_many_requests (too many readers at a time)
      */
-    async open(identityId: string, { after, events }: FeedRequest): Promise<FeedReader> {
-      const wanted = events === undefined ? 'default' : wantedOf(events)
+    async open(identityId: string, { after, events, isLive }: FeedRequest): Promise<FeedReader> {
+      const wanted = events === undefined ? 'default' : wantedOf(events, isLive === true)
       const bounds = await repository.bounds(identityId)
       const seq = await startOf(identityId, after, bounds)
       await refuseGap(identityId, seq, bounds)
@@ -197,9 +216,30 @@ export function createFeed(options: FeedOptions) {
 }
 
 /** @throws GatewayError bad_request */
-function wantedOf(names: readonly string[]): Wanted {
-  const unknown = names.find(name => name !== '*' && !EVENT_NAMES.some(known => known === name))
-  if (unknown === undefined && names.length > 0) return names.includes('*') ? 'all' : new Set(names)
+function wantedOf(names: readonly string[], isLive: boolean): Wanted {
+  const live = names.find(isOfMoment)
+  if (live !== undefined && !isLive) {
+    const what = `events: ${live} isn't kept: read it with Accept: text/event-stream`
+    throw new GatewayError('bad_request', what)
+  }
+  const unknown = names.find(name => !isOfMoment(name) && !KNOWN.includes(name))
+  if (unknown === undefined && names.length > 0) {
+    if (!names.includes('*')) return new Set(names)
+    return live === undefined ? 'all' : 'all and live'
+  }
   const what = unknown === undefined ? '' : `"${unknown}" is unknown: `
-  throw new GatewayError('bad_request', `events: ${what}expected names of ${EVENT_NAMES.join(', ')}, or *`)
+  const expected = [...EVENT_NAMES, ...(isLive ? LIVE_EVENT_NAMES : [])].join(', ')
+  throw new GatewayError('bad_request', `events: ${what}expected names of ${expected}, or *`)
+}
+
+const KNOWN: readonly string[] = [...EVENT_NAMES, '*']
+
+function isOfMoment(name: string): boolean {
+  return LIVE_EVENT_NAMES.some(live => live === name)
+}
+
+function asksForLive(wanted: Wanted): boolean {
+  return typeof wanted === 'string'
+    ? wanted === 'all and live'
+    : LIVE_EVENT_NAMES.some(name => wanted.has(name))
 }

@@ -9,11 +9,13 @@ import type { Backlog } from '../sending/limits.ts'
 import { createJoins, type JoinsOptions } from './invitations.ts'
 import { createReceiving, type ReceivingOptions } from './receiving.ts'
 import { createReceivingRepository } from './receiving-repository.ts'
+import { createTyping, type TypingOptions } from './typing.ts'
 
 export interface ReceivingParts
   extends Pick<JoinsOptions, 'sessions' | 'matrixUserOf' | 'signals'>,
-    Omit<ReceivingOptions, 'repository' | 'observer'>,
-    Pick<ChatsModule, 'chats' | 'chatRooms'> {
+    Omit<ReceivingOptions, 'repository' | 'observer' | 'phones'>,
+    Pick<TypingOptions, 'live'>,
+    Pick<ChatsModule, 'chats' | 'chatRooms' | 'phones'> {
   db: Db
   observer: Observer
   backlog: Backlog
@@ -23,7 +25,8 @@ export function createReceivingModule(parts: ReceivingParts) {
   const repository = createReceivingRepository(parts.db, parts.observer, parts.backlog)
   const receiving = createReceiving({ ...parts, repository })
   return {
-    receiving,
+    /** Where events come in. */
+    sink: { accept: receiving.accept, typing: createTyping(parts) },
     /** Forgets what only served to recognise repeats. */
     forget: repository.forget,
     workers: [createJoins({ ...parts, repository: parts.chats, receiving })],

@@ -5,12 +5,12 @@
 import { type Chat, type Device, newChatId } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Fact, MembershipFact, MessageContent, NameFact, SaidFact } from '../../domain/facts.ts'
-import { remoteIdOf } from '../../domain/ghosts.ts'
 import type { EventBatch } from '../../domain/ports.ts'
 import type { ChatMembership, Direction } from '../../domain/states.ts'
 import { UNKNOWN_CHAT } from '../chats/chat-repository.ts'
 import { columnsOf, describeChat } from '../chats/description.ts'
-import { ghostNamingOf } from '../devices/ghosts.ts'
+import { deviceOfChat } from '../chats/knowledge.ts'
+import { isOwnGhost } from '../devices/ghosts.ts'
 import { receivesFrom } from '../devices/history.ts'
 import type { NewChatMessage } from '../history/history-repository.ts'
 import { eventContent } from './chat-events.ts'
@@ -201,7 +201,7 @@ class Planner {
   }
 
   private planReceived(chat: ChatState, device: Device, said: HeldFact, content: MessageContent): void {
-    if (isOwnGhost(said, device)) return
+    if (isOwnGhost(said.sender, device)) return
     const key = phoneKey(device.id, said.sender)
     if (this.knowledge.phones.has(key) && this.knowledge.phones.get(key) === undefined)
       this.plan.unknownSenders.push({ device, userId: said.sender })
@@ -212,7 +212,7 @@ class Planner {
 
   /** True for words of the account, which has a ghost, or two, beside the identity. */
   private isOwn(said: HeldFact, chat: ChatState, device: Device): boolean {
-    if (this.isIdentity(said.sender, chat) || isOwnGhost(said, device)) return true
+    if (this.isIdentity(said.sender, chat) || isOwnGhost(said.sender, device)) return true
     const phone = this.knowledge.phones.get(phoneKey(device.id, said.sender))
     return phone !== undefined && phone !== null && phone === device.phone
   }
@@ -228,12 +228,8 @@ class Planner {
     return device !== undefined && isPast(said, device)
   }
 
-  /** The device of the login that the portal names, else the identity's first on the platform. */
   private deviceOf(chat: ChatState): Device | undefined {
-    const devices = (this.knowledge.devices.get(chat.identityId) ?? []).filter(
-      device => device.platform === chat.platform,
-    )
-    return chat.receiver === null ? devices[0] : devices.find(device => device.loginId === chat.receiver)
+    return deviceOfChat(this.knowledge, chat)
   }
 
   private planMessage(chat: ChatState, device: Device, said: HeldFact, content: MessageContent) {
@@ -254,10 +250,6 @@ class Planner {
     const before = this.plan.chats.get(key)?.change
     this.plan.chats.set(key, { chat: updated, change: { ...before, ...change } })
   }
-}
-
-function isOwnGhost({ sender }: HeldFact, device: Device): boolean {
-  return sender === device.ghostUserId || remoteIdOf(sender, ghostNamingOf(device)) === device.loginId
 }
 
 /** True for what isn't received, as it is from before the device received anything. */

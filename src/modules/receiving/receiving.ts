@@ -30,7 +30,7 @@ export interface ReceivingOptions {
   logger: Logger
 }
 
-export interface Receiving extends EventSink {
+export interface Receiving extends Pick<EventSink, 'accept'> {
   /**
    * Ends the join of a chat that was entered: stores people's names and the messages from before.
    * @param state of the room, in full

@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import { createEventStream } from '../../../src/http/routes/events/event-stream.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
+import { LiveEvents } from '../../../src/modules/events/live-events.ts'
 import { type EventReader, openEvents } from '../../support/event-source.ts'
 import { testFeed } from '../../support/test-feed.ts'
 import { waitFor } from '../../support/wait-for.ts'
@@ -11,6 +12,7 @@ import { WebhookScene } from '../../support/webhook-scene.ts'
 
 let scene: WebhookScene
 let feed: ReturnType<typeof testFeed>
+let live: LiveEvents
 let server: ReturnType<typeof Bun.serve>
 let isAdmitted: boolean
 /** How many events were made ready to be sent. */
@@ -26,8 +28,10 @@ beforeEach(() => {
   loaded = 0
   warnings = []
   const filling = 'x'.repeat(512 * 1024)
+  live = new LiveEvents()
   feed = testFeed({
     ...scene,
+    live,
     payloads: async payload => {
       const { message } = payload as { message: string }
       if (message === 'file' && !isFileThere) throw new GatewayError('homeserver_unavailable', 'not now')
@@ -41,7 +45,7 @@ beforeEach(() => {
     async fetch(request) {
       const names = new URL(request.url).searchParams.get('events')?.split(',')
       const after = request.headers.get('last-event-id') ?? undefined
-      const reader = await feed.open('id_1', { after, events: names })
+      const reader = await feed.open('id_1', { after, events: names, isLive: true })
       const readmit = async () => {
         if (!isAdmitted) throw new GatewayError('forbidden', 'the token is gone')
       }
@@ -105,6 +109,31 @@ test('what happens is sent at once, and a client that was away gets what it miss
     '3',
     '4',
   ])
+})
+
+const TYPING = {
+  event: 'chat.typing',
+  timestamp: '2026-04-27T09:00:00.000Z',
+  device_id: '237',
+  platform: 'wa',
+  chat_id: 'chat_1',
+  chat: { id: '!r:s', kind: 'dm', name: 'Jonas' },
+  sender: { id: '@whatsapp_1:s', phone: '1', name: 'Jonas' },
+  typing: true,
+} as const
+
+test('who types is told at once to whoever names it, and moves nobody’s place', async () => {
+  const [stream, another] = [await follow('?events=chat.typing,*'), await follow('?events=*')]
+  await scene.happens('1')
+  const [first] = await stream.take(1)
+  live.tell('id_1', TYPING)
+  live.tell('id_2', { ...TYPING, typing: false })
+  expect(await stream.take(1)).toEqual([{ id: first?.id ?? '', event: 'chat.typing', data: TYPING }])
+  await scene.happens('2')
+  for (const reader of [stream, another])
+    expect((await reader.take(reader === another ? 2 : 1)).at(-1)?.data).toMatchObject({ message: '2' })
+  for (const reader of opened.splice(0)) await reader[Symbol.asyncDispose]()
+  await waitFor(() => !live.isHeard, { what: 'nobody listens any more' })
 })
 
 test('a sign of life comes while nothing happens, with the place behind what the filter leaves out', async () => {

@@ -429,3 +429,13 @@ describe('statuses of messages are kept', () => {
     ])
   })
 })
+
+test('who types isn’t kept, so only a stream can name it', async () => {
+  await expect(read({ events: ['chat.typing'] })).rejects.toMatchObject({
+    code: 'bad_request',
+    message: "events: chat.typing isn't kept: read it with Accept: text/event-stream",
+  })
+  await expect(read({ events: ['chat.typed'], isLive: true })).rejects.toMatchObject({
+    message: expect.stringContaining('chat.typing, or *'),
+  })
+})

@@ -16,7 +16,9 @@ const EVENT = {
 function source(accept: (batch: RoomEventBatch) => Promise<void> = () => Promise.resolve()) {
   const batches: RoomEventBatch[] = []
   const recoveries: RoomEventBatch[][] = []
+  const typing: unknown[] = []
   const sink = {
+    typing: (...told: unknown[]) => void typing.push(told),
     accept: (batch: RoomEventBatch) => {
       batches.push(batch)
       return accept(batch)
@@ -37,7 +39,7 @@ function source(accept: (batch: RoomEventBatch) => Promise<void> = () => Promise
         ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       }),
     )
-  return { batches, recoveries, call, log: () => lines.join('') }
+  return { batches, typing, recoveries, call, log: () => lines.join('') }
 }
 
 test('a transaction becomes a batch, with receipts under either name; a malformed event does not stop it', async () => {
@@ -97,6 +99,14 @@ test('a homeserver that counts its transactions anew is told of, once: bridges l
   await take('1', '2', '3', '4', '5')
   expect(told()).toBe(1)
   expect(log()).toContain('PostgreSQL')
+})
+
+test('who types is told beside the batch, and is no batch by itself', async () => {
+  const { batches, typing, call } = source()
+  const notice = { type: 'm.typing', room_id: '!r:s', content: { user_ids: ['@g:s'] } }
+  expect((await call('PUT', 'transactions/1', { events: [], ephemeral: [notice] })).status).toBe(200)
+  expect(typing).toEqual([[[{ roomId: '!r:s', userIds: ['@g:s'] }], null]])
+  expect(batches).toEqual([])
 })
 
 test('a receipt that can not be read does not stop the events beside it', async () => {

@@ -37,12 +37,14 @@ let requests: StubRequest[]
 let isSilent: boolean
 /** Before an answer of /sync. */
 let onSync: () => void
+let typing: unknown[]
 let stop: () => Promise<void>
 
 beforeEach(() => {
   clock = new ManualClock()
   positions = [{ userId: USER, since: 's1' }]
   batches = []
+  typing = []
   accept = async () => undefined
   answers = []
   pages = []
@@ -72,6 +74,7 @@ function start() {
   manager = createSyncManager({
     calls,
     sink: {
+      typing: (...told) => void typing.push(told),
       accept: async batch => {
         await accept(batch)
         batches.push(batch)
@@ -124,7 +127,7 @@ describe('what is asked', () => {
     expect(filter).toMatchObject({
       presence: { not_types: ['*'] },
       account_data: { not_types: ['*'] },
-      room: { state: { lazy_load_members: true }, ephemeral: { types: ['m.receipt'] } },
+      room: { state: { lazy_load_members: true }, ephemeral: { types: ['m.receipt', 'm.typing'] } },
     })
   })
 
@@ -160,6 +163,14 @@ describe('what is handed on', () => {
         receipts: [{ roomId: ROOM, eventId: '$1', userId: '@g:s' }],
       },
     ])
+  })
+
+  test('who types, to the user who was told, without a position of its own', async () => {
+    const notice = { type: 'm.typing', content: { user_ids: ['@g:s'] } }
+    answers = [withTimeline('s2', { events: [] }, { ephemeral: { events: [notice] } })]
+    await start()
+    expect(typing).toContainEqual([[{ roomId: ROOM, userIds: ['@g:s'] }], USER])
+    expect(batches).toEqual([])
   })
 
   test('what a limited timeline leaves out, in order and once', async () => {

@@ -96,6 +96,6 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
 }
 
 function eventLines({ id, event, payload }: FeedEvent): string {
-  // JSON has no line breaks of its own.
-  return `id: ${id}\nevent: ${event}\ndata: ${payload}\n\n`
+  // One that isn't kept leaves the client's place as it is. JSON has no line breaks of its own.
+  return `${id === '' ? '' : `id: ${id}\n`}event: ${event}\ndata: ${payload}\n\n`
 }

@@ -1,6 +1,6 @@
 /** Query and bodies of the event feed. */
 import { t } from 'elysia'
-import { EVENT_NAMES, NAMED_ONLY_EVENT_NAMES } from '../../../domain/states.ts'
+import { EVENT_NAMES, LIVE_EVENT_NAMES, NAMED_ONLY_EVENT_NAMES } from '../../../domain/states.ts'
 import { DEVICE_EVENT_EXAMPLE, EventPayload } from '../../../domain/views/event.ts'
 import { model, oneOf } from '../../../domain/views/schema.ts'
 import { knownOnly, pageLimit, wholeNumber } from '../../schemas.ts'
@@ -26,7 +26,7 @@ export const FeedQuery = t.Object(
     events: t.Optional(
       t.String({
         maxLength: 1_024,
-        description: `Names of the events asked for, separated by commas, or \`*\` for all: ${EVENT_NAMES.join(', ')}. By default all but ${NAMED_ONLY_EVENT_NAMES.join(', ')}.`,
+        description: `Names of the events asked for, separated by commas, or \`*\` for all: ${EVENT_NAMES.join(', ')}. By default all but ${NAMED_ONLY_EVENT_NAMES.join(', ')}. A stream may also name ${LIVE_EVENT_NAMES.join(', ')}, whose events have no id and aren’t kept.`,
       }),
     ),
     wait: t.Optional(Wait.schema),

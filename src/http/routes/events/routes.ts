@@ -31,7 +31,11 @@ export function eventRoutes({ tokens, feed, clock, logger }: EventRoutesOptions)
         // A client that connects again names the last event it has; empty: none yet.
         const last = (isStream && request.headers.get('last-event-id')) || undefined
         const readmit = () => tokens.authenticate(token)
-        const reader = await feed.open(identityId, { after: last ?? after, events: namesOf(events) })
+        const reader = await feed.open(identityId, {
+          after: last ?? after,
+          events: namesOf(events),
+          isLive: isStream,
+        })
         // Nobody waits for the answer any more.
         request.signal.addEventListener('abort', () => reader.close(), { once: true })
         if (request.signal.aborted) reader.close()
