@@ -116,6 +116,10 @@ export async function createApp(
   const bridgeStatus = createStatusReceiver({
     asTokenOf: platform => inUse.get(platform)?.asToken,
     signals,
+    passedOn(platform, eventIds) {
+      const bot = `@${inUse.get(platform)?.botLocalpart}:${config.matrix.serverName}`
+      return messaging.passedOn(bot, eventIds)
+    },
   })
   const bridgeMounts = bridgeMountsOf(matrix, source, bridgeStatus)
   const processes = createBridgeProcesses({ environment: childEnvironment(), clock, logger })

@@ -163,6 +163,12 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
       ...receivingModule.workers,
       ...upkeep,
     ],
+    /** A bridge's bot says that the network has these events of ours. */
+    passedOn: (bot: string, eventIds: readonly string[]) =>
+      db.write(async tx => {
+        for (const eventId of eventIds)
+          await statuses.report(tx, { eventId, sender: bot, status: 'sent', reason: null }, clock.now())
+      }),
     /** Removes files that no row speaks of. @returns the worker that goes on with it */
     sweepMedia: () => sweepMedia({ dir: config.data.mediaDir, repository: mediaRepository, logger }),
   }

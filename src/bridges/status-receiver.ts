@@ -1,7 +1,8 @@
 /**
- * Receives reports on logins (`homeserver.status_endpoint` of a mautrix bridge): a POST
- * with a login's state, authorised by the bridge's as_token. A report only prompts us to ask the
- * bridge, so that a device's state has one source.
+ * Receives what a mautrix bridge reports by POST, authorised by its as_token. A login's state
+ * (`homeserver.status_endpoint`) only prompts us to ask the bridge, so that a device's state has
+ * one source. Checkpoints (`homeserver.message_send_checkpoint_endpoint`) name messages that the
+ * bridge has passed on: it can send them even when it has left the room of its status events.
  */
 
 import { z } from 'zod'
@@ -17,6 +18,9 @@ export const STATUS_PATH = '/_meshgate/bridge-status'
 /** A state with its login's profile takes a few hundred bytes. */
 const MAX_BODY_BYTES = 64 * 1024
 
+/** A Matrix id has at most 255 bytes. */
+const MAX_ID_LENGTH = 255
+
 const optionalText = z.string().nullish().catch(null)
 /**
  * bridgev2's status.BridgeState. A state of the whole bridge has no user; before bridgev2 it has no
@@ -29,6 +33,14 @@ const report = z.object({
   error: optionalText,
 })
 
+/** bridgev2's status.CheckpointsJSON. One step of a message is that the network has it. */
+const checkpoints = z.object({
+  checkpoints: z.array(
+    z.object({ event_id: z.string().max(MAX_ID_LENGTH), step: z.string(), status: z.string() }),
+  ),
+})
+const anyReport = z.union([checkpoints, report.extend({ checkpoints: z.undefined().optional() })])
+
 export type StatusReceiver = ReturnType<typeof createStatusReceiver>
 
 export function createStatusReceiver(options: {
@@ -36,6 +48,8 @@ export function createStatusReceiver(options: {
   asTokenOf(platform: string): string | undefined
   /** Emitted before the answer: listeners must not wait for the bridge. */
   signals: Emits<'bridge-state'>
+  /** Keeps that a platform's bridge has passed events on; the bridge is answered after that. */
+  passedOn(platform: string, eventIds: readonly string[]): Promise<void>
 }) {
   const platformIn = (request: Request) => new URL(request.url).pathname.slice(STATUS_PATH.length + 1)
 
@@ -57,9 +71,14 @@ export function createStatusReceiver(options: {
       if (request.method !== 'POST') return matrixRefusal(405, 'M_UNRECOGNIZED', 'expected a POST')
       const text = await readTextAtMost(request, MAX_BODY_BYTES)
       if (text === null) return matrixRefusal(413, 'M_TOO_LARGE', `expected at most ${MAX_BODY_BYTES} bytes`)
-      const parsed = report.safeParse(jsonOrNull(text))
-      if (!parsed.success) return matrixRefusal(400, 'M_BAD_JSON', 'expected the state of a login')
-      const { user_id: userId, remote_id: loginId, state_event: stateEvent, error } = parsed.data
+      const { success, data } = anyReport.safeParse(jsonOrNull(text))
+      if (!success) return matrixRefusal(400, 'M_BAD_JSON', 'expected the state of a login, or checkpoints')
+      if (data.checkpoints) {
+        const taken = takenByNetwork(data.checkpoints)
+        if (taken.length > 0) await options.passedOn(platformIn(request), taken)
+        return Response.json({})
+      }
+      const { user_id: userId, remote_id: loginId, state_event: stateEvent, error } = data
       options.signals.emit('bridge-state', platformIn(request), {
         matrixUserId: userId ?? null,
         loginId: loginId || null,
@@ -69,4 +88,11 @@ export function createStatusReceiver(options: {
       return Response.json({})
     },
   }
+}
+
+/** @returns the ids of the events */
+function takenByNetwork(steps: z.infer<typeof checkpoints>['checkpoints']): string[] {
+  return steps
+    .filter(({ step, status }) => step === 'REMOTE' && (status === 'SUCCESS' || status === 'DELIVERED'))
+    .map(({ event_id: eventId }) => eventId)
 }

@@ -76,6 +76,7 @@ beforeEach(async () => {
         ...createStatusReceiver({
           asTokenOf: platform => (platform === 'wa' ? AS_TOKEN : undefined),
           signals: new Signals(),
+          passedOn: () => Promise.resolve(),
         }),
       },
       { prefix: '/open', fetch: () => new Response('', { status: 401 }) },
@@ -170,7 +171,11 @@ test('the reasons behind /ready are kept from who guesses too often, and /ready 
 
 test('one token tried again and again is one guess: a bridge that was there before it was attached gets in', async () => {
   let attachedToken: string | undefined
-  const late = createStatusReceiver({ asTokenOf: () => attachedToken, signals: new Signals() })
+  const late = createStatusReceiver({
+    asTokenOf: () => attachedToken,
+    signals: new Signals(),
+    passedOn: () => Promise.resolve(),
+  })
   const guarded = await testHttp({ authFailures: LIMITS, mounts: [{ prefix: STATUS_PATH, ...late }] })
   const server = guarded.http.listen()
   const report = async () => {

@@ -109,6 +109,7 @@ describe('beside a running gateway', () => {
       address: `http://127.0.0.1:${bridgePort}`,
       domain: 'localhost',
       status_endpoint: `http://127.0.0.1:${bridgePort}/_meshgate/bridge-status/wa`,
+      message_send_checkpoint_endpoint: `http://127.0.0.1:${bridgePort}/_meshgate/bridge-status/wa`,
     })
     expect(config.appservice).toMatchObject({ port: bridge.port, hostname: '127.0.0.1', id: 'whatsapp' })
   })

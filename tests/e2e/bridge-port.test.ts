@@ -171,7 +171,7 @@ describe('a bridge from before there was the listener', () => {
     leadToMainPort(site)
     await site.start()
     expect(readFileSync(site.configFile, 'utf8')).toBe(
-      `# Ours.\n${now.replaceAll(/(address|status_endpoint): (http:\S+)/g, (line, key, url) => (url.startsWith(site.bridgeUrl) ? `${key}: "${url}"` : line))}`,
+      `# Ours.\n${now.replaceAll(/(address|status_endpoint|checkpoint_endpoint): (http:\S+)/g, (line, key, url) => (url.startsWith(site.bridgeUrl) ? `${key}: "${url}"` : line))}`,
     )
   })
 

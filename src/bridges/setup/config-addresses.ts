@@ -5,6 +5,7 @@ import { isScalar, parseDocument } from 'yaml'
 const PATHS = [
   ['homeserver', 'address'],
   ['homeserver', 'status_endpoint'],
+  ['homeserver', 'message_send_checkpoint_endpoint'],
 ] as const
 const AS_TOKEN = ['appservice', 'as_token'] as const
 

@@ -29,7 +29,7 @@ export interface BridgeSettings {
   homeserver: {
     /** How the bridge reaches the homeserver. */
     address: string
-    /** URL at which the bridge reports its logins' states; null: nowhere. */
+    /** URL at which the bridge reports states of logins and of messages; null: nowhere. */
     statusEndpoint: string | null
   } | null
   /** How the homeserver and the gateway reach the bridge. */
@@ -207,6 +207,8 @@ function homeserverFacts({ homeserver, serverName }: BridgeSettings): Fact[] {
     { path: ['homeserver', 'address'], value: homeserver.address, always: true },
     { path: ['homeserver', 'software'], value: 'standard' },
     { path: ['homeserver', 'status_endpoint'], value: homeserver.statusEndpoint },
+    // So we hear of a message that was passed on as its room was closed.
+    { path: ['homeserver', 'message_send_checkpoint_endpoint'], value: homeserver.statusEndpoint },
   ]
 }
 

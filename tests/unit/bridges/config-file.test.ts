@@ -65,7 +65,7 @@ describe('bridgev2', () => {
         domain: 'gateway.example.org',
         software: 'standard',
         status_endpoint: 'http://127.0.0.1:8080/_meshgate/bridge-status/net',
-        message_send_checkpoint_endpoint: null,
+        message_send_checkpoint_endpoint: 'http://127.0.0.1:8080/_meshgate/bridge-status/net',
         async_media: false,
       },
       appservice: {
@@ -127,6 +127,7 @@ describe('bridgev2', () => {
       'address',
       'domain',
       'status_endpoint',
+      'message_send_checkpoint_endpoint',
       'address',
       'port',
       'as_token',
@@ -147,7 +148,8 @@ describe('bridgev2', () => {
   test('a bridge that reports nothing has no status endpoint', () => {
     const homeserver = { address: 'http://127.0.0.1:8080', statusEndpoint: null }
     const { text } = bridgeConfigFile(example('bridgev2'), { ...SETTINGS, homeserver })
-    expect(parse(text).homeserver.status_endpoint).toBeNull()
+    const { status_endpoint, message_send_checkpoint_endpoint } = parse(text).homeserver
+    expect([status_endpoint, message_send_checkpoint_endpoint]).toEqual([null, null])
   })
 
   test('PostgreSQL', () => {

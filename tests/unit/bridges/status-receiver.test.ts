@@ -1,4 +1,4 @@
-/** Reports of a login's state: who may send them, and their effect. */
+/** Reports on logins and messages: who may send them, and their effect. */
 import { expect, test } from 'bun:test'
 import { createStatusReceiver } from '../../../src/bridges/status-receiver.ts'
 import type { SignalPayloads, StateReport } from '../../../src/domain/signals.ts'
@@ -8,9 +8,11 @@ function setUp() {
   const states: [string, StateReport][] = []
   const signals = new Signals<SignalPayloads>()
   signals.on('bridge-state', (platform, state) => states.push([platform, state]))
+  const passedOn: [string, ...string[]][] = []
   const receiver = createStatusReceiver({
     asTokenOf: platform => (platform === 'wa' ? 'as_wa' : undefined),
     signals,
+    passedOn: async (platform, eventIds) => void passedOn.push([platform, ...eventIds]),
   })
   const report = (body: string | null, { platform = 'wa', token = 'as_wa', method = 'POST' } = {}) =>
     receiver.fetch(
@@ -20,7 +22,7 @@ function setUp() {
         body,
       }),
     )
-  return { states, report }
+  return { states, passedOn, report }
 }
 
 /** JSON as mautrix's status.BridgeState writes it. */
@@ -49,6 +51,36 @@ test('a state of the bridge as a whole is passed on, and is about no login', asy
   expect(states).toEqual([['wa', { ...nobody, stateEvent: 'UNCONFIGURED', errorCode: null }]])
 })
 
+/** JSON as mautrix's status.CheckpointsJSON writes it. */
+const checkpoints = (...steps: [eventId: string, step: string, status: string][]) =>
+  JSON.stringify({
+    checkpoints: steps.map(([event_id, step, status]) => ({
+      ...{ event_id, step, status },
+      room_id: '!r:localhost',
+      timestamp: 1_777_284_000_000,
+      event_type: 'm.room.message',
+      reported_by: 'BRIDGE',
+      retry_num: 0,
+    })),
+  })
+
+test('messages that the network has taken are passed on, and no other step of theirs', async () => {
+  const { passedOn, states, report } = setUp()
+  expect(
+    (await report(checkpoints(['$1', 'BRIDGE', 'SUCCESS'], ['$2', 'REMOTE', 'WILL_RETRY']))).status,
+  ).toBe(200)
+  expect((await report(checkpoints(['$3', 'REMOTE', 'PERM_FAILURE']))).status).toBe(200)
+  expect(passedOn).toEqual([])
+  const taken = checkpoints(
+    ['$4', 'REMOTE', 'SUCCESS'],
+    ['$5', 'BRIDGE', 'SUCCESS'],
+    ['$6', 'REMOTE', 'DELIVERED'],
+  )
+  expect((await report(taken)).status).toBe(200)
+  expect(passedOn).toEqual([['wa', '$4', '$6']])
+  expect(states).toEqual([])
+})
+
 test.each([
   ['another token', CONNECTED, { token: 'as_signal' }, 401, 'M_UNKNOWN_TOKEN'],
   ['an empty token', CONNECTED, { token: '' }, 401, 'M_UNKNOWN_TOKEN'],
@@ -64,11 +96,19 @@ test.each([
   ['no JSON', 'what?', {}, 400, 'M_BAD_JSON'],
   ['no object', '[]', {}, 400, 'M_BAD_JSON'],
   ['a user id that is none', '{"user_id":7}', {}, 400, 'M_BAD_JSON'],
+  ['checkpoints that are none', '{"checkpoints":[{"event_id":7}]}', {}, 400, 'M_BAD_JSON'],
+  [
+    'checkpoints with another token',
+    checkpoints(['$1', 'REMOTE', 'SUCCESS']),
+    { token: 'x' },
+    401,
+    'M_UNKNOWN_TOKEN',
+  ],
   ['too much', JSON.stringify({ pad: 'x'.repeat(70_000) }), {}, 413, 'M_TOO_LARGE'],
 ])('%s is refused', async (_, body, options, status, errcode) => {
-  const { states, report } = setUp()
+  const { states, passedOn, report } = setUp()
   const response = await report(body, options)
   expect(response.status).toBe(status)
   expect(await response.json()).toMatchObject({ errcode })
-  expect(states).toEqual([])
+  expect([...states, ...passedOn]).toEqual([])
 })
