@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import Ajv from 'ajv'
 import addFormats from 'ajv-formats'
+import { STORED_EVENT_NAMES } from '../../src/domain/states.ts'
 import { STATUS_OF } from '../../src/http/error-answers.ts'
 import { type OpenApiDocument, openApiDocument } from '../../src/http/openapi/document.ts'
 import { printedDocument } from '../../src/http/openapi/print.ts'
@@ -23,6 +24,9 @@ test('/docs/json is that document', async () => {
   const { status, body } = await app.call('GET', '/docs/json')
   expect([status, body]).toEqual([200, JSON.parse(JSON.stringify(document))])
 })
+
+/** Answers to another method than a call's own, and to another host: no call has them. */
+const OF_NO_CALL = ['method_not_allowed', 'misdirected_request']
 
 describe('the document', () => {
   const operations = () =>
@@ -126,7 +130,7 @@ describe('the document', () => {
 
   test('is OpenAPI 3.0: no JSON Schema beyond it, and every reference leads somewhere', () => {
     const text = JSON.stringify(document)
-    expect(text).not.toMatch(/"const":|"examples":\[|"type":"null"|"patternProperties"|"x-/)
+    expect(text).not.toMatch(/"const":|"examples":\[|"type":"null"|"patternProperties"|"x-(?!webhooks)/)
     for (const [, section, name] of text.matchAll(/"#\/components\/(\w+)\/(\w+)"/g)) {
       const components: Record<string, Record<string, unknown>> = document.components
       expect(components[section ?? '']?.[name ?? ''], `${section}/${name}`).toBeDefined()
@@ -150,6 +154,8 @@ interface Schema {
   properties?: Record<string, Schema>
   items?: Schema
   anyOf?: Schema[]
+  allOf?: Schema[]
+  enum?: string[]
 }
 
 /** True when the page shows more of it than a mere "string". */
@@ -194,6 +200,19 @@ describe('for generated clients', () => {
   })
 })
 
+test('each event has a schema of its own that names it', () => {
+  const requests = Object.entries(document['x-webhooks'])
+  expect(requests.map(([name]) => name)).toEqual([...STORED_EVENT_NAMES])
+  const schemas = requests.map(([, { post }]) => post.requestBody?.content['application/json']?.schema.$ref)
+  expect(new Set(schemas).size).toBe(requests.length)
+  for (const [name, { post }] of requests) {
+    const schema = post.requestBody?.content['application/json']?.schema as Schema
+    const { allOf = [], ...own } = resolved(schema)
+    const [event] = [own, ...allOf].map(each => each.properties?.event?.enum).filter(names => names)
+    expect([name, event]).toEqual([name, [name]])
+  }
+})
+
 describe('examples', () => {
   const ajv = addFormats(new Ajv({ strict: false }))
   ajv.addFormat('binary', true)
@@ -233,7 +252,11 @@ describe('examples', () => {
       )
     })
     expect(Object.fromEntries(shown)).toEqual(
-      Object.fromEntries(Object.entries(STATUS_OF).map(([code, status]) => [code, `Error${status}`])),
+      Object.fromEntries(
+        Object.entries(STATUS_OF)
+          .filter(([code]) => !OF_NO_CALL.includes(code))
+          .map(([code, status]) => [code, `Error${status}`]),
+      ),
     )
   })
 })

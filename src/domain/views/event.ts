@@ -170,6 +170,13 @@ const TypingEvent = model('TypingEvent', {
 })
 export type TypingEvent = Static<typeof TypingEvent>
 
+/** A webhook is tried out. */
+export const WebhookTestEvent = model('WebhookTestEvent', {
+  event: Type.Literal('webhook.test'),
+  timestamp: timestamp(),
+  webhook_id: Type.Integer(),
+})
+
 /** The payload of an event of the feed. */
 export const EventPayload = Type.Union([
   ChatEvent,

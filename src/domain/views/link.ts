@@ -16,7 +16,7 @@ export const LINK_STATES = [
 ] as const
 export type LinkState = (typeof LINK_STATES)[number]
 
-const Field = Type.Object({
+const Field = model('LinkField', {
   id: Type.String(),
   type: Type.String({
     description:
@@ -34,7 +34,7 @@ const Field = Type.Object({
 const instructions = Type.String({ description: 'In the words of the bridge; may be empty.' })
 const picture = nullable(Type.String({ description: 'A picture of it, where the bridge has one.' }))
 const sources = Type.Array(
-  Type.Object({
+  model('LinkFieldSource', {
     type: Type.String({ description: 'cookie, local_storage, request_header, request_body or special.' }),
     name: Type.String(),
     cookie_domain: nullable(Type.String()),
@@ -42,19 +42,34 @@ const sources = Type.Array(
   }),
   { description: 'Where in the browser the value is found: any one of these.' },
 )
-const CookieField = Type.Object({ ...Field.properties, sources })
+const CookieField = model('LinkCookieField', { ...Field.properties, sources })
 
 const Step = Type.Union(
   [
-    Type.Object({ type: Type.Literal('qr'), payload: Type.String(), image_url: picture, instructions }),
-    Type.Object({ type: Type.Literal('code'), code: Type.String(), image_url: picture, instructions }),
-    Type.Object({ type: Type.Literal('emoji'), emoji: Type.String(), image_url: picture, instructions }),
-    Type.Object({ type: Type.Literal('wait'), instructions }),
-    Type.Object({
+    model('LinkQrStep', {
+      type: Type.Literal('qr'),
+      payload: Type.String(),
+      image_url: picture,
+      instructions,
+    }),
+    model('LinkCodeStep', {
+      type: Type.Literal('code'),
+      code: Type.String(),
+      image_url: picture,
+      instructions,
+    }),
+    model('LinkEmojiStep', {
+      type: Type.Literal('emoji'),
+      emoji: Type.String(),
+      image_url: picture,
+      instructions,
+    }),
+    model('LinkWaitStep', { type: Type.Literal('wait'), instructions }),
+    model('LinkInputStep', {
       type: Type.Literal('input'),
       fields: Type.Array(Field),
       attachments: Type.Array(
-        Type.Object({
+        model('LinkAttachment', {
           file_name: Type.String(),
           mime_type: Type.String(),
           content: Type.String({ description: 'Base64.' }),
@@ -62,7 +77,7 @@ const Step = Type.Union(
       ),
       instructions,
     }),
-    Type.Object({
+    model('LinkCookiesStep', {
       type: Type.Literal('cookies'),
       url: Type.String({ description: 'The page to log in at.' }),
       user_agent: nullable(Type.String()),
@@ -74,7 +89,7 @@ const Step = Type.Union(
       }),
       instructions,
     }),
-    Type.Object({
+    model('LinkPasskeyStep', {
       type: Type.Literal('passkey'),
       url: Type.String({ description: 'The site whose passkey is asked for: it works on its pages alone.' }),
       publicKey: Type.Unsafe<Record<string, unknown>>({
@@ -85,13 +100,13 @@ const Step = Type.Union(
       fields: Type.Array(Field, { description: 'One, `credential`: what that gave, as JSON.' }),
       instructions,
     }),
-    Type.Object({
+    model('LinkConnectedStep', {
       type: Type.Literal('connected'),
       platform: Type.String(),
       device_id: Type.String(),
       name: Type.String(),
     }),
-    Type.Object({
+    model('LinkErrorStep', {
       type: Type.Literal('error'),
       code: oneOf(LINK_ENDS),
       message: Type.String(),

@@ -9,6 +9,7 @@ import { silentLogger } from '../../lib/logger.ts'
 import { apiRoutes } from '../routes/index.ts'
 import type { HttpServices } from '../services.ts'
 import { errorResponses } from './described-errors.ts'
+import { eventRequests } from './event-requests.ts'
 import { operation, plain } from './operation.ts'
 import { TAGS } from './tags.ts'
 
@@ -17,6 +18,7 @@ export interface OpenApiDocument {
   openapi: string
   info: { title: string; version: string }
   paths: Record<string, Record<string, Operation>>
+  'x-webhooks': Record<string, { post: Pick<Operation, 'summary' | 'requestBody' | 'responses'> }>
   components: {
     schemas: Record<string, unknown>
     responses: Record<string, unknown>
@@ -49,7 +51,7 @@ export async function openApiDocument(version: string): Promise<OpenApiDocument>
     swagger({
       path: '/docs',
       documentation: {
-        info: { title: 'Meshgate', version, description: DESCRIPTION },
+        info: { title: 'Meshgate', version, description: DESCRIPTION, license: { name: 'MIT' } },
         servers: [{ url: '/', description: 'This gateway' }],
         tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
         components: {
@@ -93,8 +95,13 @@ const UNUSED_SERVICES = {} as HttpServices
 function complete(document: OpenApiDocument): OpenApiDocument {
   const schemas: Record<string, unknown> = {}
   const { securitySchemes } = document.components
-  const components = { responses: plain(errorResponses()), securitySchemes }
-  const moved = namedOnce({ ...document, components }, schemas) as OpenApiDocument
+  const paths = JSON.stringify(document.paths)
+  const responses = Object.fromEntries(
+    Object.entries(plain(errorResponses())).filter(([name]) => paths.includes(`responses/${name}"`)),
+  )
+  const requests = { 'x-webhooks': plain(eventRequests()) }
+  const components = { responses, securitySchemes }
+  const moved = namedOnce({ ...document, components, ...requests }, schemas) as OpenApiDocument
   return { ...moved, components: { ...moved.components, schemas } }
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import Ajv from 'ajv'
 import addFormats from 'ajv-formats'
 import type { Webhook } from '../../../src/db/schema/index.ts'
-import { EVENT_NAMES, SAID_EVENT_NAMES } from '../../../src/domain/states.ts'
+import { EVENT_NAMES, LIVE_EVENT_NAMES, SAID_EVENT_NAMES } from '../../../src/domain/states.ts'
 import { messageContentOf } from '../../../src/matrix/translate/message.ts'
 import { EarlierSaid } from '../../../src/modules/receiving/earlier-said.ts'
 import { disabledEvent, testEvent } from '../../../src/modules/webhooks/outcome-repository.ts'
@@ -18,6 +18,7 @@ const DOCUMENT = JSON.parse(textOf('openapi.json'))
 const EXAMPLES = examplesOf(EVENTS)
   .filter(({ language }) => language === 'json')
   .map(({ heading, code }) => ({ heading, payload: JSON.parse(code) as Record<string, unknown> }))
+const NAMES: readonly string[] = [...EVENT_NAMES, ...LIVE_EVENT_NAMES]
 const WEBHOOK = { identityId: 'id_1', id: 1, url: 'https://your-server.example.com/webhook' }
 const FAILING_SINCE = Date.UTC(2026, 3, 27, 10)
 
@@ -31,22 +32,29 @@ function wholeOf(heading: string, payload: Record<string, unknown>): Record<stri
   return heading.startsWith('device.') ? { ...exampleOf('device.connected'), ...payload } : payload
 }
 
+/** The schema that names the event. */
 function schemaOf(event: string): string {
-  if (event === 'message.status') return 'MessageStatusEvent'
-  if (event === 'webhook.disabled') return 'WebhookDisabledEvent'
-  return event.startsWith('device.') ? 'DeviceEvent' : 'ChatEvent'
+  const schemas = Object.entries<Schema>(DOCUMENT.components.schemas)
+  const own = schemas.find(
+    ([name, { properties }]) => /\wEvent$/.test(name) && properties?.event?.enum?.includes(event),
+  )
+  return own?.[0] ?? ''
+}
+
+interface Schema {
+  properties?: Record<string, { enum?: string[] }>
 }
 
 test('the table of events has each of them, in order', () => {
   const [, table = ''] = EVENTS.split(/^## /m)
   const described = [...table.matchAll(/^\| `(\w+\.\w+)` +\|/gm)].map(([, name]) => name)
-  expect(described).toEqual([...EVENT_NAMES])
+  expect(described).toEqual([...NAMES])
 })
 
 test('each event has a heading, and an example of its own', () => {
   const headings = [...EVENTS.matchAll(/^### (.*)$/gm)].map(([, name = '']) => name)
-  expect(headings.toSorted()).toEqual([...EVENT_NAMES].toSorted())
-  for (const name of EVENT_NAMES) expect([name, exampleOf(name).event]).toEqual([name, name])
+  expect(headings.toSorted()).toEqual(NAMES.toSorted())
+  for (const name of NAMES) expect([name, exampleOf(name).event]).toEqual([name, name])
 })
 
 test('each example is as its schema says, and has no other fields', () => {
