@@ -591,6 +591,8 @@ CREATE TABLE resolved_recipients (
   FOREIGN KEY (device_row_id) REFERENCES devices(id) ON UPDATE no action ON DELETE cascade
 ) WITHOUT ROWID;
 
+CREATE INDEX resolved_recipients_room ON resolved_recipients (device_row_id, room_id);
+
 CREATE TABLE room_features (
   digest text NOT NULL PRIMARY KEY,
   content text NOT NULL

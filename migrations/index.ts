@@ -97,6 +97,8 @@ import messageContentDown from './0048_message_content.down.sql' with { type: 't
 import messageContentUp from './0048_message_content.up.sql' with { type: 'text' }
 import chatListsDown from './0049_chat_lists.down.sql' with { type: 'text' }
 import chatListsUp from './0049_chat_lists.up.sql' with { type: 'text' }
+import recipientsByRoomDown from './0050_recipients_by_room.down.sql' with { type: 'text' }
+import recipientsByRoomUp from './0050_recipients_by_room.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -156,4 +158,5 @@ export const migrations: readonly Migration[] = [
   { version: 47, name: 'webhook_filters', up: webhookFiltersUp, down: webhookFiltersDown },
   { version: 48, name: 'message_content', up: messageContentUp, down: messageContentDown },
   { version: 49, name: 'chat_lists', up: chatListsUp, down: chatListsDown },
+  { version: 50, name: 'recipients_by_room', up: recipientsByRoomUp, down: recipientsByRoomDown },
 ]

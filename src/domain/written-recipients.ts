@@ -57,6 +57,11 @@ export function isMatrixUserId(text: string): boolean {
   return /^@[^:\s]+:\S+$/.test(text)
 }
 
+/** True for a chat's own id, and for the Matrix id of its room. */
+export function isChatReference(text: string): boolean {
+  return text.startsWith('!') || /^chat_[0-9a-f]{32}$/.test(text)
+}
+
 /** Splits a comma-separated list, without empty parts and repeats. */
 export function splitList(text: string): string[] {
   return [

@@ -27,7 +27,7 @@ const LIFETIMES = ['expiry', 'expires', 'expire', 'expiration', 'ttl', 'valid_un
  */
 const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
   platform: ['network'],
-  contact: ['to', 'recipient', 'recipients', 'phone', 'phone_number', 'number', 'jid', 'chat_id'],
+  contact: ['to', 'recipient', 'recipients', 'phone', 'phone_number', 'number', 'jid'],
   group_url: ['group', 'group_id', 'group_link', 'invite_link'],
   text: ['txt', 'message', 'body', 'content', 'msg', 'caption'],
   reply_id: [

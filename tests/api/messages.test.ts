@@ -258,13 +258,19 @@ describe('multipart', () => {
     expectError(await send({ body: data }), 400, 'bad_request', 'file: expected one file, not several')
   })
 
-  test.each([
-    ['contact', 'contact: expected once, not several times; several recipients are separated by commas'],
-    ['platform', /^platform: expected once, not several times$/],
-  ])('%s twice: 400', async (name, says) => {
-    const data = form({ ...FIELDS, text: 'x', file: pdf() })
+  test.each(['platform', 'text', 'chat_id'])('%s twice: 400', async name => {
+    const data = form({ ...FIELDS, text: 'x', [name]: 'wa', file: pdf() })
     data.append(name, 'wa')
+    const says = `${name}: expected once, not several times`
     expectError(await send({ body: data }), 400, 'bad_request', says)
+  })
+
+  test.each(['contact', 'group_url'])('%s several times is a list', async name => {
+    const data = form({ ...FIELDS, text: 'x', [name]: '1' })
+    for (const each of ['2', '3']) data.append(name, each)
+    expect((await send({ body: data })).status).toBe(200)
+    const { contact, groupUrl } = app.sends.at(-1) ?? {}
+    expect(name === 'contact' ? contact : groupUrl).toEqual(['1', '2', '3'])
   })
 
   test('a field that is not ours, twice, is ignored as ever', async () => {
@@ -315,7 +321,7 @@ test('a URL-encoded form', async () => {
 })
 
 test.each([
-  ['contact=1&contact=2&platform=wa&text=x', 'contact: expected once'],
+  ['contact=1&platform=wa&platform=wa&text=x', 'platform: expected once'],
   ['contact=1&platform=wa&text=x&file=document.pdf', 'file: expected in a multipart form'],
 ])('a URL-encoded form with %s: 400', async (body, says) => {
   const before = app.sends.length

@@ -86,7 +86,7 @@ describe('calls of the usage guide', () => {
     ['ttl', 'expires_in'],
     ['to', 'contact'],
     ['jid', 'contact'],
-    ['chatId', 'contact'],
+    ['chatId', 'chat_id'],
     ['media_url', 'file'],
     ['url', 'file'],
     ['Attachment', 'file'],

@@ -151,6 +151,25 @@ describe('recipients', () => {
     expect(seen).toEqual(['by link', 'by id', 'by room'].map(text => ({ where: group.id, text })))
   })
 
+  test('a chat by its id alone, which its first send was answered with or shows later', async () => {
+    const friend = await client.newPhone()
+    const [first] = await account.send(device, { contact: friend.number, text: 'one' })
+    const { chat_id } = await account.waitForStatus(first?.id ?? '', ['delivered'])
+    expect(chat_id).toStartWith('chat_')
+    const body = { chat_id, text: 'two' }
+    const answer = await account.api.post<{ messages: unknown[] }>(`/api/v1/devices/${device}/message`, body)
+    expect(answer).toMatchObject({ status: 200, body: { messages: [{ to: chat_id, chat_id }] } })
+    await friend.waitForText('two')
+    expect(await account.send(device, { contact: friend.number, text: 'three' })).toMatchObject([{ chat_id }])
+    await friend.waitForText('three')
+    expect((await friend.received()).map(({ text }) => text)).toEqual(['one', 'two', 'three'])
+    const other = await client.linkedAccount()
+    expect(await other.account.trySend(other.device, { ...body, chat_id: chat_id ?? '' })).toMatchObject({
+      status: 404,
+      body: { error: `chat_id: there is no chat ${chat_id}` },
+    })
+  })
+
   test('group_url wins over contact; several groups each get it; an unknown one fails', async () => {
     const friend = await client.newPhone()
     const bystander = await client.newPhone()

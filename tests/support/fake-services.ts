@@ -9,7 +9,7 @@ import type { PlatformView } from '../../src/domain/views/platform.ts'
 import type { HttpServices } from '../../src/http/services.ts'
 import { stateOf } from '../../src/modules/devices/link-events.ts'
 import type { LinkRequest } from '../../src/modules/devices/linking.ts'
-import type { SendRequest } from '../../src/modules/sending/sending.ts'
+import type { SendRequest } from '../../src/modules/sending/content/request.ts'
 import { stagedFile } from './messages.ts'
 
 export const DEVICE: ListedDevice = {
@@ -215,8 +215,8 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
         }
         sends.push(request)
         if (request.file) onDisk.delete(request.file.id)
-        const to = request.groupUrl ?? request.contact ?? ''
-        const accepted = [{ id: `msg_${sends.length}`, to, status: 'queued' as const }]
+        const to = String(request.chatId ?? request.groupUrl ?? request.contact)
+        const accepted = [{ id: `msg_${sends.length}`, to, chat_id: null, status: 'queued' as const }]
         const { record } = request
         if (record) await db.write(tx => record(tx, accepted))
         return accepted

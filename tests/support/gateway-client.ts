@@ -42,6 +42,7 @@ export type Platform = 'wa' | 'signal' | 'telegram'
 export interface SendFields {
   contact?: string
   group_url?: string
+  chat_id?: string
   text?: string
   reply_id?: string
   platform?: string

@@ -6,6 +6,7 @@ import type { Bridge, Bridges } from '../../src/domain/ports.ts'
 import { createChatRepository } from '../../src/modules/chats/chat-repository.ts'
 import { createRecipientRepository } from '../../src/modules/chats/recipient-repository.ts'
 import type { StagedFile } from '../../src/modules/media/media.ts'
+import type { SendRequest } from '../../src/modules/sending/content/request.ts'
 import { createMessageEndings } from '../../src/modules/sending/ending-repository.ts'
 import { createWaitingMessages } from '../../src/modules/sending/lane-repository.ts'
 import { type Backlog, createBacklog } from '../../src/modules/sending/limits.ts'
@@ -13,7 +14,6 @@ import { createMessageRepository } from '../../src/modules/sending/message-repos
 import type { OutboxOptions } from '../../src/modules/sending/outbox.ts'
 import { createOutboxQueue } from '../../src/modules/sending/queue-repository.ts'
 import { createRecipients } from '../../src/modules/sending/recipients.ts'
-import type { SendRequest } from '../../src/modules/sending/sending.ts'
 import { createMessages, type MessagesOptions } from '../../src/modules/sending/sending.ts'
 import { createStatusWriter } from '../../src/modules/sending/status-repository.ts'
 import { ManualClock } from './manual-clock.ts'
@@ -64,6 +64,14 @@ export function messagesOn(store: MessageStore, change: Partial<MessagesOptions>
     clock: new ManualClock(),
     ...change,
   })
+}
+
+/** Everybody’s chat is in one room, or goes on in the room that it has moved to. */
+export const inRoom: OutboxOptions['recipients'] = {
+  resolve: async () => '!r:s',
+  closedRooms: async (_device, _recipient, found, roomId) => (found === roomId ? [] : [found]),
+  follow: async () => undefined,
+  forget: async () => undefined,
 }
 
 /** For messages without files. */

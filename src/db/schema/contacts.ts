@@ -57,7 +57,10 @@ export const resolvedRecipients = sqliteTable(
     matrixUserId: text('matrix_user_id'),
     resolvedAt: integer('resolved_at').notNull(),
   },
-  table => [primaryKey({ columns: [table.deviceRowId, table.recipientKey] })],
+  table => [
+    primaryKey({ columns: [table.deviceRowId, table.recipientKey] }),
+    index('resolved_recipients_room').on(table.deviceRowId, table.roomId),
+  ],
 )
 
 /** Display names of Matrix users, as last seen in a member event. */

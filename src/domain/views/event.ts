@@ -113,12 +113,14 @@ export type MessagePayload = Static<typeof ChatEvent>
 
 const LEARNED = timestamp('When the gateway learned of it.')
 
-const { due_at: _dueAt, ...messageFields } = Message.properties
+const { due_at: _dueAt, chat_id, ...messageFields } = Message.properties
 /** A sent message got another status: the message as GET /api/v1/messages/{id} shows it then. */
 const StatusEvent = model('MessageStatusEvent', {
   event: Type.Literal('message.status'),
   timestamp: LEARNED,
   ...messageFields,
+  // Events of earlier versions don't have it.
+  chat_id: Type.Optional(chat_id),
 })
 export type StatusEvent = Static<typeof StatusEvent>
 

@@ -3,9 +3,14 @@ import { type Static, Type } from '@sinclair/typebox'
 import { SHOWN_MESSAGE_STATUSES } from '../states.ts'
 import { model, nullable, oneOf, timestamp } from './schema.ts'
 
+const CHAT_ID = nullable(
+  Type.String({ description: 'The chat’s own id; null as long as the chat is not known.' }),
+)
+
 export const AcceptedMessage = model('AcceptedMessage', {
   id: Type.String(),
   to: Type.String({ description: 'The recipient as it was given.' }),
+  chat_id: CHAT_ID,
   status: oneOf(['queued', 'failed'], {
     description: '`failed`: this recipient’s chat does not take it, while another recipient’s does.',
   }),
@@ -19,6 +24,7 @@ const EXAMPLE = {
   platform: 'wa',
   device_id: '237123456789',
   to: '1234567890',
+  chat_id: 'chat_0198c0ffee',
   status: 'delivered',
   reason: null,
   event_id: '$eCLf_5pzs8ZBhEs5ZojVRS0K3SBLf73cHs2q_Je4kfQ',
@@ -33,6 +39,7 @@ const FIELDS_OF_VIEW = {
   platform: Type.String(),
   device_id: Type.String(),
   to: Type.String(),
+  chat_id: CHAT_ID,
   status: oneOf(SHOWN_MESSAGE_STATUSES),
   reason: nullable(Type.String()),
   event_id: nullable(Type.String()),

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { and, asc, desc, eq, isNull, ne, sql } from 'drizzle-orm'
 import { LRUCache } from 'lru-cache'
 import type { Db } from '../../db/open.ts'
+import type { Values } from '../../db/prepared.ts'
 import { equal, given, rowsBy } from '../../db/row-statements.ts'
 import { type Chat, chats, type Device, roomFeatures } from '../../db/schema/index.ts'
 import { ONE, textParam } from '../../db/stable-params.ts'
@@ -103,13 +104,11 @@ export const UNKNOWN_CHAT = {
   archived: false,
 } as const
 
+// Spelled out, as a partial index is found by its text.
+const isMovedTo = sql`${equal(chats, 'identityId', 'movedTo')} and ${chats.movedTo} is not null`
+const allMovedTo = statement(orm => orm.select().from(chats).where(isMovedTo))
 const oldestMovedTo = statement(orm =>
-  orm
-    .select()
-    .from(chats)
-    .where(sql`${equal(chats, 'identityId', 'movedTo')} and ${chats.movedTo} is not null`)
-    .orderBy(asc(chats.id))
-    .limit(ONE),
+  orm.select().from(chats).where(isMovedTo).orderBy(asc(chats.id)).limit(ONE),
 )
 const giveId = statement(orm =>
   orm
@@ -204,20 +203,39 @@ export function createChatRepository(db: Pick<Db, 'read' | 'write'>) {
     return first ? living(identityId, first) : null
   }
 
+  /** @returns the row that has this id, or this room; the chat may go on in another one */
+  async function named(identityId: string, reference: string): Promise<Chat | null> {
+    if (reference.startsWith('!')) return get(identityId, reference)
+    return (await db.read(reader => reader.get(byId, { identityId, id: reference }))) ?? null
+  }
+
   return {
     get,
 
     living,
+
+    named,
 
     /**
      * Finds a chat by its id, or by the id of a room that it is or was in.
      * @returns the chat where it goes on
      */
     async find(identityId: string, reference: string): Promise<Chat | null> {
-      const chat = reference.startsWith('!')
-        ? await get(identityId, reference)
-        : await db.read(reader => reader.get(byId, { identityId, id: reference }))
+      const chat = await named(identityId, reference)
       return chat ? living(identityId, chat) : null
+    },
+
+    /** The chats of the rooms that their bridge has closed for this one, the last first. */
+    async movedInto(identityId: string, roomId: string): Promise<Chat[]> {
+      const before: Chat[] = []
+      let movedTo: string | undefined = roomId
+      for (let moves = 0; movedTo !== undefined && moves < MAX_MOVES; moves++) {
+        const values: Values = { identityId, movedTo }
+        const found = await db.read(reader => reader.all(allMovedTo, values))
+        before.push(...found)
+        movedTo = found[0]?.roomId
+      }
+      return before
     },
 
     /** The chat with this id on the network, joined or invited, of this login or shared. */

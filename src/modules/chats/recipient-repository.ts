@@ -3,7 +3,7 @@ import { and, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { putRow, rowsBy } from '../../db/row-statements.ts'
 import { type Chat, chats, type Device, resolvedRecipients } from '../../db/schema/index.ts'
-import { textParam } from '../../db/stable-params.ts'
+import { ONE, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 
 /** The room of a recipient, and who it is; null for a group. */
@@ -12,11 +12,19 @@ export interface FoundRoom {
   matrixUserId: string | null
 }
 
+/** A room that was found before; `id` is null where nothing is known of its chat. */
+export type KnownRoom = Pick<Chat, 'roomId' | 'features' | 'movedTo'> & { id: string | null }
+
 const param = sql.placeholder
 const ofDevice = eq(resolvedRecipients.deviceRowId, textParam('deviceRowId'))
 const roomOfRecipient = statement(orm =>
   orm
-    .select({ roomId: resolvedRecipients.roomId, features: chats.features, movedTo: chats.movedTo })
+    .select({
+      id: chats.id,
+      roomId: resolvedRecipients.roomId,
+      features: chats.features,
+      movedTo: chats.movedTo,
+    })
     .from(resolvedRecipients)
     .leftJoin(
       chats,
@@ -30,6 +38,18 @@ const putRoom = putRow(
   ['roomId', 'matrixUserId', 'resolvedAt'],
 )
 const recipient = rowsBy(resolvedRecipients, 'deviceRowId', 'recipientKey')
+// Also in a room from which the chat has moved, as long as nothing was sent in the new one.
+const userInRoom = statement(orm =>
+  orm
+    .select({ matrixUserId: resolvedRecipients.matrixUserId })
+    .from(resolvedRecipients)
+    .where(
+      sql`${ofDevice} and ${resolvedRecipients.matrixUserId} is not null and ${resolvedRecipients.roomId} in (
+        select ${textParam('roomId')} union all
+        select room_id from chats where identity_id = ${textParam('identityId')} and moved_to = ${textParam('roomId')} and moved_to is not null)`,
+    )
+    .limit(ONE),
+)
 const changeRoom = statement(orm =>
   orm
     .update(resolvedRecipients)
@@ -48,7 +68,7 @@ export function createRecipientRepository(db: Pick<Db, 'read' | 'write'>) {
     async roomOf(
       { id: deviceRowId, identityId }: Pick<Device, 'id' | 'identityId'>,
       recipientKey: string,
-    ): Promise<Pick<Chat, 'roomId' | 'features' | 'movedTo'> | null> {
+    ): Promise<KnownRoom | null> {
       const key = { deviceRowId, identityId, recipientKey }
       return (await db.read(reader => reader.get(roomOfRecipient, key))) ?? null
     },
@@ -56,6 +76,15 @@ export function createRecipientRepository(db: Pick<Db, 'read' | 'write'>) {
     /** @returns the Matrix user who answers to a recipient's key, as far as it was resolved */
     async userOf(deviceRowId: string, recipientKey: string): Promise<string | null> {
       const found = await db.read(reader => reader.get(recipient, { deviceRowId, recipientKey }))
+      return found?.matrixUserId ?? null
+    },
+
+    /** @returns the Matrix user who was resolved to the room of a direct chat, null if none was */
+    async userInRoom(
+      { id: deviceRowId, identityId }: Pick<Device, 'id' | 'identityId'>,
+      roomId: string,
+    ): Promise<string | null> {
+      const found = await db.read(reader => reader.get(userInRoom, { deviceRowId, identityId, roomId }))
       return found?.matrixUserId ?? null
     },
 

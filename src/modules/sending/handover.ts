@@ -9,7 +9,7 @@ import type { RoomFeatures } from '../../domain/room-features.ts'
 import { type PlannedFile, planMessage, unsupportedReason } from '../chats/capabilities.ts'
 import type { EnteredChat } from '../chats/chat-rooms.ts'
 import type { MediaFiles } from '../media/media.ts'
-import { messageContent } from './content.ts'
+import { messageContent } from './content/event.ts'
 import { captionId, type SentCaption } from './message-repository.ts'
 import type { OutboxQueue } from './queue-repository.ts'
 

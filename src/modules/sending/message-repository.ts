@@ -33,6 +33,7 @@ export interface MessageWithDevice {
   message: Message
   platform: string
   deviceId: string
+  chatId: string | null
 }
 
 export type AnsweredMessage = Pick<Message, 'id' | 'deviceRowId' | 'status' | 'eventId'>
@@ -227,16 +228,30 @@ export async function findMessage(
   return (await reader.get(one, { identityId, id })) ?? null
 }
 
+// Before it is sent, its chat is known by the room that was found for its recipient.
+const ROOM = sql`coalesce(${messages.roomId}, (select room_id from resolved_recipients
+    where device_row_id = ${messages.deviceRowId} and recipient_key = substr(${messages.lane}, length(${messages.deviceRowId}) + 2)),
+  ${messages.recipient})`
+const CHAT_ID = sql<string | null>`coalesce((select coalesce(living.id, chat.id) from chats as chat
+    left join chats as living on living.identity_id = chat.identity_id and living.room_id = chat.moved_to
+    where chat.identity_id = ${messages.identityId} and chat.room_id = ${ROOM}),
+  case when ${messages.recipient} glob 'chat_*' and length(${messages.recipient}) = 37 then ${messages.recipient} end)`
+
 export function withDevice(orm: Orm) {
   return orm
-    .select({ message: messages, platform: devices.platform, deviceId: devices.deviceId })
+    .select({
+      message: messages,
+      platform: devices.platform,
+      deviceId: devices.deviceId,
+      chatId: CHAT_ID.as('chat_id'),
+    })
     .from(messages)
     .innerJoin(devices, eq(devices.id, messages.deviceRowId))
 }
 
 /** A message as clients see it, but for when it is due, which only those who ask are told. */
 export function messageView(
-  { message, platform, deviceId }: MessageWithDevice,
+  { message, platform, deviceId, chatId }: MessageWithDevice,
   updatedAt = message.updatedAt,
 ): Omit<MessageView, 'due_at'> {
   return {
@@ -244,6 +259,7 @@ export function messageView(
     platform,
     device_id: deviceId,
     to: message.recipient,
+    chat_id: chatId,
     // Until the bridge says something, clients see that it is being sent.
     status: message.status === 'submitted' ? 'sending' : message.status,
     reason: message.reason,

@@ -18,7 +18,7 @@ import type { ChatRooms } from '../chats/chat-rooms.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { DeviceRestricted, refuseNewChat, restrictedUntil } from '../devices/restriction.ts'
 import type { MediaFiles } from '../media/media.ts'
-import { quotedEvent } from './content.ts'
+import { quotedEvent } from './content/replies.ts'
 import { DEVICE_DELETED, expiredReason, isDiscarded, isExpired } from './ending-repository.ts'
 import { createHandover, type HandedOver, takeWhile } from './handover.ts'
 import type { Pace } from './limits.ts'
@@ -28,7 +28,7 @@ import type { Recipients } from './recipients.ts'
 
 export interface OutboxOptions {
   queue: OutboxQueue
-  recipients: Pick<Recipients, 'resolve' | 'follow' | 'forget'>
+  recipients: Pick<Recipients, 'resolve' | 'closedRooms' | 'follow' | 'forget'>
   messages: Pick<MessageRepository, 'isUnderWay' | 'answered'>
   devices: Pick<LinkedDevices, 'get' | 'reconcile'>
   chatRooms: Pick<ChatRooms, 'ensureEntered'>
@@ -114,11 +114,13 @@ export function createOutbox(options: OutboxOptions): Worker {
     const along = takeWhile(behind, other => goesAlong(other) && !isDiscarded(other, device))
     try {
       const chat = await chatRooms.ensureEntered(message.identityId, roomId)
-      const isMoved = chat.roomId !== roomId
-      const waitMs = isMoved ? await queue.settleClosedRoom(message.identityId, roomId, clock.now()) : null
-      if (waitMs !== null) return { outcome: 'retry', reason: MOVING, refusedSince: null, retryInMs: waitMs }
+      for (const closed of await recipients.closedRooms(device, message.recipient, roomId, chat.roomId)) {
+        const waitMs = await queue.settleClosedRoom(message.identityId, closed, clock.now())
+        if (waitMs !== null)
+          return { outcome: 'retry', reason: MOVING, refusedSince: null, retryInMs: waitMs }
+      }
       const handedOver = await handOver(chat, session, { ...message, replyTo: quoted.eventId }, along)
-      if (isMoved) await recipients.follow(device, roomId, chat.roomId)
+      if (chat.roomId !== roomId) await recipients.follow(device, roomId, chat.roomId)
       return { outcome: 'submitted', roomId: chat.roomId, ...handedOver }
     } catch (error) {
       if (isGone(error)) await recipients.forget(device, roomId)

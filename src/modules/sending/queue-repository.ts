@@ -249,8 +249,10 @@ export function createOutboxQueue(
      * accepted since.
      * @returns how long the room's chat has to wait, in milliseconds; null when nothing is left
      */
-    settleClosedRoom: (identityId: string, roomId: string, now: number) =>
-      db.write(async tx => {
+    async settleClosedRoom(identityId: string, roomId: string, now: number): Promise<number | null> {
+      // Seldom is there anything to write.
+      if (!(await db.read(reader => reader.get(silentIn, { identityId, roomId })))) return null
+      return db.write(async tx => {
         const found = await tx.all(silentIn, { identityId, roomId })
         if (found.length === 0) return null
         const ageMs = now - Math.max(begunAt, ...found.map(({ updatedAt }) => updatedAt))
@@ -258,7 +260,8 @@ export function createOutboxQueue(
         if (ageMs < LAST_WORD_MS) return Math.min(LAST_WORD_MS, LAST_WORD_MS - ageMs)
         for (const message of found) await statuses.closedOut(tx, message, now)
         return 0
-      }),
+      })
+    },
 
     release: ({ lane, leaseId, messages: claimed }: ClaimedLane, dueAt: number) =>
       db.write(async tx => {

@@ -7,7 +7,7 @@ import { GatewayError } from '../../domain/errors.ts'
 import type { Bridge, Bridges, JoinedGroup } from '../../domain/ports.ts'
 import type { RoomFeatures } from '../../domain/room-features.ts'
 import type { RecipientKind } from '../../domain/states.ts'
-import { groupKey, isGroupLink, isMatrixUserId } from '../../domain/written-recipients.ts'
+import { groupKey, isChatReference, isGroupLink, isMatrixUserId } from '../../domain/written-recipients.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { contactKey, phoneDigits, trimmed } from '../../lib/phone-numbers.ts'
 import { type ChatRepository, isChatOf, isReachable } from '../chats/chat-repository.ts'
@@ -19,7 +19,10 @@ import { refuseNewChat } from '../devices/restriction.ts'
 
 export interface RecipientsOptions {
   repository: RecipientRepository
-  chats: Pick<ChatRepository, 'get' | 'living' | 'ofDevice' | 'directWith' | 'groupsOf' | 'featuresOf'>
+  chats: Pick<
+    ChatRepository,
+    'named' | 'living' | 'movedInto' | 'ofDevice' | 'directWith' | 'groupsOf' | 'featuresOf'
+  >
   devices: Pick<LinkedDevices, 'linked'>
   bridges: Bridges
   phones: Pick<PeoplesPhones, 'of' | 'note'>
@@ -34,10 +37,14 @@ export interface Addressed {
 }
 
 export interface KnownChat {
+  /** Null while nothing but its room is known. */
+  id: string | null
   roomId: string
   /** Features of its network; null where they aren't known. */
   takes: RoomFeatures | null
 }
+
+export type ReferredChat = Pick<Chat, 'platform' | 'receiver' | 'kind'>
 
 export type Recipients = ReturnType<typeof createRecipients>
 
@@ -86,13 +93,27 @@ export function createRecipients(options: RecipientsOptions) {
     }
   }
 
-  /** The chat whose room, Matrix user or group's id on the network this is. */
+  /**
+   * The chat with this id, or of this room, if the device can write to it: the row of this room,
+   * though the chat may go on in another one.
+   */
+  async function chatReferred(device: Device, reference: string): Promise<Chat | null> {
+    const chat = await chatOf(device.identityId, reference)
+    return chat && isReachable(chat) && isChatOf(device, chat) ? chat : null
+  }
+
+  async function chatOf(identityId: string, reference: string): Promise<Chat | null> {
+    const chat = isChatReference(reference) ? await chats.named(identityId, reference) : null
+    if (chat?.platform != null) return chat
+    // Nothing may be known yet of the room in which it goes on, which has the chat's id already.
+    return (chat && (await chats.movedInto(identityId, chat.roomId))[0]) ?? null
+  }
+
+  /** The chat whose id, room, Matrix user or group's id on the network this is. */
   async function chatNamed(device: Device, kind: RecipientKind, recipient: string): Promise<Chat | null> {
-    if (recipient.startsWith('!')) {
-      const chat = await chats.get(device.identityId, recipient)
-      // Nothing may be known yet of the room in which it goes on.
-      const isOwn = chat && isReachable(chat) && isChatOf(device, chat)
-      return isOwn ? chats.living(device.identityId, chat) : null
+    if (isChatReference(recipient)) {
+      const chat = await chatReferred(device, recipient)
+      return chat && chats.living(device.identityId, chat)
     }
     if (kind === 'contact') return isMatrixUserId(recipient) ? chats.directWith(device, recipient) : null
     return isGroupLink(recipient) ? null : chats.ofDevice(device, recipient)
@@ -162,22 +183,30 @@ export function createRecipients(options: RecipientsOptions) {
     )
   }
 
-  /**
-   * @returns the Matrix user of a contact that is no number, null if unknown: of the room of a
-   * direct chat the other party, of a name the user that it was resolved to
-   */
+  /** @returns the Matrix user of a contact that is no number, null if unknown */
   async function userOf(device: Device, recipient: string): Promise<string | null> {
     if (isMatrixUserId(recipient)) return recipient
-    if (!recipient.startsWith('!'))
-      return userOfId(device, recipient) ?? repository.userOf(device.id, `contact:${contactKey(recipient)}`)
-    const chat = await chats.get(device.identityId, recipient)
-    if (chat?.kind !== 'dm' || !isChatOf(device, chat)) return null
-    // In the room to which it has moved they may not have written yet.
-    return chat.peer ?? (await chats.living(device.identityId, chat)).peer
+    return userOfId(device, recipient) ?? repository.userOf(device.id, `contact:${contactKey(recipient)}`)
+  }
+
+  /** @returns the other party of a direct chat, perhaps only written to; null if unknown */
+  async function partyOf(device: Device, chat: Chat): Promise<string | null> {
+    if (chat.peer !== null) return chat.peer
+    const living = await chats.living(device.identityId, chat)
+    return living.peer ?? repository.userInRoom(device, living.roomId)
+  }
+
+  async function keyOfChat(device: Device, kind: RecipientKind, reference: string): Promise<string> {
+    const chat = await chatReferred(device, reference)
+    if (!chat) return `${kind}:${reference}`
+    if (chat.kind !== 'dm') return `group:${chat.channelId ?? chat.roomId}`
+    const user = await partyOf(device, chat)
+    return user === null ? `contact:${chat.roomId}` : keyOf(device, 'contact', user)
   }
 
   async function keyOf(device: Device, kind: RecipientKind, written: string): Promise<string> {
     const recipient = trimmed(written)
+    if (isChatReference(recipient)) return keyOfChat(device, kind, recipient)
     if (kind === 'group') return `group:${groupKey(recipient)}`
     const digits = phoneDigits(recipient)
     if (digits !== null) return `contact:${digits}`
@@ -209,9 +238,9 @@ export function createRecipients(options: RecipientsOptions) {
      */
     async resolve(device: Device, userId: string, kind: RecipientKind, written: string): Promise<string> {
       const recipient = trimmed(written)
-      // A Matrix room id is what it is, if it is a chat of ours.
-      if (recipient.startsWith('!')) {
-        if (await chatNamed(device, kind, recipient)) return recipient
+      if (isChatReference(recipient)) {
+        const chat = await chatReferred(device, recipient)
+        if (chat) return chat.roomId
         throw new GatewayError('not_found', `${recipient} is no chat of this device`)
       }
       const key = await keyOf(device, kind, recipient)
@@ -224,12 +253,35 @@ export function createRecipients(options: RecipientsOptions) {
     /** The recipient's chat, as far as it is known without asking the bridge. */
     async known(device: Device, { kind, recipient: written, key }: Addressed): Promise<KnownChat | null> {
       const recipient = trimmed(written)
-      const byKey = recipient.startsWith('!') ? null : await repository.roomOf(device, key)
+      const byKey = isChatReference(recipient) ? null : await repository.roomOf(device, key)
       const found = byKey
         ? await chats.living(device.identityId, byKey)
         : await chatNamed(device, kind, recipient)
-      return found && { roomId: found.roomId, takes: await chats.featuresOf(found) }
+      return found && { id: found.id, roomId: found.roomId, takes: await chats.featuresOf(found) }
     },
+
+    /**
+     * @param reference a chat's id, or the id of a room that it is or was in
+     * @returns what the chat is, null when the identity has no such chat
+     */
+    chatOf: (identityId: string, reference: string): Promise<ReferredChat | null> =>
+      chatOf(identityId, reference),
+
+    /**
+     * @param foundRoom from `resolve`
+     * @param roomId in which the chat goes on
+     * @returns the rooms that its bridge has closed, in which the device may have written last
+     */
+    async closedRooms(
+      { identityId }: Device,
+      recipient: string,
+      foundRoom: string,
+      roomId: string,
+    ): Promise<string[]> {
+      if (!isChatReference(trimmed(recipient))) return foundRoom === roomId ? [] : [foundRoom]
+      return (await chats.movedInto(identityId, roomId)).map(chat => chat.roomId)
+    },
+
     /** The chat goes on in another room, which is remembered from now on. */
     follow: (device: Device, roomId: string, movedTo: string) =>
       repository.moveRoom(device.id, roomId, movedTo),

@@ -5,23 +5,19 @@
 import type { Device } from '../../db/schema/index.ts'
 import type { Tx } from '../../db/transaction.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import { MAX_RECIPIENT_LENGTH, MAX_TEXT_BYTES } from '../../domain/limits.ts'
 import type { Bridges } from '../../domain/ports.ts'
 import type { RecipientKind } from '../../domain/states.ts'
 import type { AcceptedMessage, MessageView } from '../../domain/views/message.ts'
-import { hasBlanks, isGroupLink, splitList } from '../../domain/written-recipients.ts'
-import { isBlank } from '../../lib/blank-text.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
-import { trimmed } from '../../lib/phone-numbers.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { planMessage, unsupportedByChat, unsupportedReason } from '../chats/capabilities.ts'
-import { contactProblem } from '../chats/resolve.ts'
+import { isChatOf } from '../chats/chat-repository.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
 import { restrictedUntil } from '../devices/restriction.ts'
-import type { Recorder } from '../idempotency/types.ts'
-import type { MediaFiles, StagedFile } from '../media/media.ts'
-import { checkReply, checkReplyId } from './content.ts'
+import type { MediaFiles } from '../media/media.ts'
+import { checkReply } from './content/replies.ts'
+import { checkContent, recipientsOf, refuseIncomplete, type SendRequest, textOf } from './content/request.ts'
 import type { MessageEndings } from './ending-repository.ts'
 import { hurryLane, type WaitingMessages } from './lane-repository.ts'
 import { type Backlog, createDueTimes, type Pace } from './limits.ts'
@@ -31,25 +27,7 @@ import {
   messageView,
   type NewMessage,
 } from './message-repository.ts'
-import type { Addressed, KnownChat, Recipients } from './recipients.ts'
-
-export interface SendRequest {
-  identityId: string
-  /** As in the path: phone digits, +E.164 or login id. */
-  deviceId: string
-  platform: string
-  /** Comma-separated; ignored when groupUrl is given. */
-  contact?: string | undefined
-  /** Comma-separated: invite links, the network's group ids or Matrix room ids. */
-  groupUrl?: string | undefined
-  text?: string | undefined
-  replyId?: string | undefined
-  file?: StagedFile | undefined
-  /** Seconds after which it fails if it hasn't been handed over; by default it waits for ever. */
-  expiresInS?: number | undefined
-  /** Keeps the answer. */
-  record?: Recorder<AcceptedMessage[]> | undefined
-}
+import type { Addressed, KnownChat, Recipients, ReferredChat } from './recipients.ts'
 
 export type Messages = ReturnType<typeof createMessages>
 
@@ -57,7 +35,7 @@ export interface MessagesOptions {
   repository: MessageRepository
   waiting: Pick<WaitingMessages, 'turns' | 'lanesOfPeople'>
   endings: Pick<MessageEndings, 'cancel' | 'refuse'>
-  recipients: Pick<Recipients, 'keyOf' | 'known'>
+  recipients: Pick<Recipients, 'keyOf' | 'known' | 'chatOf'>
   devices: Pick<LinkedDevices, 'find' | 'linked'>
   bridges: Pick<Bridges, 'forPlatform'>
   media: Pick<MediaFiles, 'discard' | 'discardAll'>
@@ -65,8 +43,6 @@ export interface MessagesOptions {
   paceOf(platform: string): Pace
   clock: Clock
 }
-
-const MAX_RECIPIENTS = 1_000
 
 export function createMessages(options: MessagesOptions) {
   const {
@@ -112,27 +88,47 @@ export function createMessages(options: MessagesOptions) {
     return addressed
   }
 
+  /** @throws GatewayError not_found */
+  async function chatOf(identityId: string, reference: string): Promise<ReferredChat> {
+    const chat = await addresses.chatOf(identityId, reference)
+    if (chat) return chat
+    throw new GatewayError('not_found', `chat_id: there is no chat ${reference}`)
+  }
+
+  /**
+   * @param ofChat the platform of the chat that is written to, if it is named
+   * @throws GatewayError not_found
+   */
+  async function deviceOf(request: SendRequest, ofChat: string | null): Promise<Device> {
+    const { identityId, deviceId } = request
+    const platform = request.platform || ofChat
+    const device = await devices.find(identityId, deviceId, platform)
+    if (device) return device
+    // It tells which there are.
+    if (platform) bridges.forPlatform(platform)
+    throw await noSuchDevice(devices, identityId, deviceId, platform)
+  }
+
   async function accept(request: SendRequest) {
-    const { identityId, file, record } = request
+    const { identityId, file, chatId, record } = request
     refuseIncomplete(request, file !== undefined)
-    const { kind, recipients } = recipientsOf(request)
+    const written = chatId ? null : recipientsOf(request)
     checkContent(request)
-    const device = await devices.find(identityId, request.deviceId, request.platform)
-    if (!device) {
-      // It tells which there are.
-      bridges.forPlatform(request.platform)
-      throw await noSuchDevice(devices, identityId, request.deviceId, request.platform)
-    }
+    const chat = chatId ? await chatOf(identityId, chatId) : null
+    const device = await deviceOf(request, chat?.platform ?? null)
+    if (chat && !isChatOf(device, chat)) throw noSuchChat(chatId, device)
+    const { kind, recipients } = written ?? { kind: kindOf(chat), recipients: [chatId ?? ''] }
     if (device.state === 'logged_out') throw loggedOut(device)
     if (request.replyId) await checkReply(repository, device, request.replyId)
     const now = clock.now()
     const addressed = await distinct(device, kind, recipients)
-    const reasons = refusals(request, addressed)
+    const reasons = refusals(request, device.platform, addressed)
     const lanes = await waiting.lanesOfPeople(device.id, addressed)
     const rows = rowsOf(request, device, addressed, lanes, now)
     const accepted = rows.map(({ id, recipient: to }, index): AcceptedMessage => {
       const reason = reasons?.[index]
-      return reason == null ? { id, to, status: 'queued' } : { id, to, status: 'failed', reason }
+      const entry = { id, to, chat_id: addressed[index]?.chat?.id ?? null }
+      return reason == null ? { ...entry, status: 'queued' } : { ...entry, status: 'failed', reason }
     })
     const settle = async (tx: Tx) => {
       for (const { id, reason } of accepted)
@@ -207,6 +203,17 @@ export function createMessages(options: MessagesOptions) {
   }
 }
 
+function kindOf(chat: ReferredChat | null): RecipientKind {
+  return chat?.kind === 'dm' ? 'contact' : 'group'
+}
+
+function noSuchChat(reference: string | undefined, { platform, deviceId }: Device): GatewayError {
+  return new GatewayError(
+    'not_found',
+    `chat_id: there is no chat ${reference} of the ${platform} device ${deviceId}`,
+  )
+}
+
 /** @param lanes of the recipients for whom messages wait under another key */
 function rowsOf(
   { identityId, text, replyId, file, expiresInS }: SendRequest,
@@ -229,60 +236,6 @@ function rowsOf(
   }))
 }
 
-/** Null where nothing is to be seen of it. */
-function textOf(text: string | undefined): string | null {
-  return isBlank(text) ? null : (text ?? null)
-}
-
-/** @throws GatewayError bad_request, in the words of the usage guide's API */
-export function refuseIncomplete(
-  { platform, contact, groupUrl, text }: Pick<SendRequest, 'platform' | 'contact' | 'groupUrl' | 'text'>,
-  hasFile: boolean,
-): void {
-  if (!platform) throw missing('platform')
-  if (!contact && !groupUrl) throw missing('contact or group_url')
-  if (isBlank(text) && !hasFile) throw refusal('Either text or file must be provided')
-}
-
-/**
- * group_url wins over contact.
- * @throws GatewayError bad_request
- */
-function recipientsOf({ contact, groupUrl }: SendRequest): { kind: RecipientKind; recipients: string[] } {
-  const groups = recipientsIn(groupUrl, 'group_url')
-  const kind = groups.length > 0 ? 'group' : 'contact'
-  const recipients = kind === 'group' ? groups : recipientsIn(contact, 'contact')
-  if (recipients.length === 0) throw missing('contact or group_url')
-  for (const recipient of recipients) {
-    const problem = kind === 'group' ? groupProblem(recipient) : contactProblem(recipient)
-    const field = kind === 'group' ? 'group_url' : 'contact'
-    if (problem !== null) throw refusal(`${field}: ${JSON.stringify(recipient)}: ${problem}`)
-  }
-  return { kind, recipients }
-}
-
-/** @throws GatewayError bad_request when there are too many, or one is too long to be one */
-function recipientsIn(list: string | undefined, field: 'contact' | 'group_url'): string[] {
-  const given = splitList(list ?? '')
-  if (given.length > MAX_RECIPIENTS) throw refusal(`${field}: expected at most ${MAX_RECIPIENTS} recipients`)
-  if (given.some(recipient => recipient.length > MAX_RECIPIENT_LENGTH))
-    throw refusal(`${field}: expected recipients of at most ${MAX_RECIPIENT_LENGTH} characters`)
-  return given.filter(recipient => trimmed(recipient) !== '')
-}
-
-function groupProblem(group: string): string | null {
-  const isTorn = isGroupLink(group) && hasBlanks(group)
-  return isTorn ? 'expected a link without white space and control characters' : null
-}
-
-/** @throws GatewayError bad_request */
-function checkContent({ text, replyId }: SendRequest): void {
-  // A UTF-16 unit is at most six bytes (an escape), so most texts needn't be encoded to know.
-  if (text && text.length * 6 > MAX_TEXT_BYTES && jsonBytes(text) > MAX_TEXT_BYTES)
-    throw refusal(`text: expected at most ${MAX_TEXT_BYTES} bytes as JSON`)
-  if (replyId) checkReplyId(replyId)
-}
-
 /**
  * A recipient who can't be written to doesn't hold up others.
  * @returns the reasons of those whose chats don't take the message, null for the others; null as a
@@ -290,7 +243,8 @@ function checkContent({ text, replyId }: SendRequest): void {
  * @throws GatewayError unsupported_by_chat when no chat takes it
  */
 function refusals(
-  { platform, text, file, replyId }: SendRequest,
+  { text, file, replyId }: SendRequest,
+  platform: string,
   addressed: readonly { chat: KnownChat | null }[],
 ): (string | null)[] | null {
   const message = { text: textOf(text), file, isReply: Boolean(replyId) }
@@ -302,19 +256,6 @@ function refusals(
   if (first && found.every(unsupported => unsupported !== null)) throw unsupportedByChat(platform, first)
   if (found.every(unsupported => unsupported === null)) return null
   return found.map(unsupported => unsupported && unsupportedReason(platform, unsupported))
-}
-
-function missing(field: string): GatewayError {
-  return refusal(`Missing required field: ${field}`)
-}
-
-function refusal(message: string): GatewayError {
-  return new GatewayError('bad_request', message)
-}
-
-/** Without the quotes around it. */
-function jsonBytes(text: string): number {
-  return Buffer.byteLength(JSON.stringify(text)) - 2
 }
 
 function view(found: MessageWithDevice, dueAt: number | null): MessageView {

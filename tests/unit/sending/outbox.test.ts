@@ -13,7 +13,7 @@ import type { OutboxQueue } from '../../../src/modules/sending/queue-repository.
 import { createStatusWriter } from '../../../src/modules/sending/status-repository.ts'
 import { collectedLog } from '../../support/collected-log.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
-import { type MessageStore, messageStore, noMedia, stagedFile } from '../../support/messages.ts'
+import { inRoom, type MessageStore, messageStore, noMedia, stagedFile } from '../../support/messages.ts'
 import { insertChat, insertDevice, insertIdentity, insertMessage, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -78,7 +78,7 @@ function newOutbox(
   }
   return createOutbox({
     queue: store.queue,
-    recipients: { resolve: async () => '!r:s', follow: async () => undefined, forget: async () => undefined },
+    recipients: inRoom,
     messages: store.repository,
     devices: { get: async () => insertedDevice(), reconcile: async () => reconcile() },
     chatRooms: { ensureEntered: async () => ({ ...chat, takes: null }) },
@@ -239,8 +239,7 @@ describe('a chat that moves to another room', () => {
     const living = { ...insertChat(db, { roomId: '!new:s' }), takes: null }
     startOutbox({
       recipients: {
-        resolve: async () => '!r:s',
-        forget: async () => undefined,
+        ...inRoom,
         follow: async (_device, roomId, movedTo) => void followed.push(`${roomId} ${movedTo}`),
       },
       chatRooms: { ensureEntered: async () => (hasMoved ? living : old) },
@@ -367,8 +366,7 @@ describe('a reply to what was queued', () => {
     let answerFails = 1
     startOutbox({
       recipients: {
-        follow: async () => undefined,
-        forget: async () => undefined,
+        ...inRoom,
         async resolve(_device, _user, _kind, recipient) {
           if (recipient !== 'dev_1/b' || answerFails-- === 0) return '!r:s'
           throw new GatewayError('bridge_unavailable', 'away')
@@ -484,13 +482,12 @@ test('a lane has one worker, however long its bridge takes, and what it was give
   const [, last] = await accept('a', '3', '4')
   startOutbox({
     recipients: {
+      ...inRoom,
       resolve: async () => {
         lookUps++
         await lookUp.promise
         return '!r:s'
       },
-      follow: async () => undefined,
-      forget: async () => undefined,
     },
   })
   await idle()
@@ -907,12 +904,11 @@ test('when it stops, what was claimed and not tried waits for the next start', a
   await accept('a', '1', '2')
   startOutbox({
     recipients: {
+      ...inRoom,
       resolve: async () => {
         await gate.promise
         return '!r:s'
       },
-      follow: async () => undefined,
-      forget: async () => undefined,
     },
   })
   await idle()

@@ -215,6 +215,17 @@ describe('a chat that its bridge has moved', () => {
     expect([await known('!r:s'), await contact('!r:s')]).toEqual(['!r:s', '!r:s'])
   })
 
+  test('is settled in all rooms that it has left, where it is written to by its id', async () => {
+    insertChat(db, { roomId: '!r0:s', movedTo: '!r:s' })
+    const { id } = (await createChatRepository(db).find('id_1', '!r2:s')) ?? { id: '' }
+    expect(await contact(id)).toBe('!r2:s')
+    expect(await recipients.closedRooms(device(), id, '!r2:s', '!r2:s')).toEqual(['!r:s', '!r0:s'])
+    expect(await recipients.closedRooms(device(), '!r0:s', '!r0:s', '!r2:s')).toEqual(['!r:s', '!r0:s'])
+    // The room that is remembered is the one that was written in last.
+    expect(await recipients.closedRooms(device(), '23799', '!r:s', '!r2:s')).toEqual(['!r:s'])
+    expect(await recipients.closedRooms(device(), '23799', '!r2:s', '!r2:s')).toEqual([])
+  })
+
   test('isn’t listed as a group any more', async () => {
     db.orm.update(chats).set({ kind: 'group' }).run()
     const groups = await createChatRepository(db).groupsOf(device())
@@ -241,9 +252,25 @@ describe('the key of a recipient', () => {
       'contact:49123456',
       'contact:@whatsapp_lid-55:s',
       'contact:!nobody:s',
-      'contact:!g:s',
+      'group:1@s.whatsapp.net',
       'contact:!unknown:s',
     ])
+  })
+
+  test('is the same for a chat’s id, its room, and a number that was written to and hasn’t answered', async () => {
+    expect(await contact('12345')).toBe('!new:s')
+    const { id } = insertChat(db, { roomId: '!new:s' })
+    expect(await Promise.all(['1', id, '!new:s'].map(keyOf))).toEqual(Array(3).fill('contact:1'))
+    // Until something is sent in the room to which it has moved.
+    db.orm.update(chats).set({ movedTo: '!next:s' }).where(eq(chats.roomId, '!new:s')).run()
+    const next = insertChat(db, { roomId: '!next:s' })
+    expect(await Promise.all([id, next.id].map(keyOf))).toEqual(['contact:1', 'contact:1'])
+  })
+
+  test('is the same for a group’s id, its room and its id on the network', async () => {
+    const { id } = insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
+    const keys = [id, '!g:s', '5@g.us'].map(written => recipients.keyOf(device(), 'group', written))
+    expect(await Promise.all(keys)).toEqual(Array(3).fill('group:5@g.us'))
   })
 
   test('of a name is that of the person, once it was resolved', async () => {

@@ -4,8 +4,9 @@ import { chats, type Device, messages as rows } from '../../../src/db/schema/ind
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
 import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
 import { createRecipientRepository } from '../../../src/modules/chats/recipient-repository.ts'
+import type { SendRequest } from '../../../src/modules/sending/content/request.ts'
 import { createBacklog } from '../../../src/modules/sending/limits.ts'
-import type { Messages, SendRequest } from '../../../src/modules/sending/sending.ts'
+import type { Messages } from '../../../src/modules/sending/sending.ts'
 import { messageStore, messagesOn, SEND_REQUEST, stagedFile } from '../../support/messages.ts'
 import {
   insertChat,
@@ -63,6 +64,83 @@ test('one message for each recipient, in the order given; one who is written in 
     ['2371', 'dev_1/contact:2371'],
   ])
   expect(nudged).toBe(2)
+})
+
+test('recipients are also a list', async () => {
+  const accepted = await messages.accept({ ...SEND_REQUEST, contact: ['2371', '2372, 2373', ' +2371'] })
+  expect(accepted.map(({ to }) => to)).toEqual(['2371', '2372', '2373'])
+})
+
+describe('a chat’s id', () => {
+  const request = { ...SEND_REQUEST, contact: undefined, platform: undefined }
+
+  test('says to whom, through which platform, and is answered where it is known', async () => {
+    const { id } = insertChat(db, { peer: '@whatsapp_4915123:s' })
+    const byId = await messages.accept({ ...request, chatId: id })
+    const byRoom = await messages.accept({ ...request, chatId: '!r:s' })
+    const byNumber = await messages.accept({ ...request, contact: `4915123,${id},!r:s`, platform: 'wa' })
+    const status = 'queued' as const
+    expect([...byId, ...byRoom, ...byNumber]).toEqual([
+      { id: expect.any(String), to: id, chat_id: id, status },
+      { id: expect.any(String), to: '!r:s', chat_id: id, status },
+      { id: expect.any(String), to: '4915123', chat_id: null, status },
+    ])
+    expect(all().map(({ recipientKind, lane }) => [recipientKind, lane])).toEqual(
+      Array(3).fill(['contact', 'dev_1/contact:4915123']),
+    )
+    const { id: groupId } = insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
+    await messages.accept({ ...request, chatId: groupId })
+    expect(all().at(-1)).toMatchObject({ recipientKind: 'group', lane: 'dev_1/group:5@g.us' })
+    const shown = await messages.list('id_1', 10)
+    expect(shown.map(({ to, chat_id }) => [to, chat_id])).toEqual([
+      [groupId, groupId],
+      ['4915123', null],
+      ['!r:s', id],
+      [id, id],
+    ])
+  })
+
+  test('that it is shown with is the one it goes on by, once its room is known', async () => {
+    const remembered = { roomId: '!r:s', matrixUserId: null }
+    await createRecipientRepository(db).rememberRoom('dev_1', 'contact:1', remembered, 1)
+    insertChat(db, { movedTo: '!r2:s' })
+    const { id } = insertChat(db, { roomId: '!r2:s' })
+    const [accepted] = await messages.accept({ ...SEND_REQUEST, contact: '1' })
+    expect(accepted?.chat_id).toBe(id)
+    expect((await messages.get('id_1', accepted?.id ?? '')).chat_id).toBe(id)
+    db.orm.update(rows).set({ roomId: '!r:s' }).run()
+    expect((await messages.get('id_1', accepted?.id ?? '')).chat_id).toBe(id)
+  })
+
+  test.each([
+    ['of nobody', {}, 'there is no chat'],
+    ['of another login', { receiver: '999' }, 'of the wa device 237'],
+    ['of another identity', { identityId: 'id_2' }, 'there is no chat'],
+    ['of no network', { platform: null }, 'there is no chat'],
+  ] as const)('%s is none', async (_, change, says) => {
+    insertIdentity(db, 'id_2', '@mg2:s')
+    const { id } = insertChat(db, change)
+    const chatId = Object.keys(change).length === 0 ? `chat_${'0'.repeat(32)}` : id
+    const failure = messages.accept({ ...request, chatId })
+    expect(failure).rejects.toMatchObject({ code: 'not_found', message: expect.stringMatching(says) })
+    await failure.catch(() => undefined)
+    expect(all()).toEqual([])
+  })
+
+  test('of another platform than the one that is named is none', async () => {
+    const { id } = insertChat(db, { platform: 'signal' })
+    expect(messages.accept({ ...request, chatId: id, platform: 'wa' })).rejects.toMatchObject({
+      code: 'not_found',
+      message: `chat_id: there is no chat ${id} of the wa device 237`,
+    })
+  })
+
+  test.each([{ contact: '1' }, { groupUrl: ['1@g.us'] }])('stands alone, not beside %p', async other => {
+    expect(messages.accept({ ...request, ...other, chatId: '!r:s' })).rejects.toMatchObject({
+      code: 'bad_request',
+      message: 'chat_id: expected alone, without contact and group_url',
+    })
+  })
 })
 
 test('a text in which nothing is to be seen is no caption', async () => {

@@ -11,14 +11,16 @@ import {
   createDeviceRepository,
   type DeviceRepository,
 } from '../../../src/modules/devices/device-repository.ts'
+import type { SendRequest } from '../../../src/modules/sending/content/request.ts'
 import { type Backlog, createBacklog } from '../../../src/modules/sending/limits.ts'
 import { createOutbox } from '../../../src/modules/sending/outbox.ts'
-import type { Messages, SendRequest } from '../../../src/modules/sending/sending.ts'
+import type { Messages } from '../../../src/modules/sending/sending.ts'
 import { createDeletedDevices } from '../../../src/modules/upkeep/message-endings.ts'
 import { Supervisor } from '../../../src/runtime/supervisor.ts'
 import type { Worker } from '../../../src/runtime/worker.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import {
+  inRoom,
   type MessageStore,
   messageStore,
   messagesOn,
@@ -132,7 +134,7 @@ async function runOutbox(pace = PACE) {
   }
   const outbox = createOutbox({
     queue: store.queue,
-    recipients: { resolve: async () => '!r:s', follow: async () => undefined, forget: async () => undefined },
+    recipients: inRoom,
     messages: store.repository,
     devices: { get: devices.get, reconcile: async () => undefined },
     chatRooms: { ensureEntered: async () => ({ ...chat, takes: null }) },

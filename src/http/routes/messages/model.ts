@@ -1,5 +1,6 @@
 /** Bodies of the message routes. */
 
+import type { SchemaOptions } from '@sinclair/typebox'
 import { t } from 'elysia'
 import {
   MAX_EXPIRES_IN_S,
@@ -24,17 +25,32 @@ const EXPIRES_IN = {
 /** Swagger UI fills the fields of a form in, with "string" where there is no example. */
 const UNFILLED = { examples: [''] }
 
+const writtenList = (options: SchemaOptions) => t.Union([t.String(), t.Array(t.String())], options)
+
 const FIELDS = {
-  platform: t.String({ description: 'The network of the device.', examples: ['wa'] }),
-  contact: t.Optional(
+  platform: t.Optional(
     t.String({
-      description: `Phone number or id of the recipient; several separated by commas. ${EACH_AT_MOST}`,
+      description: 'The network of the device. May be left out with `chat_id`.',
+      examples: ['wa'],
+    }),
+  ),
+  contact: t.Optional(
+    writtenList({
+      description: `Phone number or id of the recipient; several separated by commas, or as a list. ${EACH_AT_MOST}`,
       examples: ['1234567890'],
     }),
   ),
   group_url: t.Optional(
+    writtenList({
+      description: `Invite link or id of a group; several separated by commas, or as a list. ${EACH_AT_MOST} Takes priority over contact.`,
+      ...UNFILLED,
+    }),
+  ),
+  chat_id: t.Optional(
     t.String({
-      description: `Invite link or id of a group; several separated by commas. ${EACH_AT_MOST} Takes priority over contact.`,
+      maxLength: MAX_RECIPIENT_LENGTH,
+      description:
+        'Instead of `contact` and `group_url`: the id of a chat of the device (`chat_…`), or of its room.',
       ...UNFILLED,
     }),
   ),
@@ -56,7 +72,7 @@ const FIELDS = {
   expires_in: t.Optional(t.Number({ multipleOf: 1, ...EXPIRES_IN, [AS_INTEGER]: EXPIRES_IN })),
 }
 
-/** At least one of contact and group_url, and at least one of text and file. */
+/** One of contact, group_url and chat_id, and at least one of text and file. */
 export const SendMessage = model('SendMessage', FIELDS, {
   examples: [{ contact: '1234567890', platform: 'wa', text: 'Hello from API' }],
 })
@@ -74,7 +90,7 @@ export const MessageQueued = model(
     examples: [
       {
         message: 'Message queued successfully',
-        messages: [{ id: 'msg_0198c0ffee', to: '1234567890', status: 'queued' }],
+        messages: [{ id: 'msg_0198c0ffee', to: '1234567890', chat_id: 'chat_0198c0ffee', status: 'queued' }],
       },
     ],
   },

@@ -39,7 +39,7 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
       tag: 'Messages',
       summary: 'Send a message',
       description:
-        'At least one of `contact` and `group_url`, and at least one of `text` and a file. Each recipient becomes a message with an id of its own. It is answered once they are on disk.',
+        'One of `contact`, `group_url` and `chat_id`, and at least one of `text` and a file. Each recipient becomes a message with an id of its own. It is answered once they are on disk.',
       params: SendPath,
       // The hot path: the body is read here, by its type, and nothing is validated twice.
       reads: { 'application/json': SendMessage, 'multipart/form-data': SendMessageForm },
@@ -65,6 +65,7 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
           platform: fields.platform,
           contact: fields.contact,
           groupUrl: fields.group_url,
+          chatId: fields.chat_id,
           text: fields.text,
           replyId: fields.reply_id,
           expiresInS: fields.expires_in,

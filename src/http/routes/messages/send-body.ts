@@ -4,7 +4,7 @@ import type { Static } from 'elysia'
 import { TypeCompiler } from 'elysia/type-system'
 import { GatewayError } from '../../../domain/errors.ts'
 import type { StagedFile } from '../../../modules/media/media.ts'
-import { refuseIncomplete } from '../../../modules/sending/sending.ts'
+import { refuseIncomplete } from '../../../modules/sending/content/request.ts'
 import { isEmpty, isJson, parseJson, withoutNulls, wrongType } from '../../body.ts'
 import { readForm } from '../../form-fields.ts'
 import { refuseUnknown } from '../../unknown-fields.ts'
@@ -36,7 +36,7 @@ export async function readSend(
     await admitUpload()
     const { fields, file } = await readMultipart(request, sink)
     try {
-      return { fields: check(withNumbers(eachOnce(fields)), file !== undefined), file }
+      return { fields: check(fieldsOf(fields), file !== undefined), file }
     } catch (error) {
       if (file) await sink.discard(file)
       throw error
@@ -47,7 +47,7 @@ export async function readSend(
     const form = await readForm(request)
     // Only curl's -d says so of JSON.
     if (form[0]?.[0].trimStart().startsWith('{')) throw wrongType(contentType, 'application/json')
-    return { fields: checkWithoutFile(withNumbers(eachOnce(form))), file: undefined }
+    return { fields: checkWithoutFile(fieldsOf(form)), file: undefined }
   }
   if (await isEmpty(request)) return { fields: check({}, false), file: undefined }
   if (/^multipart\/form-data\s*$/i.test(contentType))
@@ -60,28 +60,28 @@ export async function readSend(
 
 /**
  * Takes unknown fields as often as they come.
- * @throws GatewayError bad_request: of two recipients one would get nothing, and nobody would
- * notice
+ * @throws GatewayError bad_request: of two texts one would not be sent, and nobody would notice
  */
-function eachOnce(entries: Iterable<[name: string, value: string]>): Record<string, string> {
-  const fields: Record<string, string> = {}
-  for (const [name, value] of entries) {
-    if (Object.hasOwn(fields, name) && Object.hasOwn(SendMessage.properties, name)) {
-      const several = RECIPIENTS.includes(name) ? '; several recipients are separated by commas' : ''
-      throw new GatewayError('bad_request', `${name}: expected once, not several times${several}`)
-    }
+function fieldsOf(entries: Iterable<[name: string, value: string]>): Record<string, unknown> {
+  const fields: Record<string, unknown> = {}
+  for (const [name, written] of entries) {
     // Browsers send each line break of a form as two characters (HTML standard, "Form submission").
-    fields[name] = value.replaceAll('\r\n', '\n')
+    const value = written.replaceAll('\r\n', '\n')
+    const before = Object.hasOwn(fields, name) ? fields[name] : undefined
+    if (before === undefined || !Object.hasOwn(SendMessage.properties, name))
+      fields[name] = typed(name, value)
+    else if (LISTS.includes(name)) fields[name] = [before, value].flat()
+    else throw new GatewayError('bad_request', `${name}: expected once, not several times`)
   }
   return fields
 }
 
-const RECIPIENTS = ['contact', 'group_url']
+/** Fields that may be there several times. */
+const LISTS = ['contact', 'group_url']
 
 /** Forms know texts alone. */
-function withNumbers(fields: Record<string, string>): Record<string, unknown> {
-  const { expires_in: text } = fields
-  return text !== undefined && /^[0-9]{1,16}$/.test(text) ? { ...fields, expires_in: Number(text) } : fields
+function typed(name: string, text: string): unknown {
+  return name === 'expires_in' && /^[0-9]{1,16}$/.test(text) ? Number(text) : text
 }
 
 /**
@@ -104,8 +104,8 @@ function check(body: unknown, hasFile: boolean): SendBody['fields'] {
     throw new GatewayError('bad_request', issue ? explainIssue(issue) : 'The body is not as expected')
   }
   refuseHalfCharacters(body)
-  const { platform, contact, group_url: groupUrl, text } = body
-  refuseIncomplete({ platform, contact, groupUrl, text }, hasFile)
+  const { platform, contact, group_url: groupUrl, chat_id: chatId, text } = body
+  refuseIncomplete({ platform, contact, groupUrl, chatId, text }, hasFile)
   return body
 }
 

@@ -1,0 +1,116 @@
+/** A send as it is asked for, and what of it can be refused without looking anything up. */
+import { GatewayError } from '../../../domain/errors.ts'
+import { MAX_RECIPIENT_LENGTH, MAX_TEXT_BYTES } from '../../../domain/limits.ts'
+import type { RecipientKind } from '../../../domain/states.ts'
+import type { AcceptedMessage } from '../../../domain/views/message.ts'
+import { hasBlanks, isGroupLink, splitList } from '../../../domain/written-recipients.ts'
+import { isBlank } from '../../../lib/blank-text.ts'
+import { trimmed } from '../../../lib/phone-numbers.ts'
+import { contactProblem } from '../../chats/resolve.ts'
+import type { Recorder } from '../../idempotency/types.ts'
+import type { StagedFile } from '../../media/media.ts'
+import { checkReplyId } from './replies.ts'
+
+/** Several are separated by commas, or are items of a list. */
+type WrittenList = string | readonly string[]
+
+const MAX_RECIPIENTS = 1_000
+
+export interface SendRequest {
+  identityId: string
+  /** As in the path: phone digits, +E.164 or login id. */
+  deviceId: string
+  /** May be left out with `chatId`. */
+  platform?: string | undefined
+  /** Ignored when groupUrl is given. */
+  contact?: WrittenList | undefined
+  /** Invite links, the network's group ids, our chat ids or Matrix room ids. */
+  groupUrl?: WrittenList | undefined
+  /** Instead of both: a chat's id, or the id of a room that it is or was in. */
+  chatId?: string | undefined
+  text?: string | undefined
+  replyId?: string | undefined
+  file?: StagedFile | undefined
+  /** Seconds after which it fails if it hasn't been handed over; by default it waits for ever. */
+  expiresInS?: number | undefined
+  /** Keeps the answer. */
+  record?: Recorder<AcceptedMessage[]> | undefined
+}
+
+/** Null where nothing is to be seen of it. */
+export function textOf(text: string | undefined): string | null {
+  return isBlank(text) ? null : (text ?? null)
+}
+
+/** @throws GatewayError bad_request, in the words of the usage guide's API */
+export function refuseIncomplete(
+  {
+    platform,
+    contact,
+    groupUrl,
+    chatId,
+    text,
+  }: Pick<SendRequest, 'platform' | 'contact' | 'groupUrl' | 'chatId' | 'text'>,
+  hasFile: boolean,
+): void {
+  if (chatId && (contact?.length || groupUrl?.length))
+    throw refusal('chat_id: expected alone, without contact and group_url')
+  if (!platform && !chatId) throw missing('platform')
+  if (!contact?.length && !groupUrl?.length && !chatId) throw missing('contact or group_url')
+  if (isBlank(text) && !hasFile) throw refusal('Either text or file must be provided')
+}
+
+/**
+ * group_url wins over contact.
+ * @throws GatewayError bad_request
+ */
+export function recipientsOf({ contact, groupUrl }: SendRequest): {
+  kind: RecipientKind
+  recipients: string[]
+} {
+  const groups = recipientsIn(groupUrl, 'group_url')
+  const kind = groups.length > 0 ? 'group' : 'contact'
+  const recipients = kind === 'group' ? groups : recipientsIn(contact, 'contact')
+  if (recipients.length === 0) throw missing('contact or group_url')
+  for (const recipient of recipients) {
+    const problem = kind === 'group' ? groupProblem(recipient) : contactProblem(recipient)
+    const field = kind === 'group' ? 'group_url' : 'contact'
+    if (problem !== null) throw refusal(`${field}: ${JSON.stringify(recipient)}: ${problem}`)
+  }
+  return { kind, recipients }
+}
+
+/** @throws GatewayError bad_request when there are too many, or one is too long to be one */
+function recipientsIn(list: WrittenList | undefined, field: 'contact' | 'group_url'): string[] {
+  const given = splitList(typeof list === 'string' ? list : (list ?? []).join(','))
+  if (given.length > MAX_RECIPIENTS) throw refusal(`${field}: expected at most ${MAX_RECIPIENTS} recipients`)
+  if (given.some(recipient => recipient.length > MAX_RECIPIENT_LENGTH))
+    throw refusal(`${field}: expected recipients of at most ${MAX_RECIPIENT_LENGTH} characters`)
+  return given.filter(recipient => trimmed(recipient) !== '')
+}
+
+function groupProblem(group: string): string | null {
+  const isTorn = isGroupLink(group) && hasBlanks(group)
+  return isTorn ? 'expected a link without white space and control characters' : null
+}
+
+/** @throws GatewayError bad_request */
+export function checkContent({ text, replyId }: SendRequest): void {
+  // A UTF-16 unit is at most six bytes (an escape), so most texts needn't be encoded to know.
+  if (text && text.length * 6 > MAX_TEXT_BYTES && jsonBytes(text) > MAX_TEXT_BYTES)
+    throw refusal(`text: expected at most ${MAX_TEXT_BYTES} bytes as JSON`)
+  if (replyId) checkReplyId(replyId)
+}
+
+function missing(field: string): GatewayError {
+  return refusal(`Missing required field: ${field}`)
+}
+
+function refusal(message: string): GatewayError {
+  return new GatewayError('bad_request', message)
+}
+
+/** Without the quotes around it. */
+function jsonBytes(text: string): number {
+  return Buffer.byteLength(JSON.stringify(text)) - 2
+}
