@@ -1,12 +1,13 @@
 #!/bin/sh
 # Installs the end-to-end tests' tools into .tools, unless present in the pinned version: Synapse,
-# mautrix-whatsapp in two versions, the test bridge, Schemathesis. CI also gets compilers and
-# PostgreSQL by apt.
+# mautrix-whatsapp in two versions, the test bridge, Schemathesis, generators of clients. CI also
+# gets compilers and PostgreSQL by apt.
 set -eu
 cd "$(dirname "$0")/.."
 
 synapse=tests/e2e/synapse/requirements.txt
 schemathesis=tests/e2e/schemathesis/requirements.txt
+clients=tests/e2e/clients
 whatsapp=tests/e2e/whatsapp
 
 fail() {
@@ -57,6 +58,17 @@ install_python_tool() { # folder, requirements
 install_python_tools() {
   install_python_tool .tools/synapse "$synapse"
   install_python_tool .tools/schemathesis "$schemathesis"
+  install_python_tool .tools/python-client "$clients/requirements.txt"
+}
+
+install_generators() {
+  folder=.tools/clients
+  if is_made_from "$folder/made-from" "$clients/package.json" "$clients/bun.lock"; then return; fi
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  cp "$clients/package.json" "$clients/bun.lock" "$folder"
+  .tools/bun install --frozen-lockfile --silent --cwd "$folder"
+  cat "$clients/package.json" "$clients/bun.lock" >"$folder/made-from"
 }
 
 install_whatsapp() { # oldest or current
@@ -83,13 +95,17 @@ install_bridges() {
 }
 
 if [ "${CI:-}" = true ]; then install_by_apt; fi
+[ -x .tools/bun ] || sh scripts/install-bun.sh
 has_postgres || echo 'Without PostgreSQL (Debian: postgresql) the tests of bridges on Synapse are left out' >&2
 # Downloads and compiling overlap well. In the background, a function ends at its first failure.
 install_python_tools &
 python_pid=$!
+install_generators &
+generators_pid=$!
 install_bridges &
 bridges_pid=$!
 status=0
 wait "$python_pid" || status=1
+wait "$generators_pid" || status=1
 wait "$bridges_pid" || status=1
 exit "$status"
