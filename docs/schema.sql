@@ -598,6 +598,12 @@ CREATE TABLE room_features (
   content text NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE sandbox_block (
+  chat TEXT NOT NULL,
+  phone TEXT NOT NULL,
+  PRIMARY KEY (chat, phone)
+) WITHOUT ROWID;
+
 CREATE TABLE sandbox_chat (
   id TEXT PRIMARY KEY NOT NULL,
   platform TEXT NOT NULL,
@@ -607,7 +613,9 @@ CREATE TABLE sandbox_chat (
   name TEXT,
   invite_code TEXT,
   created_at INTEGER NOT NULL
-, posts TEXT CHECK (posts IN ('channel', 'status')), owner TEXT) WITHOUT ROWID;
+, posts TEXT CHECK (posts IN ('channel', 'status')), owner TEXT, topic TEXT, avatar TEXT, disappearing_s INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+
+CREATE INDEX sandbox_chat_avatar ON sandbox_chat (avatar) WHERE avatar IS NOT NULL;
 
 CREATE UNIQUE INDEX sandbox_chat_group ON sandbox_chat (platform, group_id) WHERE group_id IS NOT NULL;
 
@@ -690,7 +698,7 @@ CREATE UNIQUE INDEX sandbox_media_mxc ON sandbox_media (mxc) WHERE mxc IS NOT NU
 
 CREATE TABLE sandbox_member (
   chat TEXT NOT NULL,
-  phone TEXT NOT NULL,
+  phone TEXT NOT NULL, is_admin INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (chat, phone)
 ) WITHOUT ROWID;
 
@@ -746,6 +754,13 @@ CREATE TABLE sandbox_portal (
 CREATE UNIQUE INDEX sandbox_portal_room ON sandbox_portal (room_id) WHERE room_id IS NOT NULL;
 
 CREATE INDEX sandbox_portal_unfinished ON sandbox_portal (platform) WHERE room_id IS NULL;
+
+CREATE TABLE sandbox_read (
+  chat TEXT NOT NULL,
+  phone TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  PRIMARY KEY (chat, phone)
+) WITHOUT ROWID;
 
 CREATE TABLE sandbox_refusal (
   event_id TEXT PRIMARY KEY NOT NULL,

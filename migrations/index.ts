@@ -99,6 +99,8 @@ import chatListsDown from './0049_chat_lists.down.sql' with { type: 'text' }
 import chatListsUp from './0049_chat_lists.up.sql' with { type: 'text' }
 import recipientsByRoomDown from './0050_recipients_by_room.down.sql' with { type: 'text' }
 import recipientsByRoomUp from './0050_recipients_by_room.up.sql' with { type: 'text' }
+import sandboxChatsDown from './0051_sandbox_chats.down.sql' with { type: 'text' }
+import sandboxChatsUp from './0051_sandbox_chats.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -159,4 +161,5 @@ export const migrations: readonly Migration[] = [
   { version: 48, name: 'message_content', up: messageContentUp, down: messageContentDown },
   { version: 49, name: 'chat_lists', up: chatListsUp, down: chatListsDown },
   { version: 50, name: 'recipients_by_room', up: recipientsByRoomUp, down: recipientsByRoomDown },
+  { version: 51, name: 'sandbox_chats', up: sandboxChatsUp, down: sandboxChatsDown },
 ]

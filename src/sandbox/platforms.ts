@@ -31,6 +31,10 @@ interface OwnFacts {
   directChannelId(personId: string): string
   /** @param seed source of the new group's id */
   groupId(seed: string): string
+  /** Limits of groups that its bridge makes, in characters; members without the maker. */
+  groups: { nameRequired: boolean; maxNameLength: number; minMembers: number; maxMembers: number }
+  /** True where the bridge makes members admins. */
+  changesRoles: boolean
   /** Channels and status posts; null where the bridge tells of neither. */
   posts: {
     /** @param seed source of the new channel's id */
@@ -75,6 +79,8 @@ const OWN: Record<SandboxPlatform, OwnFacts> = {
     directChannelId: id =>
       isHiddenId(id) ? `${id.slice(HIDDEN_PREFIX.length)}@lid` : `${id}@s.whatsapp.net`,
     groupId: seed => `120363${decimalDigest(seed, 12)}@g.us`,
+    groups: { nameRequired: false, maxNameLength: 100, minMembers: 1, maxMembers: 1_023 },
+    changesRoles: false,
     posts: {
       channelId: seed => `120363${decimalDigest(seed, 12)}@newsletter`,
       inviteBase: 'https://whatsapp.com/channel/',
@@ -93,6 +99,8 @@ const OWN: Record<SandboxPlatform, OwnFacts> = {
     directChannelId: id => id,
     groupId: seed =>
       createHash('sha256').update(seed).digest('base64').replaceAll('/', 'b').replaceAll('+', 'a'),
+    groups: { nameRequired: true, maxNameLength: 32, minMembers: 0, maxMembers: 1_000 },
+    changesRoles: true,
     posts: null,
   },
   telegram: {
@@ -115,6 +123,8 @@ const OWN: Record<SandboxPlatform, OwnFacts> = {
     phoneOf: id => existing(/^1\d{5,15}$/.test(id) ? id.slice(1) : null),
     directChannelId: id => `user:${id}`,
     groupId: seed => `channel:1${decimalDigest(seed, 9)}`,
+    groups: { nameRequired: true, maxNameLength: 255, minMembers: 1, maxMembers: 200 },
+    changesRoles: false,
     posts: null,
   },
 }

@@ -25,6 +25,7 @@ export function createEventStream(network: Network) {
   function note(change: NetworkChange): void {
     if (change.kind === 'posted') for (const phone of change.posted.chat.members) phones.add(phone)
     else if (change.kind === 'delivered') for (const phone of change.phones) phones.add(phone)
+    else if (change.kind === 'typing') for (const phone of change.chat.members) phones.add(phone)
     else directory = true
   }
 

@@ -34,10 +34,11 @@ export function createGroupHandlers(api: ApiContext) {
       if (channel) mustHavePosts('channel', platform)
       const owner = channel ? mustExist('channel', channel.owner) : null
       const kind = channel ? 'channel' : 'group'
-      const group = { name, inviteCode: randomBytes(11).toString('hex'), kind, owner } as const
       const everybody = owner === null ? members : [...members, owner]
-      const { groupId, chat } = await api.network.createGroup(platform, group, everybody)
-      return Response.json(groupView(chat, { groupId, ...group }), { status: 201 })
+      const admins = everybody.slice(0, 1)
+      const group = { name, inviteCode: randomBytes(11).toString('hex'), kind, owner, admins } as const
+      const chat = await api.network.createGroup(platform, group, everybody)
+      return Response.json(chat.group && groupView(chat, chat.group), { status: 201 })
     },
   }
 }

@@ -94,6 +94,10 @@ export function createPhoneHandlers(api: ApiContext) {
           platform: chat.platform,
           group: chat.group !== null,
           members: chat.members,
+          disappearing_s: chat.disappearingS,
+          blocked: store.blockers(chat.id).includes(phone),
+          typing: api.network.typists(chat.id).filter(typist => typist !== phone),
+          unread: store.unread(phone, chat.id),
           last_message: last ? messageView(store, phone, last, chat) : null,
           order: last?.seq ?? 0,
         }

@@ -32,8 +32,8 @@ function linkedViews(store: NetworkStore, { phone, platforms }: Phone) {
     }))
 }
 
-export function groupView({ platform, members }: Chat, group: Group) {
-  const { groupId: id, name, inviteCode, kind, owner } = group
+export function groupView({ platform, members, disappearingS }: Chat, group: Group) {
+  const { groupId: id, name, inviteCode, kind, owner, topic, avatarId, admins } = group
   return {
     id,
     platform,
@@ -42,8 +42,16 @@ export function groupView({ platform, members }: Chat, group: Group) {
     owner,
     invite_code: inviteCode,
     invite_link: inviteLinkOf(platformFacts(platform), group),
+    topic,
+    avatar_url: avatarId === null ? null : mediaUrl(avatarId),
+    disappearing_s: disappearingS,
     members,
+    admins,
   }
+}
+
+function mediaUrl(mediaId: string): string {
+  return `/sandbox/api/media/${mediaId}`
 }
 
 /** A chat's name on one of its phones: the group's, or the other phone's. */
@@ -73,6 +81,8 @@ export function messageView(store: NetworkStore, viewer: string, message: Messag
     text: message.text,
     file: message.media ? fileView(message.media, message.fileName) : null,
     reply_to: message.replyTo ?? null,
+    html: message.html ?? null,
+    mentions: message.mentions ?? [],
     location:
       message.latitude == null || message.longitude == null
         ? null
@@ -87,6 +97,7 @@ export function messageView(store: NetworkStore, viewer: string, message: Messag
     reactions: store.reactions(message.id),
     edited: message.editedAt !== null,
     deleted: message.deletedAt !== null,
+    read_by: store.readers(chat.id, message.seq).filter(phone => phone !== message.sender),
     // Only linked devices wait for a message: phones have it at once.
     status: store.isPending(message.seq) ? 'sent' : 'delivered',
     timestamp: rfc3339(message.sentAt),
@@ -102,7 +113,7 @@ function fileView(media: Media, fileName: string | null | undefined) {
     name: fileName ?? media.name,
     mime_type: media.mimeType,
     size: media.sizeBytes,
-    url: `/sandbox/api/media/${media.id}`,
+    url: mediaUrl(media.id),
     width: media.width,
     height: media.height,
     duration_ms: media.durationMs,

@@ -11,7 +11,10 @@ import { createCommands } from './commands.ts'
 import { type BridgeContext, phoneOfGhost } from './context.ts'
 import { createDeliveries } from './deliveries.ts'
 import { createDirectory } from './directory.ts'
+import { createDownloads } from './downloads.ts'
+import { createEphemeral } from './ephemeral.ts'
 import { createGhosts } from './ghosts.ts'
+import { createGroupCreation } from './group-creation.ts'
 import { createHomeserverClient, type HomeserverConnection } from './homeserver-client.ts'
 import type { LinkCodes } from './link-codes.ts'
 import { createLoginDesk } from './logins.ts'
@@ -19,6 +22,7 @@ import { createManagementRooms } from './management-rooms.ts'
 import { createPortals } from './portals.ts'
 import { createProvisioning } from './provisioning.ts'
 import { createTransactions } from './transactions.ts'
+import { createUploads } from './uploads.ts'
 
 export type SandboxBridge = ReturnType<typeof createBridge>
 
@@ -66,15 +70,19 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
     stopping: stopping.signal,
   }
   const ghosts = createGhosts(context)
-  const portals = createPortals(context, ghosts)
+  const mxcOf = createUploads(context)
+  const portals = createPortals(context, ghosts, mxcOf)
   const rooms = createManagementRooms(context)
   const directory = createDirectory(context, portals, ghosts)
   const desk = createLoginDesk({ context, codes, baseUrl: parts.baseUrl })
   const services = { context, desk, directory, portals, rooms }
   const commands = createCommands(services)
-  const deliveries = createDeliveries(context, portals, ghosts)
-  const transactions = createTransactions(context, portals, commands)
-  const provisioning = createProvisioning({ ...services, deliveries }, sharedSecret)
+  const deliveries = createDeliveries(context, portals, ghosts, mxcOf)
+  const downloads = createDownloads(context)
+  const ephemeral = createEphemeral(context, portals)
+  const transactions = createTransactions(context, { portals, commands, ephemeral, downloads })
+  const groups = createGroupCreation(context, { directory, portals, downloads })
+  const provisioning = createProvisioning({ ...services, deliveries, groups }, sharedSecret)
 
   const ready = Promise.withResolvers<void>()
   let starting: Promise<void> | null = null
@@ -107,6 +115,8 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
     else if (change.kind === 'unlinked' && change.login.platform === platform) onUnlinked(change)
     else if (change.kind === 'moved') void follow(change)
     else if (change.kind === 'directory') followConnection()
+    else if (change.kind === 'typing' && change.chat.platform === platform)
+      void ephemeral.tell(change.chat, change.phone, change.isTyping)
   }
 
   /** A chat that could not be moved is, before its next message. */

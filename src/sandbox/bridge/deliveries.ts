@@ -9,14 +9,16 @@ import pLimit from 'p-limit'
 import { backoffMs } from '../../lib/backoff.ts'
 import { MatrixError } from '../../lib/matrix-error.ts'
 import { refusalOf } from '../../lib/refusal.ts'
-import type { Chat, Delivery, Login, Message } from '../network/types.ts'
+import type { Chat, Delivery, Login, Media, Message } from '../network/types.ts'
+import { createChatChanges } from './chat-changes.ts'
 import { type BridgeContext, DIRECT } from './context.ts'
 import type { Ghosts } from './ghosts.ts'
 import { createHistory, type Past } from './history.ts'
 import { callContent, pollContent, voteContent } from './polls-and-calls.ts'
+import { isMember } from './portal-rooms.ts'
 import type { Portal, Portals } from './portals.ts'
 import { editContent, type MatrixContent, reactionContent, toMatrix } from './to-matrix.ts'
-import { createUploads, hasLostFile, Undeliverable } from './uploads.ts'
+import { hasLostFile, Undeliverable } from './uploads.ts'
 
 const CONCURRENT_SENDS = 32
 const RETRY = { baseMs: 250, capMs: 30_000 }
@@ -31,7 +33,12 @@ interface Queue {
 
 export type Deliveries = ReturnType<typeof createDeliveries>
 
-export function createDeliveries(context: BridgeContext, portals: Portals, ghosts: Ghosts) {
+export function createDeliveries(
+  context: BridgeContext,
+  portals: Portals,
+  ghosts: Ghosts,
+  mxcOf: (media: Media) => Promise<string>,
+) {
   const { clock, committer, facts, faults, homeserver, logger, network } = context
   const { store } = network
   const queues = new Map<string, Queue>()
@@ -40,7 +47,7 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   /** Events sent whose row isn't on disk yet: later messages may refer to them. */
   const unsettledEvents = new Map<string, string>()
   const settling = new Set<Promise<void>>()
-  const mxcOf = createUploads(context)
+  const changes = createChatChanges(context, portals, ghosts, mxcOf)
   const history = createHistory(context, { eventIn, speakerOf, mxcOf })
 
   function enqueue(deliveries: readonly Delivery[]): void {
@@ -131,11 +138,18 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
     const chat = store.chat(delivery.chatId)
     if (!login) return 1
     if (!message || !chat) throw new Undeliverable('there is no such message or chat')
+    // Who leaves a group before it has a room needs none.
+    if (!isMember(login, chat) && !portals.find(login.id, chat.id)) return settleUnseen(delivery)
     const portal = await portals.ensure(login, chat)
     const past = history.pastOf(waiting)
     if (past.length > 0 && (await homeserver.takesBatches())) return deliverHistory(portal, past, chat)
-    const eventId = eventIn(portal, message.id) ?? (await sendInto(portal, login, message))
+    const eventId = eventIn(portal, message.id) ?? (await sendInto(portal, login, chat, message))
     settle(delivery, message.id, portal.roomId, eventId, chat.members)
+    return 1
+  }
+
+  function settleUnseen(delivery: Delivery): number {
+    settle(delivery, '', '', null, [])
     return 1
   }
 
@@ -194,8 +208,22 @@ export function createDeliveries(context: BridgeContext, portals: Portals, ghost
   }
 
   /** @returns the event, or null when the room lacks the event that the message refers to */
-  async function sendInto(portal: Portal, login: Login, message: Message): Promise<string | null> {
+  async function sendInto(
+    portal: Portal,
+    login: Login,
+    chat: Chat,
+    message: Message,
+  ): Promise<string | null> {
     switch (message.type) {
+      case 'read': {
+        const target = eventIn(portal, message.target)
+        if (target)
+          await homeserver.markRead(portal.roomId, target, await ghosts.ensure(message.sender, chat))
+        return null
+      }
+      case 'change':
+        await changes.apply(portal, login, chat, message)
+        return null
       case 'reaction':
         return sendReaction(portal, message)
       case 'delete':

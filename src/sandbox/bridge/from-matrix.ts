@@ -1,6 +1,6 @@
 /** Translates Matrix events into the network's terms, as far as it has them. */
 import { z } from 'zod'
-import type { MediaType, MessageType, Poll } from '../network/types.ts'
+import type { ChatChange, MediaType, MessageType, Poll } from '../network/types.ts'
 import { POLL, pollIn, voteIn } from './polls-and-calls.ts'
 
 /** A pushed event. Unknown fields stay; other code handles unknown types. */
@@ -13,6 +13,9 @@ export const matrixEvent = z.object({
   redacts: z.string().optional(),
   origin_server_ts: z.number().optional(),
   content: z.record(z.string(), z.unknown()).default({}),
+  unsigned: z
+    .object({ prev_content: z.record(z.string(), z.unknown()).optional().catch(undefined) })
+    .optional(),
 })
 export type MatrixEvent = z.infer<typeof matrixEvent>
 
@@ -30,6 +33,12 @@ export interface Incoming {
   poll?: Poll
   /** Votes: ids of the options chosen. */
   answers?: readonly string[]
+  change?: ChatChange
+  /** Blocks the other of a direct chat, or no longer. */
+  isBlocked?: boolean
+  html?: string
+  mentions?: readonly string[]
+  isWithoutPreview?: boolean
 }
 
 export interface Unsupported {

@@ -95,8 +95,8 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
     createRoom: (json: Record<string, unknown>) => textOf('room_id', 'POST', v3('createRoom'), { json }),
     join: (roomId: string, as?: string) => call('POST', v3('rooms', roomId, 'join'), { as, json: {} }),
     leave: (roomId: string, as?: string) => call('POST', v3('rooms', roomId, 'leave'), { as, json: {} }),
-    invite: (roomId: string, userId: string) =>
-      call('POST', v3('rooms', roomId, 'invite'), { json: { user_id: userId } }),
+    invite: (roomId: string, userId: string, as?: string) =>
+      call('POST', v3('rooms', roomId, 'invite'), { as, json: { user_id: userId } }),
     async joinedRooms(): Promise<string[]> {
       return joinedRoomsAnswer.parse(await call('GET', v3('joined_rooms'))).joined_rooms
     },
@@ -106,8 +106,17 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
         if (error instanceof MatrixError && error.status === 404) return null
         throw error
       }),
-    setState: (roomId: string, type: string, key: string, json: Record<string, unknown>) =>
-      call('PUT', v3('rooms', roomId, 'state', type, key), { json }),
+    /** @param as who changes it; the bridge's bot by default */
+    setState: (roomId: string, type: string, key: string, json: Record<string, unknown>, as?: string) =>
+      call('PUT', v3('rooms', roomId, 'state', type, key), { as, json }),
+    kick: (roomId: string, userId: string, as?: string) =>
+      call('POST', v3('rooms', roomId, 'kick'), { as, json: { user_id: userId } }),
+    /** @param timeoutMs how long it holds unless it is told again; 0: the user has stopped */
+    setTyping: (roomId: string, as: string, timeoutMs: number) =>
+      call('PUT', v3('rooms', roomId, 'typing', as), {
+        as,
+        json: timeoutMs === 0 ? { typing: false } : { typing: true, timeout: timeoutMs },
+      }),
     send({ roomId, type, txnId, content, as, sentAt }: OutgoingEvent): Promise<string> {
       const query = sentAt === undefined ? undefined : { ts: String(sentAt) }
       const path = v3('rooms', roomId, 'send', type, txnId)

@@ -1,15 +1,20 @@
 /** The rooms of portals: how one is made and described, and how a chat moves to another id. */
 import { MatrixError } from '../../lib/matrix-error.ts'
-import type { Chat, Login } from '../network/types.ts'
+import type { Chat, Login, Media } from '../network/types.ts'
 import { inviteLinkOf } from '../platforms.ts'
-import { type BridgeContext, directId, ghostUserId } from './context.ts'
+import { type BridgeContext, directId } from './context.ts'
 import type { Ghosts } from './ghosts.ts'
 import { ROOM_FEATURES_TYPE, roomFeatures } from './room-features.ts'
+import { powerLevelsOf, settingsOf } from './room-settings.ts'
 
 const BRIDGE_STATE = 'm.bridge'
 const OLD_BRIDGE_STATE = 'uk.half-shot.bridge'
 
-export function createPortalRooms(context: BridgeContext, ghosts: Ghosts) {
+export function createPortalRooms(
+  context: BridgeContext,
+  ghosts: Ghosts,
+  mxcOf: (media: Media) => Promise<string>,
+) {
   const { botUserId, facts, homeserver } = context
 
   async function create(login: Login, chat: Chat): Promise<string> {
@@ -19,7 +24,7 @@ export function createPortalRooms(context: BridgeContext, ghosts: Ghosts) {
       preset: 'private_chat',
       is_direct: chat.group === null,
       ...(chat.group ? { name: chat.group.name } : {}),
-      ...powerLevels(login, chat),
+      power_level_content_override: powerLevelsOf(context, login, chat),
       invite: [login.userId, ...members],
       initial_state: [
         ...[BRIDGE_STATE, OLD_BRIDGE_STATE].map(type => ({
@@ -28,6 +33,7 @@ export function createPortalRooms(context: BridgeContext, ghosts: Ghosts) {
           content: bridgeState(login, chat),
         })),
         { type: ROOM_FEATURES_TYPE, state_key: facts.networkId, content: roomFeatures(facts.platform, chat) },
+        ...(await settingsOf(context, chat, mxcOf)),
       ],
     })
     await Promise.all(members.map(ghost => homeserver.join(roomId, ghost)))
@@ -51,29 +57,19 @@ export function createPortalRooms(context: BridgeContext, ghosts: Ghosts) {
     }
   }
 
-  /** In a channel only its owner writes; the others react and vote. */
-  function powerLevels(login: Login, { group }: Chat): Record<string, unknown> {
-    if (group?.kind !== 'channel') return {}
-    const owner = ghostUserId(context, login.phone, { group })
-    const users = {
-      [botUserId]: 100,
-      ...(login.phone === group.owner ? { [login.userId]: 100, [owner]: 100 } : {}),
-    }
-    const free = ['m.reaction', 'm.room.redaction', 'org.matrix.msc3381.poll.response']
-    const events = Object.fromEntries(free.map(type => [type, 0]))
-    return { power_level_content_override: { events_default: 50, events, users } }
-  }
-
   function channelId(login: Login, chat: Chat): string {
     return chat.group?.groupId ?? facts.directChannelId(directId(context, otherPhone(login, chat)))
   }
 
   /** Updates the features of a room created when the network accepted other things. */
-  async function updateFeatures(roomId: string, chat: Chat): Promise<void> {
+  async function updateFeatures(roomId: string, login: Login, chat: Chat): Promise<void> {
     const features = roomFeatures(facts.platform, chat)
     const known = await homeserver.state(roomId, ROOM_FEATURES_TYPE, facts.networkId)
-    if (known?.id !== features.id)
-      await homeserver.setState(roomId, ROOM_FEATURES_TYPE, facts.networkId, { ...features })
+    if (known?.id === features.id) return
+    const levels = await homeserver.state(roomId, 'm.room.power_levels', '')
+    const content = { ...levels, ...powerLevelsOf(context, login, chat) }
+    await homeserver.setState(roomId, 'm.room.power_levels', '', content)
+    await homeserver.setState(roomId, ROOM_FEATURES_TYPE, facts.networkId, { ...features })
   }
 
   async function bringGhost(roomId: string, phone: string, chat: Chat): Promise<void> {
@@ -94,6 +90,7 @@ export function createPortalRooms(context: BridgeContext, ghosts: Ghosts) {
     channelId,
     bringGhost,
     updateFeatures,
+    describe,
 
     /** True when the room's state names the chat. */
     async isOf(roomId: string, login: Login, chat: Chat): Promise<boolean> {
@@ -134,7 +131,12 @@ function unlessOut(error: unknown): void {
 /** Bridges don't show who follows a channel or sees status posts. */
 export function ghostPhones(login: Login, chat: Chat): string[] {
   if (chat.group && chat.group.kind !== 'group') return [login.phone]
-  return [...new Set([...chat.members, login.phone])]
+  return isMember(login, chat) ? [...new Set([...chat.members, login.phone])] : [...chat.members]
+}
+
+/** False once the phone has left the group. */
+export function isMember({ phone }: Login, { group, members }: Chat): boolean {
+  return group?.kind !== 'group' || members.includes(phone)
 }
 
 /** Bridges give a channel and the chat of status posts no type. */

@@ -8,10 +8,10 @@
 import { MatrixError } from '../../lib/matrix-error.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import { statementsOf } from '../../lib/statements.ts'
-import type { Chat, Login } from '../network/types.ts'
+import type { Chat, Login, Media } from '../network/types.ts'
 import { type BridgeContext, ghostUserId, goesByNumber } from './context.ts'
 import type { Ghosts } from './ghosts.ts'
-import { createPortalRooms, ghostPhones, otherPhone } from './portal-rooms.ts'
+import { createPortalRooms, ghostPhones, isMember, otherPhone } from './portal-rooms.ts'
 
 export interface Portal {
   loginId: string
@@ -27,8 +27,12 @@ type PortalRow = Omit<Portal, 'roomId' | 'byNumber'> & { roomId: string | null; 
 
 export type Portals = ReturnType<typeof createPortals>
 
-export function createPortals(context: BridgeContext, ghosts: Ghosts) {
-  const rooms = createPortalRooms(context, ghosts)
+export function createPortals(
+  context: BridgeContext,
+  ghosts: Ghosts,
+  mxcOf: (media: Media) => Promise<string>,
+) {
+  const rooms = createPortalRooms(context, ghosts, mxcOf)
   const { committer, database, facts, homeserver, logger, network } = context
   const { one, all, run } = statementsOf(database)
   const SELECT =
@@ -120,10 +124,10 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts) {
     if (settled.has(portal.roomId)) return
     const { roomId, userId } = portal
     const member = await homeserver.state(roomId, 'm.room.member', userId)
-    if (member?.membership !== 'join' && member?.membership !== 'invite')
+    if (member?.membership !== 'join' && member?.membership !== 'invite' && isMember(login, chat))
       await homeserver.invite(roomId, userId)
     for (const phone of ghostPhones(login, chat)) await rooms.bringGhost(roomId, phone, chat)
-    await rooms.updateFeatures(roomId, chat)
+    await rooms.updateFeatures(roomId, login, chat)
     settled.add(roomId)
   }
 
@@ -184,6 +188,8 @@ export function createPortals(context: BridgeContext, ghosts: Ghosts) {
     forget,
     move,
     bringGhost: rooms.bringGhost,
+    /** Sets the room's m.bridge state, which names the chat. */
+    describe: ({ roomId }: Portal, login: Login, chat: Chat) => rooms.describe(roomId, login, chat),
     /** @returns the room's portal; waits for rooms being created */
     async ofRoom(roomId: string): Promise<Portal | undefined> {
       const known = byRoom.get(roomId) ?? cached(sql.ofRoom(roomId, facts.platform))

@@ -10,6 +10,7 @@ import { equalInConstantTime } from '../../lib/sealing.ts'
 import type { Login } from '../network/types.ts'
 import type { BridgeServices } from './commands.ts'
 import type { Deliveries } from './deliveries.ts'
+import { type createGroupCreation, newGroupSchema } from './group-creation.ts'
 import { type LoginProcess, type LoginStep, ProvisioningError } from './logins.ts'
 
 interface Asked {
@@ -30,16 +31,17 @@ const searchSchema = z.object({ query: z.string() })
 
 interface ProvisioningParts extends BridgeServices {
   deliveries: Pick<Deliveries, 'sendOlder'>
+  groups: ReturnType<typeof createGroupCreation>
 }
 
 export function createProvisioning(parts: ProvisioningParts, sharedSecret: string) {
-  const { context, deliveries, desk, directory, portals, rooms } = parts
+  const { context, deliveries, desk, directory, groups, portals, rooms } = parts
   const { botUserId, facts, faults, homeserver, network } = context
   const { store } = network
 
   const routes: [method: string, path: string, handler: Handler][] = [
     ['GET', 'whoami', ({ userId }) => whoami(userId)],
-    ['GET', 'capabilities', () => CAPABILITIES],
+    ['GET', 'capabilities', () => ({ ...CAPABILITIES, group_creation: groups.capabilities() })],
     ['POST', 'login/start/:flow', startLogin],
     ['POST', 'login/step/:process/:step/display_and_wait', waitForStep],
     ['POST', 'login/step/:process/:step/user_input', submitInput],
@@ -49,6 +51,7 @@ export function createProvisioning(parts: ProvisioningParts, sharedSecret: strin
     ['POST', 'search_users', searchUsers],
     ['GET', 'resolve_identifier/:identifier', asked => directory.describe(...personFor(asked))],
     ['POST', 'create_dm/:identifier', createDm],
+    ['POST', 'create_group/:type', createGroup],
     ['POST', 'backfill/:room', fetchOlder],
   ]
   const router = new PathRouter<Handler>()
@@ -171,6 +174,13 @@ export function createProvisioning(parts: ProvisioningParts, sharedSecret: strin
     const [login, phone] = personFor(asked)
     await portals.ensure(login, await directory.directChat(login, phone))
     return directory.describe(login, phone)
+  }
+
+  async function createGroup(asked: Asked) {
+    const given = await bodyOf(asked, newGroupSchema)
+    if (faults.of(facts.platform).offline)
+      throw new ProvisioningError(500, 'M_UNKNOWN', 'Internal error creating group')
+    return groups.make(loginFor(asked), asked.params.type ?? '', given)
   }
 
   async function fetchOlder(asked: Asked) {

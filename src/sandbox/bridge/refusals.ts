@@ -45,6 +45,11 @@ export function permanent(reason: string, message: string, error = message): Ref
   return { status: 'FAIL_PERMANENT', reason, message, error }
 }
 
+/** As bridgev2 tells of an error that the connector doesn't explain: another try may go well. */
+export function failedOnNetwork(message: string): Refusal {
+  return { status: 'FAIL_RETRIABLE', reason: 'm.event_not_handled', message, error: message }
+}
+
 export const nothingToDo = () => permanent('m.event_not_handled', 'nothing to do')
 
 /** True when the homeserver refused a call and will again: trying on would block what follows. */

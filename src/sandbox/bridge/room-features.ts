@@ -49,6 +49,14 @@ export interface RoomFeatures {
   allowed_reactions?: readonly string[]
   read_receipts: boolean
   typing_notifications: boolean
+  disappearing_timer: DisappearingTimers
+  block_user?: boolean
+}
+
+export interface DisappearingTimers {
+  types: readonly ('after_send' | 'after_read')[]
+  /** In milliseconds; absent: any. */
+  timers?: readonly number[]
 }
 
 const MIB = 1024 * 1024
@@ -78,10 +86,18 @@ const WA_WITHOUT_CAPTION = { caption: -1, max_size: 2_000 * MIB } as const
 const SIGNAL_FILE = { caption: 2, max_caption_length: 2_000, max_size: 100 * MIB } as const
 const TELEGRAM_FILE = { caption: 2, max_caption_length: 1_024, max_size: 2_048 * MIB } as const
 
+const days = (...counts: number[]) => counts.map(count => count * DAY_S * 1_000)
+const WA_TIMERS: DisappearingTimers = { types: ['after_send'], timers: days(1, 7, 90) }
+const SIGNAL_TIMERS: DisappearingTimers = { types: ['after_read'] }
+const TELEGRAM_TIMERS: DisappearingTimers = {
+  types: ['after_send'],
+  timers: days(1, 2, 3, 4, 5, 6, 7, 14, 21, 31, 62, 93, 124, 155, 186, 365),
+}
+
 const FEATURES: Readonly<Record<SandboxPlatform, RoomFeatures>> = {
   wa: {
     ...COMMON,
-    id: 'sandbox.wa.2',
+    id: 'sandbox.wa.3',
     formatting: {
       ...all(2, ...PLAIN_FORMATS, ...LISTS, 'blockquote'),
       ...all(1, 'inline_link', 'headers'),
@@ -119,10 +135,11 @@ const FEATURES: Readonly<Record<SandboxPlatform, RoomFeatures>> = {
     poll_option_max_length: 100,
     edit_max_age: 15 * MINUTE_S,
     delete_max_age: 2 * DAY_S,
+    disappearing_timer: WA_TIMERS,
   },
   signal: {
     ...COMMON,
-    id: 'sandbox.signal.2',
+    id: 'sandbox.signal.3',
     formatting: {
       ...all(2, ...PLAIN_FORMATS, 'spoiler'),
       ...all(1, ...LISTS, 'blockquote', 'inline_link', 'headers'),
@@ -166,10 +183,12 @@ const FEATURES: Readonly<Record<SandboxPlatform, RoomFeatures>> = {
     edit_max_age: DAY_S,
     edit_max_count: 10,
     delete_max_age: DAY_S,
+    disappearing_timer: SIGNAL_TIMERS,
+    block_user: true,
   },
   telegram: {
     ...COMMON,
-    id: 'sandbox.telegram.2',
+    id: 'sandbox.telegram.3',
     formatting: {
       ...all(2, ...PLAIN_FORMATS, 'underline', 'blockquote', 'inline_link', 'spoiler'),
       ...all(2, 'code_block.syntax_highlighting'),
@@ -201,16 +220,27 @@ const FEATURES: Readonly<Record<SandboxPlatform, RoomFeatures>> = {
     member_actions: all(2, 'ban', 'kick', 'invite', 'leave'),
     max_text_length: 4_096,
     location_message: 2,
+    disappearing_timer: TELEGRAM_TIMERS,
     // A part of those that Telegram has without Premium.
     allowed_reactions: ['👍️', '👎️', '❤️', '🔥', '🎉', '😁', '😢', '🤔', '🙏'],
   },
 }
 
-/** Direct chats have no name, topic or members to change. */
+/** Direct chats have no name, topic or members to change; only in them somebody can be blocked. */
 const DIRECT: typeof FEATURES = {
   wa: direct(FEATURES.wa),
   signal: direct(FEATURES.signal),
   telegram: direct(FEATURES.telegram),
+}
+
+const FOR_GROUPS: typeof FEATURES = {
+  wa: FEATURES.wa,
+  signal: withoutBlocking(FEATURES.signal),
+  telegram: FEATURES.telegram,
+}
+
+function withoutBlocking({ block_user: _none, ...features }: RoomFeatures): RoomFeatures {
+  return features
 }
 
 function direct({ member_actions: _none, ...features }: RoomFeatures): RoomFeatures {
@@ -218,5 +248,5 @@ function direct({ member_actions: _none, ...features }: RoomFeatures): RoomFeatu
 }
 
 export function roomFeatures(platform: SandboxPlatform, { group }: Pick<Chat, 'group'>): RoomFeatures {
-  return (group === null ? DIRECT : FEATURES)[platform]
+  return group === null ? DIRECT[platform] : FOR_GROUPS[platform]
 }

@@ -8,12 +8,16 @@
 import pLimit from 'p-limit'
 import { z } from 'zod'
 import type { Posted } from '../network/network.ts'
-import type { Chat, Content, Login, Media, Message } from '../network/types.ts'
+import type { Chat, Login, Media, Origin } from '../network/types.ts'
+import { changeFromMatrix, isChange } from './changes-from-matrix.ts'
 import type { Commands } from './commands.ts'
 import { type BridgeContext, isBridgeUser } from './context.ts'
-import { objectionTo, taken, unsupportedByBridge } from './feature-checks.ts'
+import type { Downloads } from './downloads.ts'
+import type { Ephemeral } from './ephemeral.ts'
+import { taken } from './feature-checks.ts'
 import { fromMatrix, type Incoming, type MatrixEvent, MESSAGE_EVENTS, matrixEvent } from './from-matrix.ts'
-import { optionIds } from './polls-and-calls.ts'
+import { createIncomingContent } from './incoming-content.ts'
+import { isMember } from './portal-rooms.ts'
 import { type Portal, type Portals, recipientGhosts } from './portals.ts'
 import { createRefusals, isRefused, mediaFate, nothingToDo, permanent, type Refusal } from './refusals.ts'
 import { roomFeatures } from './room-features.ts'
@@ -28,7 +32,12 @@ const RESTRICTED: Refusal = {
   message: 'server returned error 463',
 }
 
-const transactionSchema = z.object({ events: z.array(z.unknown()).default([]) })
+const list = z.array(z.unknown())
+const transactionSchema = z.object({
+  events: list.default([]),
+  ephemeral: list.optional(),
+  'de.sorunome.msc2409.ephemeral': list.default([]),
+})
 
 /** A message event in a portal, being processed. */
 interface Job extends Addressed {
@@ -39,13 +48,22 @@ interface Job extends Addressed {
 }
 
 /** A transaction's files by mxc:// URI: a file sent to several chats is downloaded once. */
-type Downloads = Map<string, Promise<Media>>
+type UnderWay = Map<string, Promise<Media>>
 
-export function createTransactions(context: BridgeContext, portals: Portals, commands: Commands) {
-  const { botUserId, clock, committer, facts, faults, files, homeserver, logger, network } = context
+interface TransactionParts {
+  downloads: Downloads
+  portals: Portals
+  commands: Commands
+  ephemeral: Ephemeral
+}
+
+export function createTransactions(context: BridgeContext, parts: TransactionParts) {
+  const { portals, commands, ephemeral } = parts
+  const { botUserId, clock, committer, facts, faults, files, logger, network } = context
   const { store } = network
   const refusals = createRefusals(context)
   const statuses = createStatuses(context)
+  const contentOf = createIncomingContent(context)
   const downloadPlaces = pLimit(CONCURRENT_DOWNLOADS)
   let previous: Promise<void> = Promise.resolve()
 
@@ -55,10 +73,12 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     for (const event of events) {
       if (isBridgeUser(context, event.sender)) continue
       if (event.type === 'm.room.member') await unlessRefused(event, () => onMembership(event))
-      else if (MESSAGE_EVENTS.has(event.type) && event.state_key === undefined) {
+      const isSaid = MESSAGE_EVENTS.has(event.type) && event.state_key === undefined
+      if (isSaid || isChange(event)) {
         const portal = await portals.ofRoom(event.room_id)
-        if (portal) jobs.push(open(event, portal))
-        else if (event.type === 'm.room.message') orders.push(event)
+        const job = portal && open(event, portal)
+        if (job) jobs.push(job)
+        else if (!portal && event.type === 'm.room.message') orders.push(event)
       }
     }
     if (jobs.length > 0) await carry(jobs)
@@ -88,12 +108,18 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     }
   }
 
-  function open(event: MatrixEvent, portal: Portal): Job {
+  /** @returns null for an event of no consequence, which has no status */
+  function open(event: MatrixEvent, portal: Portal): Job | null {
     const login = store.login(facts.platform, portal.loginId)
     const chat = store.chat(portal.chatId)
     if (!login || !chat || login.userId !== event.sender)
-      return { event, portal, fate: permanent('m.no_permission', "You're not logged in", 'not logged in') }
+      return isChange(event)
+        ? null
+        : { event, portal, fate: permanent('m.no_permission', "You're not logged in", 'not logged in') }
     const job = { event, portal, login, chat }
+    if (isChange(event)) return openChange(job)
+    if (!isMember(login, chat))
+      return { ...job, fate: permanent('m.no_permission', 'You are not in this group any more') }
     const objection = objectionToPost(chat, login)
     if (objection !== null) return { ...job, fate: permanent('com.beeper.unsupported_event', objection) }
     const incoming = fromMatrix(event)
@@ -104,6 +130,13 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     }
     const accepted = taken(roomFeatures(facts.platform, chat), incoming)
     return 'status' in accepted ? { ...job, fate: accepted } : { ...job, incoming: accepted }
+  }
+
+  function openChange(job: Required<Addressed>): Job | null {
+    const { event, login, chat } = job
+    const change = changeFromMatrix(context, event, login, chat)
+    if (change === null) return null
+    return 'status' in change ? { ...job, fate: change } : { ...job, incoming: change }
   }
 
   /** As mautrix-whatsapp is set by default (`disable_status_broadcast_send`). */
@@ -118,12 +151,24 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     for (const job of jobs) job.fate ??= refusals.of(job.event.event_id)
     for (const job of jobs)
       if (!job.fate && store.messageOfEvent(job.event.event_id) === undefined) spoil(job)
-    const downloads: Downloads = new Map()
+    const downloads: UnderWay = new Map()
     await Promise.all(jobs.map(job => downloadPlaces(() => fetchMedia(job, downloads))))
     const { fates, posted } = await postAll(jobs)
     network.announce(posted)
+    for (const job of jobs)
+      if (!job.fate && job.incoming?.change) await unlessRefused(job.event, () => follow(job))
     await statuses.send(jobs.map((job, index) => ({ ...job, fate: fates[index] ?? nothingToDo() })))
     await statuses.markRead(jobs.filter(job => !job.fate))
+  }
+
+  /** The room follows what its user has changed: the bridge names it anew, and new members come. */
+  async function follow({ portal, login, chat, incoming }: Job): Promise<void> {
+    const now = chat && store.chat(chat.id)
+    if (!login || !now) return
+    const { name, added = [] } = incoming?.change ?? {}
+    if (name !== undefined) await portals.describe(portal, login, now)
+    for (const phone of added)
+      if (now.members.includes(phone)) await portals.bringGhost(portal.roomId, phone, now)
   }
 
   /** Each try of a transaction downloads its files again, so a failed one's must go. */
@@ -137,6 +182,7 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
 
   /** Applies a failure requested by a user. */
   function spoil(job: Job): void {
+    if (job.incoming?.type === 'change' && !faults.of(facts.platform).offline) return
     const failure = faults.takeFailure(facts.platform)
     if (isForbiddenToWrite(job)) job.fate = RESTRICTED
     if (job.fate || !failure) return
@@ -153,27 +199,16 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
     return store.lastMessages(login.phone, chat.id, 1).length === 0
   }
 
-  async function fetchMedia(job: Job, downloads: Downloads): Promise<void> {
+  async function fetchMedia(job: Job, downloads: UnderWay): Promise<void> {
     const wanted = job.incoming?.media
     if (!wanted || job.fate || store.messageOfEvent(job.event.event_id) !== undefined) return
     try {
       const known = store.mediaByMxc(wanted.mxc)
-      if (!known && !downloads.has(wanted.mxc)) downloads.set(wanted.mxc, downloadMedia(wanted))
+      if (!known && !downloads.has(wanted.mxc)) downloads.set(wanted.mxc, parts.downloads.fetch(wanted))
       job.media = known ?? (await downloads.get(wanted.mxc))
     } catch (error) {
       job.fate = mediaFate(error)
     }
-  }
-
-  async function downloadMedia({ mxc, name, mimeType, durationMs }: NonNullable<Incoming['media']>) {
-    const response = await homeserver.download(mxc)
-    const declared = mimeType || (response.headers.get('content-type') ?? '')
-    const source = {
-      copy: homeserver.pathOfMedia(mxc),
-      stream: () => response.body ?? new Blob([]).stream(),
-    }
-    const about = { name, mimeType: declared, isTypeKnown: mimeType !== '', durationMs }
-    return { ...(await files.take(source, about)), mxc }
   }
 
   /** Runs inside the transaction, perhaps twice: decides, and changes only the database. */
@@ -189,43 +224,38 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
         deliveredTo: recipientGhosts(context, job.login.phone, job.chat),
       }
       if (store.messageOfEvent(job.event.event_id) !== undefined) return success
-      const content = contentOf(job.incoming, job.media, job.chat)
-      if ('status' in content) return content
       const origin = { loginId: job.login.id, roomId: job.portal.roomId, eventId: job.event.event_id }
-      posted.push(...network.postInTransaction({ chat: job.chat, sender: job.login.phone, content, origin }))
-      return success
+      const refusal = postOne(
+        job.incoming,
+        job.media,
+        job.login,
+        store.chat(job.chat.id) ?? job.chat,
+        origin,
+        posted,
+      )
+      return refusal ?? success
     })
     return { fates, posted }
   }
 
-  function contentOf(incoming: Incoming, media: Media | undefined, chat: Chat): Content | Fate {
-    const { type, text, emoji, latitude, longitude, poll } = incoming
-    if (incoming.targetEvent !== undefined) return relatedContent(incoming, incoming.targetEvent, chat)
-    const { replyToEvent } = incoming
-    const replyTo = replyToEvent === undefined ? undefined : store.messageOfEvent(replyToEvent)
-    return { type, text, emoji, latitude, longitude, poll, media, fileName: incoming.media?.name, replyTo }
-  }
-
-  function relatedContent(incoming: Incoming, targetEvent: string, chat: Chat): Content | Fate {
-    const { type, text, emoji, answers } = incoming
-    const original = store.message(store.messageOfEvent(targetEvent) ?? '')
-    if (answers) return voteOn(original, answers)
-    if (!original) return permanent('m.event_not_handled', 'The message that this is about is not known')
-    // Redacting a reaction retracts it; redacting an edit or a message deletes the message.
-    if (type === 'delete' && original.type === 'reaction')
-      return { type: 'reaction', text: '', target: original.target, emoji: '' }
-    const target = (type === 'delete' && original.type === 'edit' && original.target) || original.id
-    const edits = store.editsOf(target) ?? 0
-    const features = roomFeatures(facts.platform, chat)
-    return objectionTo(incoming, original, edits, features, clock.now()) ?? { type, text, emoji, target }
-  }
-
-  function voteOn(target: Message | undefined, answers: readonly string[]): Content | Fate {
-    const { poll } = target ?? {}
-    const ids = poll && optionIds(facts.platform, poll)
-    if (!target || !poll || !ids) return unsupportedByBridge('vote target poll not found')
-    const options = poll.options.filter((_, index) => answers.includes(ids[index] ?? ''))
-    return { type: 'vote', text: '', target: target.id, options }
+  /** Adds what it posts to `posted`. @returns why the network doesn't take it, else null */
+  function postOne(
+    incoming: Incoming,
+    media: Media | undefined,
+    login: Login,
+    chat: Chat,
+    origin: Origin,
+    posted: Posted[],
+  ): Refusal | null {
+    const { change, isBlocked } = incoming
+    if (isBlocked !== undefined) store.setBlocked(chat.id, login.phone, isBlocked)
+    if (change)
+      posted.push(network.changeInTransaction({ chat, by: login.phone, change, picture: media, origin }))
+    if (incoming.type === 'change') return null
+    const content = contentOf(incoming, media, login, chat)
+    if ('status' in content) return content
+    posted.push(...network.postInTransaction({ chat, sender: login.phone, content, origin }))
+    return null
   }
 
   /** Runs when all work before it has ended. */
@@ -239,12 +269,16 @@ export function createTransactions(context: BridgeContext, portals: Portals, com
   return {
     /** Processes a pushed transaction; resolves when it may be acknowledged. */
     receive(body: unknown): Promise<void> {
-      const { events } = transactionSchema.parse(body)
+      const { events, ...transaction } = transactionSchema.parse(body)
+      const fleeting = transaction.ephemeral ?? transaction['de.sorunome.msc2409.ephemeral']
       const known = events.flatMap(event => {
         const parsed = matrixEvent.safeParse(event)
         return parsed.success ? [parsed.data] : []
       })
-      return inTurn(() => process(known))
+      return inTurn(async () => {
+        await process(known)
+        if (fleeting.length > 0) await ephemeral.receive(fleeting)
+      })
     },
     /** Runs between two transactions: messages that were taken have been reported. */
     between: inTurn,

@@ -11,17 +11,21 @@ import { answersEcho, echoOf, isEchoed, MESSAGES_LOOKED_AT } from './echo.ts'
 import type { NetworkStore } from './store.ts'
 import {
   type Chat,
+  type ChatChange,
   type Contact,
   type Content,
   type Delivery,
   directChatId,
-  type Group,
+  isUnshown,
   type Login,
+  type Media,
   type Message,
+  type NewGroup,
   type Origin,
   type Phone,
   STATUS_POSTS,
 } from './types.ts'
+import { createTyping } from './typing.ts'
 
 /** Messages of each chat that a device receives when it is linked later. */
 const BACKFILL_PER_CHAT = 50
@@ -32,6 +36,16 @@ interface NewMessage {
   sender: string
   content: Content
   /** Absent when written on the phone itself. */
+  origin?: Origin
+}
+
+/** A change of a chat by one of its members. */
+interface NewChange {
+  chat: Chat
+  by: string
+  change: ChatChange
+  /** The new picture. */
+  picture?: Media | undefined
   origin?: Origin
 }
 
@@ -49,11 +63,13 @@ export type NetworkChange =
   | { kind: 'unlinked'; login: Login; by: 'user' | 'phone' }
   | { kind: 'delivered'; phones: readonly string[]; messageId: string }
   | { kind: 'moved'; phone: string; isNewRoom: boolean }
+  | { kind: 'typing'; chat: Chat; phone: string; isTyping: boolean }
   | { kind: 'directory' }
 
 export type Network = ReturnType<typeof createNetwork>
 
 export function createNetwork(store: NetworkStore, committer: Committer, clock: Clock) {
+  const typing = createTyping(clock)
   const listeners = new Set<(change: NetworkChange) => void>()
 
   function notify(change: NetworkChange): void {
@@ -61,15 +77,69 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
   }
 
   function postOne({ chat, sender, content, origin }: NewMessage): Posted {
-    const message = store.addMessage(chat, sender, content, clock.now())
-    return { message, chat, deliveries: store.addDeliveries(chat, message.seq, origin?.loginId) }
+    const heard = heardBy(chat, sender)
+    const message = store.addMessage(heard, sender, content, clock.now())
+    // Who writes has read what was there.
+    if (!isUnshown(content.type)) store.putRead(chat.id, sender, message.seq)
+    const deliveries = store.addDeliveries(heard, message.seq, origin?.loginId)
+    return { message, chat, deliveries }
+  }
+
+  /** The chat without those that want to hear nothing from the sender. */
+  function heardBy(chat: Chat, sender: string): Chat {
+    if (chat.group) return chat
+    const deaf = store.blockers(chat.id)
+    return deaf.length === 0
+      ? chat
+      : { ...chat, members: chat.members.filter(phone => phone === sender || !deaf.includes(phone)) }
   }
 
   /** Stores a message and its echoes. `announce` the result once the caller's work is committed. */
   function postInTransaction(message: NewMessage): Posted[] {
-    const first = postOne(message)
-    if (message.origin) store.takeEvent({ ...message.origin, messageId: first.message.id })
+    const first = take(message)
     return [first, ...echoesOf(message, first.message).map(postOne)]
+  }
+
+  function take(message: NewMessage): Posted {
+    const posted = postOne(message)
+    if (message.origin) store.takeEvent({ ...message.origin, messageId: posted.message.id })
+    return posted
+  }
+
+  /**
+   * Stores how far a phone has read a chat.
+   * @param exceptLoginId the device it was read on, which knows
+   * @returns null when it had read as far
+   */
+  function readInTransaction(
+    chat: Chat,
+    phone: string,
+    upTo: Message,
+    exceptLoginId?: string,
+  ): Posted | null {
+    if (!store.putRead(chat.id, phone, upTo.seq) || isForPosts(chat)) return null
+    const message = store.addMessage(chat, phone, { type: 'read', text: '', target: upTo.id }, clock.now())
+    return { message, chat, deliveries: store.addDeliveries(chat, message.seq, exceptLoginId) }
+  }
+
+  /**
+   * Stores a change of a chat, as far as it changes something.
+   * @returns what its members' devices are to learn; those that leave it, too
+   */
+  function changeInTransaction({ chat, by, change, picture, origin }: NewChange): Posted {
+    const effective = effectOf(chat, change)
+    const affected = { ...chat, members: [...new Set([...chat.members, ...(effective.added ?? [])])] }
+    const content: Content = { type: 'change', text: '', change: effective, media: picture }
+    const posted = take({ chat: affected, sender: by, content, ...(origin ? { origin } : {}) })
+    store.changeChat(chat, effective, picture?.id ?? null, clock.now())
+    return posted
+  }
+
+  async function change(wanted: NewChange): Promise<Chat> {
+    const posted = await committer.write(() => changeInTransaction(wanted))
+    announce([posted])
+    notify({ kind: 'directory' })
+    return store.chat(wanted.chat.id) ?? wanted.chat
   }
 
   /**
@@ -81,6 +151,7 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
     const facts = platformFacts(chat.platform)
     if (!origin && !store.loginOfPhone(facts, sender)) return []
     const echoing = chat.members.filter(phone => phone !== sender && answersByItself(store, facts, phone))
+    for (const phone of echoing) store.putRead(chat.id, phone, message.seq)
     if (echoing.length === 0 || (origin && isAnswerToEcho(chat, message, origin))) return []
     return echoing.map(phone => ({ chat, sender: phone, content: echoOf(content) }))
   }
@@ -109,6 +180,9 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
   return {
     store,
     postInTransaction,
+    readInTransaction,
+    changeInTransaction,
+    change,
     announce,
     notify,
 
@@ -135,8 +209,8 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
       committer.write(() => {
         const members = [...new Set([author, ...store.phonesKnowing(author)])]
         const name = `${platformFacts(platform).displayName} Status Broadcast`
-        const group = { groupId: STATUS_POSTS, name, inviteCode: '', kind: 'status', owner: null } as const
-        return store.addGroup(platform, group, members, clock.now())
+        const group = { groupId: STATUS_POSTS, name, inviteCode: '', kind: 'status' } as const
+        return store.addGroup(platform, { ...group, owner: null, admins: [] }, members, clock.now())
       }),
 
     /** Links an account to a Matrix user, who receives the last messages of its chats. */
@@ -166,6 +240,10 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
       return dropped
     },
 
+    /** Has a phone hear nothing from the other of a direct chat, or hear it again. */
+    block: (chat: Chat, phone: string, isBlocked: boolean) =>
+      changeDirectory(() => store.setBlocked(chat.id, phone, isBlocked)),
+
     savePhone: (phone: Phone, contacts: readonly Contact[]) =>
       changeDirectory(() => {
         store.putPhone(phone, clock.now())
@@ -181,22 +259,48 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
       notify({ kind: 'moved', phone, isNewRoom })
     },
 
+    /**
+     * Makes a group. Its members' devices learn of it at once; followers of a channel with its
+     * first post.
+     * @param disappearingS how long its messages stay
+     */
     async createGroup(
       platform: SandboxPlatform,
-      group: Omit<Group, 'groupId'>,
+      group: NewGroup & { disappearingS?: number },
       members: readonly string[],
-    ): Promise<{ groupId: string; chat: Chat }> {
+      { by = members[0], picture }: { by?: string | undefined; picture?: Media | undefined } = {},
+    ): Promise<Chat> {
       const facts = platformFacts(platform)
       const seed = `${group.name}:${group.inviteCode}`
       const groupId = (group.kind === 'channel' && facts.posts?.channelId(seed)) || facts.groupId(seed)
-      const add = () => store.addGroup(platform, { groupId, ...group }, members, clock.now())
-      return { groupId, chat: await changeDirectory(add) }
+      const { chat, posted } = await changeDirectory(() => {
+        const shown = { ...group, groupId, avatarId: picture?.id ?? null }
+        const chat = store.addGroup(platform, shown, members, clock.now())
+        if (group.kind !== 'group' || by === undefined) return { chat, posted: [] }
+        const change = { added: chat.members, ...(picture ? { avatar: true } : {}) }
+        const content: Content = { type: 'change', text: '', change, media: picture }
+        return { chat, posted: [postOne({ chat, sender: by, content })] }
+      })
+      announce(posted)
+      return chat
     },
 
-    async joinGroup(chat: Chat, phone: string): Promise<Chat> {
-      await changeDirectory(() => store.addMember(chat.id, phone, clock.now()))
-      return store.chat(chat.id) ?? chat
+    joinGroup: (chat: Chat, phone: string): Promise<Chat> =>
+      change({ chat, by: phone, change: { added: [phone] } }),
+
+    /** Marks a chat as read on a phone, up to a message. */
+    async read(chat: Chat, phone: string, upTo: Message): Promise<void> {
+      const posted = await committer.write(() => readInTransaction(chat, phone, upTo))
+      if (posted) announce([posted])
     },
+
+    /** Tells others that a phone types, or has stopped. Nothing of it is kept. */
+    type(chat: Chat, phone: string, isTyping: boolean): void {
+      typing.set(chat.id, phone, isTyping)
+      notify({ kind: 'typing', chat, phone, isTyping })
+    },
+    /** Phones that type in a chat now. */
+    typists: typing.in,
 
     /** @returns a function that ends it */
     subscribe(listener: (change: NetworkChange) => void): () => void {
@@ -209,6 +313,21 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
 /** True if a phone answers linked devices: it isn't linked, and echoing isn't switched off. */
 export function answersByItself(store: NetworkStore, facts: PlatformFacts, phone: string): boolean {
   return store.phone(phone).echo && !store.loginOfPhone(facts, phone)
+}
+
+/** Leaves out what is so already, and what no member can be. */
+function effectOf({ group, members }: Chat, change: ChatChange): ChatChange {
+  const isMember = (phone: string) => members.includes(phone)
+  const isAdmin = (phone: string) => group?.admins.includes(phone) ?? false
+  const listed = {
+    added: change.added?.filter(phone => !isMember(phone)),
+    removed: change.removed?.filter(isMember),
+    promoted: change.promoted?.filter(phone => isMember(phone) && !isAdmin(phone)),
+    demoted: change.demoted?.filter(isAdmin),
+  }
+  const lists = Object.entries(listed).filter(([, phones]) => phones && phones.length > 0)
+  const { added: _a, removed: _r, promoted: _p, demoted: _d, ...values } = change
+  return { ...values, ...Object.fromEntries(lists) }
 }
 
 /** True for chats in which some post and others only look on. */

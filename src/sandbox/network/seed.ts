@@ -64,7 +64,8 @@ export async function seedNetwork(store: NetworkStore, committer: Committer, now
 function seedGroups(store: NetworkStore, platform: SandboxPlatform, now: number): void {
   for (const [index, { name, inviteCode, members }] of GROUPS.entries()) {
     const groupId = platformFacts(platform).groupId(`seed:${inviteCode}`)
-    const group = { groupId, name, inviteCode, kind: 'group', owner: null } as const
+    const admins = members.slice(0, 1)
+    const group = { groupId, name, inviteCode, kind: 'group', owner: null, admins } as const
     store.addGroup(platform, group, members, now + index)
   }
 }

@@ -1,7 +1,7 @@
 /** The network's types: phones, chats, messages and linked accounts. */
 import type { SandboxPlatform } from '../platforms.ts'
 
-export const MEDIA_TYPES = ['image', 'video', 'audio', 'voice', 'file', 'sticker'] as const
+export const MEDIA_TYPES = ['image', 'video', 'gif', 'audio', 'voice', 'file', 'sticker'] as const
 export type MediaType = (typeof MEDIA_TYPES)[number]
 export type MessageType =
   | MediaType
@@ -15,6 +15,15 @@ export type MessageType =
   | 'poll'
   | 'vote'
   | 'call'
+  | Unshown
+
+/** Told to linked devices like messages, in order with them, but no message on any phone. */
+export const UNSHOWN = ['read', 'change'] as const
+export type Unshown = (typeof UNSHOWN)[number]
+
+export function isUnshown(type: MessageType): type is Unshown {
+  return (UNSHOWN as readonly string[]).includes(type)
+}
 
 export function isMediaType(type: string): type is MediaType {
   return (MEDIA_TYPES as readonly string[]).includes(type)
@@ -44,7 +53,16 @@ export interface Group {
   kind: 'group' | 'channel' | 'status'
   /** The only phone that posts in a channel. */
   owner: string | null
+  topic: string
+  /** The file of its picture. */
+  avatarId: string | null
+  /** Members that may remove others, and make others admins. */
+  admins: readonly string[]
 }
+
+/** A group to make. */
+export type NewGroup = Pick<Group, 'name' | 'inviteCode' | 'kind' | 'owner' | 'admins'> &
+  Partial<Pick<Group, 'topic' | 'avatarId'>>
 
 /** The group whose messages are the status posts of a platform. */
 export const STATUS_POSTS = 'status@broadcast'
@@ -56,6 +74,21 @@ export interface Chat {
   platform: SandboxPlatform
   group: Group | null
   members: readonly string[]
+  /** How long its messages stay, in seconds; 0: for ever. */
+  disappearingS: number
+}
+
+/** A change of a chat itself, with what it changes. */
+export interface ChatChange {
+  name?: string
+  topic?: string
+  /** True: the message's file is the new picture; false: there is none any more. */
+  avatar?: boolean
+  disappearingS?: number
+  added?: readonly string[]
+  removed?: readonly string[]
+  promoted?: readonly string[]
+  demoted?: readonly string[]
 }
 
 /** A file on the network's disk. */
@@ -90,7 +123,7 @@ export interface Content {
   fileName?: string | null | undefined
   /** Id of the quoted message. */
   replyTo?: string | null | undefined
-  /** Reactions, edits, deletions and votes: id of their message. */
+  /** Reactions, edits, deletions, votes and reads: id of their message. */
   target?: string | null | undefined
   /** Reactions: the emoji; empty retracts the reaction. */
   emoji?: string | null | undefined
@@ -101,6 +134,13 @@ export interface Content {
   options?: readonly string[] | undefined
   /** Calls: with a picture. */
   isVideo?: boolean | undefined
+  change?: ChatChange | undefined
+  /** The text with its formatting, as HTML, where the network keeps both. */
+  html?: string | undefined
+  /** Phones that the text names, as `@<number>`. */
+  mentions?: readonly string[] | undefined
+  /** True for a text whose links are shown without a preview. */
+  isWithoutPreview?: boolean | undefined
 }
 
 /** A stored message. */

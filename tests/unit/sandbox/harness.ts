@@ -14,6 +14,7 @@ import historyBatches from '../../../migrations/0038_history_batches.up.sql' wit
 import sandboxPosts from '../../../migrations/0040_sandbox_posts.up.sql' with { type: 'text' }
 import sandboxMoves from '../../../migrations/0042_sandbox_moves.up.sql' with { type: 'text' }
 import forgottenMessages from '../../../migrations/0045_forgotten_messages.up.sql' with { type: 'text' }
+import sandboxChats from '../../../migrations/0051_sandbox_chats.up.sql' with { type: 'text' }
 import { createHomeserver } from '../../../src/homeserver/index.ts'
 import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { GroupCommit } from '../../../src/lib/group-commit.ts'
@@ -68,6 +69,7 @@ export async function createHarness(options: HarnessOptions = {}) {
       mediaUse,
       sandboxPosts,
       sandboxMoves,
+      sandboxChats,
     ])
       database.run(sql)
   const committer = new GroupCommit(database)

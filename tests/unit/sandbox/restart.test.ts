@@ -157,7 +157,7 @@ test('a room learns what the network takes now', async () => {
   await harness.api('POST', `api/phones/${THEM}/messages`, { to: ME, text: 'news' })
   await harness.event(event => event.content.body === 'news')
   const told = await harness.matrix('GET', `rooms/${room}/state/${features}/whatsapp`, undefined, USER)
-  expect(told.id).toBe('sandbox.wa.2+dm')
+  expect(told.id).toBe('sandbox.wa.3+dm')
 })
 
 test('a user who has left is asked back', async () => {

@@ -5,11 +5,13 @@ import { SANDBOX_PLATFORMS, type SandboxPlatform } from '../../platforms.ts'
 import { generatedName } from '../phone-number.ts'
 import {
   type Chat,
+  type ChatChange,
   type Contact,
   directChatId,
   directChatPhones,
   type Group,
   groupChatId,
+  type NewGroup,
   type Phone,
 } from '../types.ts'
 
@@ -30,12 +32,15 @@ interface ChatRow {
   inviteCode: string | null
   posts: 'channel' | 'status' | null
   owner: string | null
+  topic: string | null
+  avatarId: string | null
+  disappearingS: number
 }
 
 const PHONES = `SELECT phone, name, echo, platforms, two_factor AS twoFactor, chats_by_number AS chatsByNumber
   FROM sandbox_phone`
-const CHATS = `SELECT c.id, c.platform, c.group_id AS groupId, c.name, c.invite_code AS inviteCode, c.posts, c.owner
-  FROM sandbox_chat AS c`
+const CHATS = `SELECT c.id, c.platform, c.group_id AS groupId, c.name, c.invite_code AS inviteCode, c.posts, c.owner,
+  c.topic, c.avatar AS avatarId, c.disappearing_s AS disappearingS FROM sandbox_chat AS c`
 
 export function createChatStore(database: Database) {
   const { one, has, value, values, all, run } = statementsOf(database)
@@ -50,6 +55,14 @@ export function createChatStore(database: Database) {
      ON CONFLICT (phone) DO UPDATE SET name = excluded.name, echo = excluded.echo, platforms = excluded.platforms,
        two_factor = excluded.two_factor, chats_by_number = excluded.chats_by_number`,
   )
+  const update = run<
+    [{ id: string; name: string | null; topic: string | null; picture: string | null; disappearingS: number }]
+  >(
+    `UPDATE sandbox_chat SET name = $name, topic = $topic, avatar = $picture, disappearing_s = $disappearingS WHERE id = $id`,
+  )
+  const block = run<[string, string]>('INSERT OR IGNORE INTO sandbox_block (chat, phone) VALUES (?, ?)')
+  const unblock = run<[string, string]>('DELETE FROM sandbox_block WHERE chat = ? AND phone = ?')
+  const removeMember = run<[string, string]>('DELETE FROM sandbox_member WHERE chat = ? AND phone = ?')
   const chat = one<ChatRow, [string]>(`${CHATS} WHERE c.id = ?`)
   const byInvite = one<ChatRow, [string, string]>(`${CHATS} WHERE c.platform = ? AND c.invite_code = ?`)
   const groups = all<ChatRow>(
@@ -59,18 +72,35 @@ export function createChatStore(database: Database) {
     `${CHATS} JOIN sandbox_member AS m ON m.chat = c.id WHERE m.phone = ?`,
   )
   const addChat = run<[ChatRow & { kind: string; now: number }]>(
-    `INSERT OR IGNORE INTO sandbox_chat (id, platform, kind, group_id, name, invite_code, posts, owner, created_at)
-     VALUES ($id, $platform, $kind, $groupId, $name, $inviteCode, $posts, $owner, $now)`,
+    `INSERT OR IGNORE INTO sandbox_chat
+       (id, platform, kind, group_id, name, invite_code, posts, owner, topic, avatar, disappearing_s, created_at)
+     VALUES ($id, $platform, $kind, $groupId, $name, $inviteCode, $posts, $owner, $topic, $avatarId, $disappearingS, $now)`,
   )
-  const members = values<string, [string]>('SELECT phone FROM sandbox_member WHERE chat = ? ORDER BY phone')
+  const members = all<{ phone: string; isAdmin: number }, [string]>(
+    'SELECT phone, is_admin AS isAdmin FROM sandbox_member WHERE chat = ? ORDER BY phone',
+  )
   const addMember = run<[string, string]>('INSERT OR IGNORE INTO sandbox_member (chat, phone) VALUES (?, ?)')
+  const setAdmin = run<[boolean, string, string]>(
+    'UPDATE sandbox_member SET is_admin = ? WHERE chat = ? AND phone = ?',
+  )
 
-  function toChat({ id, platform, groupId, name, inviteCode, posts, owner }: ChatRow): Chat {
+  function toChat(row: ChatRow): Chat {
+    const { id, platform, groupId, name, inviteCode, posts, owner, topic, avatarId, disappearingS } = row
     const pair = directChatPhones(id)
-    const kind: Group['kind'] = posts ?? 'group'
-    const named = { name: name ?? groupId ?? '', inviteCode: inviteCode ?? '' }
-    const group = groupId === null ? null : { groupId, ...named, kind, owner }
-    return { id, platform, group, members: pair ? [...new Set(pair)] : members(id) }
+    if (pair || groupId === null)
+      return { id, platform, group: null, members: [...new Set(pair ?? [])], disappearingS }
+    const rows = members(id)
+    const group: Group = {
+      groupId,
+      name: name ?? groupId,
+      inviteCode: inviteCode ?? '',
+      kind: posts ?? 'group',
+      owner,
+      topic: topic ?? '',
+      avatarId,
+      admins: rows.flatMap(({ phone, isAdmin }) => (isAdmin === 1 ? [phone] : [])),
+    }
+    return { id, platform, group, members: rows.map(({ phone }) => phone), disappearingS }
   }
   const shown = (row: ChatRow | undefined) => row && toChat(row)
 
@@ -111,27 +141,48 @@ export function createChatStore(database: Database) {
     ensureDirectChat(platform: SandboxPlatform, one: string, other: string, now: number): Chat {
       const id = directChatId(platform, one, other)
       const pair = [...new Set([one, other])]
-      const row = {
-        id,
-        platform,
-        kind: 'dm',
-        groupId: null,
-        name: null,
-        inviteCode: null,
-        posts: null,
-        owner: null,
-        now,
-      }
+      const none = { groupId: null, name: null, inviteCode: null, posts: null, owner: null }
+      const row = { id, platform, kind: 'dm', ...none, topic: null, avatarId: null, disappearingS: 0, now }
       if (addChat(row) > 0) for (const member of pair) api.addMember(id, member, now)
-      return { id, platform, group: null, members: pair }
+      return { id, platform, group: null, members: pair, disappearingS: 0 }
     },
-    addGroup(platform: SandboxPlatform, group: Group, members: readonly string[], now: number): Chat {
-      const id = groupChatId(platform, group.groupId)
-      const { kind, inviteCode, ...named } = group
+    /** Creates a group if it is missing, with these members. @returns it with them alone */
+    addGroup(
+      platform: SandboxPlatform,
+      { groupId, disappearingS = 0, ...group }: NewGroup & { groupId: string; disappearingS?: number },
+      members: readonly string[],
+      now: number,
+    ): Chat {
+      const id = groupChatId(platform, groupId)
+      const { kind, inviteCode, admins, topic = '', avatarId = null, ...named } = group
       const posts = kind === 'group' ? null : kind
-      addChat({ id, platform, ...named, kind: 'group', inviteCode: inviteCode || null, posts, now })
+      const shown = { ...named, topic, avatarId, disappearingS, inviteCode: inviteCode || null, posts }
+      addChat({ id, platform, groupId, kind: 'group', ...shown, now })
       for (const member of members) api.addMember(id, member, now)
-      return { id, platform, group, members: [...new Set(members)].sort() }
+      for (const admin of admins) setAdmin(true, id, admin)
+      return { ...(api.chat(id) as Chat), members: [...new Set(members)].sort() }
+    },
+    /** Phones that want to hear nothing from the other of a direct chat. */
+    blockers: values<string, [chatId: string]>('SELECT phone FROM sandbox_block WHERE chat = ?'),
+    setBlocked(chatId: string, phone: string, isBlocked: boolean): void {
+      if (isBlocked) block(chatId, phone)
+      else unblock(chatId, phone)
+    },
+    /** Stores what a change says of a chat and its members. */
+    changeChat(
+      { id, group, disappearingS: before }: Chat,
+      change: ChatChange,
+      avatarId: string | null,
+      now: number,
+    ): void {
+      const { added = [], removed = [], promoted = [], demoted = [], disappearingS = before } = change
+      const { name = group?.name ?? null, topic = group?.topic ?? null } = change
+      const picture = change.avatar === undefined ? (group?.avatarId ?? null) : avatarId
+      update({ id, name, topic, picture, disappearingS })
+      for (const phone of added) api.addMember(id, phone, now)
+      for (const phone of removed) removeMember(id, phone)
+      for (const phone of promoted) setAdmin(true, id, phone)
+      for (const phone of demoted) setAdmin(false, id, phone)
     },
     addMember(chatId: string, number: string, now: number): void {
       api.addPhone(number, now)

@@ -2,10 +2,10 @@
 import type { Database } from 'bun:sqlite'
 import { randomBytes } from 'node:crypto'
 import { statementsOf } from '../../../lib/statements.ts'
-import type { Chat, Content, Media, Message } from '../types.ts'
+import { type Chat, type Content, isUnshown, type Media, type Message } from '../types.ts'
 
 /** Few messages have these, which share a column. */
-type Detailed = 'poll' | 'options' | 'isVideo'
+type Detailed = 'poll' | 'options' | 'isVideo' | 'change' | 'html' | 'mentions' | 'isWithoutPreview'
 type MessageRow = Omit<Message, 'media' | Detailed> & { mediaId: string | null; details: string | null }
 
 /** A file's place by age. */
@@ -24,7 +24,7 @@ const IN_CHAT_ON_PHONE = `FROM sandbox_message AS m JOIN sandbox_inbox AS i ON i
   WHERE m.chat = ?2`
 
 export function createMessageStore(database: Database) {
-  const { one, value, has, all, run } = statementsOf(database)
+  const { one, value, values, has, all, run } = statementsOf(database)
   const media = one<Media, [mediaId: string]>(`${MEDIA} WHERE id = ?`)
   const addMedia = run<[Media & { now: number }]>(
     `INSERT OR IGNORE INTO sandbox_media (id, name, mime_type, size, width, height, blurhash, duration_ms, mxc, created_at)
@@ -35,6 +35,14 @@ export function createMessageStore(database: Database) {
        longitude, details, sent_at)
      VALUES ($id, $chatId, $sender, $type, $text, $mediaId, $fileName, $replyTo, $target, $emoji, $latitude,
        $longitude, $details, $sentAt) RETURNING seq`,
+  )
+  const putRead = run<[string, string, number]>(
+    `INSERT INTO sandbox_read (chat, phone, seq) VALUES (?, ?, ?)
+     ON CONFLICT (chat, phone) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq`,
+  )
+  const unread = value<number, [string, string]>(
+    `SELECT count(*) ${IN_CHAT_ON_PHONE} AND m.sender <> ?1 AND m.type NOT IN ('reaction', 'edit', 'delete', 'vote')
+       AND m.seq > coalesce((SELECT seq FROM sandbox_read WHERE chat = ?2 AND phone = ?1), 0)`,
   )
   const addInbox = run<[string, number]>('INSERT INTO sandbox_inbox (phone, seq) VALUES (?, ?)')
   const byId = one<MessageRow, [string]>(`${MESSAGES} FROM sandbox_message AS m WHERE m.id = ?`)
@@ -95,7 +103,7 @@ export function createMessageStore(database: Database) {
     ),
     forgetMedia: run<[mediaId: string]>('DELETE FROM sandbox_media WHERE id = ?'),
     setMxc: run<[mxc: string, mediaId: string]>('UPDATE OR IGNORE sandbox_media SET mxc = ? WHERE id = ?'),
-    /** Stores a message and gives it to every phone of its chat. */
+    /** Stores a message and gives it to every phone of its chat, if phones show it. */
     addMessage(chat: Chat, sender: string, content: Content, now: number): Message {
       const { type, text, media, fileName, replyTo, target, emoji, latitude, longitude } = content
       const details = detailsOf(content)
@@ -103,7 +111,7 @@ export function createMessageStore(database: Database) {
       const about = { fileName, replyTo, target, emoji, latitude, longitude }
       const row = { id: newMessageId(), chatId: chat.id, sender, type, text, sentAt: now }
       const seq = add({ ...row, ...about, details, mediaId: media?.id ?? null }) as number
-      for (const phone of chat.members) addInbox(phone, seq)
+      if (!isUnshown(type)) for (const phone of chat.members) addInbox(phone, seq)
       if (type === 'edit' && target) edit(text, now, target)
       if (type === 'delete' && target) remove(now, target)
       return { ...content, ...row, seq, editedAt: null, deletedAt: null }
@@ -142,10 +150,11 @@ export function createMessageStore(database: Database) {
       forget(seq)
       return true
     },
-    /** True when a message sent since then has the file, or a room still waits for one with it. */
+    /** True when a group, a message sent since then or one that a room waits for has the file. */
     isMediaInUse: has<[mediaId: string, since: number]>(
-      `SELECT 1 FROM sandbox_message AS m WHERE media_id = ?
-         AND (sent_at >= ? OR EXISTS (SELECT 1 FROM sandbox_delivery AS d WHERE d.seq = m.seq)) LIMIT 1`,
+      `SELECT 1 FROM sandbox_message AS m WHERE media_id = ?1
+         AND (sent_at >= ?2 OR EXISTS (SELECT 1 FROM sandbox_delivery AS d WHERE d.seq = m.seq))
+       UNION ALL SELECT 1 FROM sandbox_chat WHERE avatar = ?1 LIMIT 1`,
     ),
     /** Each phone's latest reaction to a message. */
     reactions(messageId: string): { from: string; emoji: string }[] {
@@ -162,6 +171,18 @@ export function createMessageStore(database: Database) {
         .filter(([, options]) => options.length > 0)
         .map(([from, options]) => ({ from, options }))
     },
+    /** Records how far a phone has read a chat. @returns false if it had read as far */
+    putRead: (chatId: string, phone: string, seq: number): boolean => putRead(chatId, phone, seq) > 0,
+    /** Position up to which a phone has read a chat. */
+    readUpTo: value<number, [chatId: string, phone: string]>(
+      'SELECT seq FROM sandbox_read WHERE chat = ? AND phone = ?',
+    ),
+    /** How many messages of others a phone has not read in a chat. */
+    unread: (phone: string, chatId: string): number => unread(phone, chatId) ?? 0,
+    /** Phones that have read a chat up to a position. */
+    readers: values<string, [chatId: string, seq: number]>(
+      'SELECT phone FROM sandbox_read WHERE chat = ? AND seq >= ? ORDER BY phone',
+    ),
     /** The reaction that a later one of the same phone replaces. */
     reactionBefore: value<string, [messageId: string, sender: string, seq: number]>(
       `SELECT id FROM sandbox_message WHERE target = ? AND sender = ? AND type = 'reaction' AND seq < ?
@@ -173,8 +194,9 @@ export function createMessageStore(database: Database) {
   return api
 }
 
-function detailsOf({ poll, options, isVideo }: Content): string | null {
-  const details = JSON.stringify({ poll, options, isVideo })
+function detailsOf(content: Content): string | null {
+  const { poll, options, isVideo, change, html, mentions, isWithoutPreview } = content
+  const details = JSON.stringify({ poll, options, isVideo, change, html, mentions, isWithoutPreview })
   return details === '{}' ? null : details
 }
 
