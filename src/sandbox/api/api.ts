@@ -4,10 +4,12 @@ import { isOutOfSpace } from '../../lib/error-codes.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { MalformedPath, PathRouter } from '../../lib/path-router.ts'
 import { assetResponse } from '../page/page.ts'
+import { createChatHandlers } from './chats.ts'
 import type { ApiContext, Handler } from './context.ts'
 import { ApiError } from './errors.ts'
 import type { EventStream } from './events.ts'
 import { createFaultHandlers } from './faults.ts'
+import { createGroupChangeHandlers } from './group-changes.ts'
 import { createGroupHandlers } from './groups.ts'
 import { createLinkHandlers } from './link.ts'
 import { createMediaHandler } from './media.ts'
@@ -26,7 +28,9 @@ const SECURITY_HEADERS = {
 export function createRouter(api: ApiContext, events: EventStream, logger: Logger) {
   const phones = createPhoneHandlers(api)
   const messages = createMessageHandlers(api)
+  const chats = createChatHandlers(api)
   const groups = createGroupHandlers(api)
+  const groupChanges = createGroupChangeHandlers(api)
   const faults = createFaultHandlers(api)
   const link = createLinkHandlers(api)
 
@@ -39,12 +43,16 @@ export function createRouter(api: ApiContext, events: EventStream, logger: Logge
     ['GET', '/api/phones', phones.list],
     ['POST', '/api/phones', phones.save],
     ['GET', '/api/phones/:phone', phones.get],
-    ['GET', '/api/phones/:phone/chats', phones.chats],
+    ['GET', '/api/phones/:phone/chats', chats.list],
+    ['GET', '/api/phones/:phone/chats/:chat', chats.get],
+    ['PATCH', '/api/phones/:phone/chats/:chat', chats.change],
     ['POST', '/api/phones/:phone/move', phones.move],
     ['GET', '/api/phones/:phone/messages', messages.list],
     ['POST', '/api/phones/:phone/messages', messages.send],
     ['GET', '/api/groups', groups.list],
     ['POST', '/api/groups', groups.create],
+    ['GET', '/api/groups/:group', groupChanges.get],
+    ['PATCH', '/api/groups/:group', groupChanges.change],
     ['GET', '/api/faults', faults.get],
     ['POST', '/api/faults', faults.set],
     ['DELETE', '/api/faults', faults.clear],

@@ -9,7 +9,7 @@ import { ApiError, check } from './errors.ts'
 import { groupView } from './views.ts'
 
 /** Members of a new group, written at once. More may join by its link. */
-const MAX_MEMBERS = 1_000
+export const MAX_MEMBERS = 1_000
 
 export function createGroupHandlers(api: ApiContext) {
   const { store } = api.network

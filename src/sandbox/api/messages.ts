@@ -19,6 +19,7 @@ import {
   type ApiContext,
   type Asked,
   mustExist,
+  nameField,
   oneWorkATurn,
   phoneField,
   phoneInPath,
@@ -53,6 +54,11 @@ export function createMessageHandlers(api: ApiContext) {
     })
     .refine(poll => new Set(poll.options).size === poll.options.length, 'expected options that differ')
 
+  const cardSchema = z.object({
+    name: nameField,
+    phones: z.array(phoneField, 'expected a list of phone numbers').min(1, 'expected one number or more'),
+  })
+
   const messageSchema = z.object({
     to: phoneField.optional(),
     group: z.string('expected an invite link, an invite code or a group id').min(1).optional(),
@@ -60,6 +66,8 @@ export function createMessageHandlers(api: ApiContext) {
     type: z.enum(SENDABLE, `expected one of ${SENDABLE.join(', ')}`).optional(),
     text: z.string('expected text').max(65_536, 'expected at most 65536 characters').default(''),
     reply_to: messageId.optional(),
+    mentions: z.array(phoneField, 'expected a list of phone numbers').optional(),
+    contact_card: cardSchema.optional(),
     location: z
       .object({ latitude: degrees(90), longitude: degrees(180), name: z.string().optional() })
       .optional(),
@@ -148,6 +156,7 @@ export function createMessageHandlers(api: ApiContext) {
         type: 'edit',
         text: required('text', edit.text ?? text),
         target: own(sender, edit.message, 'edit'),
+        mentions: mentionsIn(edit.text ?? text, given),
       }
     if (given.delete) return { type: 'delete', text: '', target: own(sender, given.delete.message, 'delete') }
     const replyTo = given.reply_to
@@ -164,14 +173,28 @@ export function createMessageHandlers(api: ApiContext) {
     if (media) {
       const durationMs = given.duration_ms ?? null
       const type = given.type && isMediaType(given.type) ? given.type : mediaTypeFor(media.mimeType)
-      return { type, text, media: { ...media, durationMs }, fileName: media.name, replyTo }
+      const mentions = mentionsIn(text, given)
+      return { type, text, mentions, media: { ...media, durationMs }, fileName: media.name, replyTo }
     }
     if (given.type === 'location')
       throw new ApiError('bad_request', 'location: expected {latitude, longitude}')
     if (given.type && isMediaType(given.type)) {
       throw new ApiError('bad_request', `file: expected a multipart form with a file for type ${given.type}`)
     }
-    return { type: given.type ?? 'text', text: required('text', text), replyTo }
+    return {
+      type: given.type ?? 'text',
+      text: required('text', text),
+      mentions: mentionsIn(text, given),
+      replyTo,
+    }
+  }
+
+  /** @throws ApiError 400 unless the text names each of them */
+  function mentionsIn(text: string, { mentions }: Given): readonly string[] | undefined {
+    for (const phone of mentions ?? [])
+      if (!text.includes(`@${phone}`))
+        throw new ApiError('bad_request', `mentions: expected @${phone} in the text`)
+    return mentions
   }
 
   /** @throws ApiError 400 unless the poll has these options, and lets one choose as many */
@@ -191,6 +214,14 @@ export function createMessageHandlers(api: ApiContext) {
   function own(sender: string, id: string, field: string): string {
     if (store.message(id)?.sender === sender) return id
     throw new ApiError('bad_request', `${field}: expected a message that ${sender} sent`)
+  }
+
+  /** A contact card is a file, as bridges have it. */
+  function cardOf({ name, phones }: { name: string; phones: readonly string[] }): Promise<Media> {
+    const numbers = phones.map(phone => `TEL;TYPE=CELL:+${phone}`)
+    const lines = ['BEGIN:VCARD', 'VERSION:3.0', `FN:${name}`, ...numbers, 'END:VCARD', '']
+    const stream = () => new Blob([lines.join('\r\n')]).stream()
+    return api.files.take({ stream }, { name: `${name}.vcf`, mimeType: 'text/vcard', isTypeKnown: true })
   }
 
   function view(phone: string, message: Message) {
@@ -246,9 +277,11 @@ export function createMessageHandlers(api: ApiContext) {
 
     async send({ params, request }: Asked) {
       const sender = phoneInPath(params.phone)
-      const { fields, media } = await read(request)
+      const { fields, media: file } = await read(request)
+      let media = file
       try {
         const given = check(messageSchema, fields)
+        if (given.contact_card) media ??= await cardOf(given.contact_card)
         const chat = await chatFor(sender, given)
         const content = contentOf(sender, given, media)
         const message = await api.network.post({ chat, sender, content })

@@ -1,4 +1,4 @@
-/** /sandbox/api/phones: the phones of the network, with their address books and chats. */
+/** /sandbox/api/phones: the phones of the network, with their address books. */
 import { z } from 'zod'
 import { enclosed, streamed } from '../../lib/json-answer.ts'
 import { platformFacts } from '../platforms.ts'
@@ -14,7 +14,7 @@ import {
   platformField,
 } from './context.ts'
 import { ApiError, check } from './errors.ts'
-import { chatName, messageView, phoneDetailView, phoneView } from './views.ts'
+import { phoneDetailView, phoneView } from './views.ts'
 
 /** Phones shown at a time: a few milliseconds. */
 const PAGE = 50
@@ -81,29 +81,6 @@ export function createPhoneHandlers(api: ApiContext) {
         throw new ApiError('bad_request', `${phone} has no hidden id: numbers that end with 3 or 6 have one`)
       await api.network.moveChats(phone, to === 'number', room === 'new')
       return Response.json({ phone, to, room }, { status: 202 })
-    },
-
-    /** The phone's chats, most recent first. */
-    chats({ params }: Asked) {
-      const phone = phoneInPath(params.phone)
-      const chats = store.chatsOfPhone(phone).map(chat => {
-        const [last] = store.lastMessages(phone, chat.id, 1)
-        return {
-          id: chat.group?.groupId ?? chat.members.find(member => member !== phone) ?? phone,
-          name: chatName(store, phone, chat),
-          platform: chat.platform,
-          group: chat.group !== null,
-          members: chat.members,
-          disappearing_s: chat.disappearingS,
-          blocked: store.blockers(chat.id).includes(phone),
-          typing: api.network.typists(chat.id).filter(typist => typist !== phone),
-          unread: store.unread(phone, chat.id),
-          last_message: last ? messageView(store, phone, last, chat) : null,
-          order: last?.seq ?? 0,
-        }
-      })
-      chats.sort((one, other) => other.order - one.order)
-      return Response.json(chats.map(({ order: _order, ...chat }) => chat))
     },
   }
 }

@@ -1,5 +1,6 @@
 /** Phones, chats and messages as answers show them. */
 import { rfc3339 } from '../../lib/clock.ts'
+import type { Network } from '../network/network.ts'
 import type { NetworkStore } from '../network/store.ts'
 import type { Chat, Group, Media, Message, Phone, Poll } from '../network/types.ts'
 import { inviteLinkOf, platformFacts } from '../platforms.ts'
@@ -55,7 +56,7 @@ function mediaUrl(mediaId: string): string {
 }
 
 /** A chat's name on one of its phones: the group's, or the other phone's. */
-export function chatName(store: NetworkStore, phone: string, chat: Chat): string {
+function chatName(store: NetworkStore, phone: string, chat: Chat): string {
   return chat.group?.name ?? personName(store, phone, peerOf(phone, chat))
 }
 
@@ -65,6 +66,23 @@ function personName(store: NetworkStore, viewer: string, phone: string): string 
 
 function peerOf(phone: string, chat: Chat): string {
   return chat.members.find(member => member !== phone) ?? phone
+}
+
+/** A chat as one of its phones shows it. */
+export function chatView({ store, typists }: Network, phone: string, chat: Chat) {
+  const [last] = store.lastMessages(phone, chat.id, 1)
+  return {
+    id: chat.group?.groupId ?? peerOf(phone, chat),
+    name: chatName(store, phone, chat),
+    platform: chat.platform,
+    group: chat.group !== null,
+    members: chat.members,
+    disappearing_s: chat.disappearingS,
+    blocked: store.blockers(chat.id).includes(phone),
+    typing: typists(chat.id).filter(typist => typist !== phone),
+    unread: store.unread(phone, chat.id),
+    last_message: last ? messageView(store, phone, last, chat) : null,
+  }
 }
 
 /** A message as one phone shows it. */
@@ -83,6 +101,7 @@ export function messageView(store: NetworkStore, viewer: string, message: Messag
     reply_to: message.replyTo ?? null,
     html: message.html ?? null,
     mentions: message.mentions ?? [],
+    link_preview: message.isWithoutPreview ? false : null,
     location:
       message.latitude == null || message.longitude == null
         ? null

@@ -6,8 +6,9 @@ import type { Logger } from '../../lib/logger.ts'
 import type { Faults } from '../network/faults.ts'
 import type { MediaFiles } from '../network/media.ts'
 import type { Network } from '../network/network.ts'
-import type { Chat } from '../network/types.ts'
+import type { Chat, Login } from '../network/types.ts'
 import type { PlatformFacts } from '../platforms.ts'
+import type { Writing } from './formatted-text.ts'
 import type { HomeserverClient } from './homeserver-client.ts'
 
 export interface BridgeContext {
@@ -48,6 +49,18 @@ export function goesByNumber({ facts, network }: BridgeContext, phone: string): 
 
 /** Stands for any direct chat. */
 export const DIRECT = { group: null }
+
+/** @returns how a login's room names people: its user as themselves, others as their ghosts */
+export function writingIn(context: BridgeContext, login: Login, chat: Chat): Writing {
+  const { facts, network } = context
+  return {
+    platform: facts.platform,
+    mentioned: phone => ({
+      userId: phone === login.phone ? login.userId : ghostUserId(context, phone, chat),
+      name: network.store.phone(phone).name,
+    }),
+  }
+}
 
 /** @returns the phone of a ghost, or null for any other user */
 export function phoneOfGhost(context: BridgeContext, userId: string): string | null {

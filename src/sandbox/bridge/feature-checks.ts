@@ -17,6 +17,11 @@ export function unsupportedByBridge(message: string): Refusal {
 
 const byNetwork = (message: string) => permanent(UNSUPPORTED, message)
 
+const FEATURE_KINDS: Partial<Record<Incoming['type'], string>> = {
+  voice: 'org.matrix.msc3245.voice',
+  gif: 'fi.mau.gif',
+}
+
 /** @returns the part of a message the network accepts, or why it accepts nothing */
 export function taken(features: RoomFeatures, incoming: Incoming): Incoming | Refusal {
   const { media, text, type } = incoming
@@ -32,7 +37,7 @@ export function taken(features: RoomFeatures, incoming: Incoming): Incoming | Re
     const most = features.max_text_length
     return text.length <= most ? incoming : byNetwork(tooLong('text', text, most))
   }
-  const kind = type === 'voice' ? 'org.matrix.msc3245.voice' : `m.${type}`
+  const kind = FEATURE_KINDS[type] ?? `m.${type}`
   const file = features.file[kind]
   if (!file) return unsupportedByBridge('unsupported message type')
   const problem = problemOf(kind, media, text, file)

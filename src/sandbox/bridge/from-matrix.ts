@@ -36,8 +36,10 @@ export interface Incoming {
   change?: ChatChange
   /** Blocks the other of a direct chat, or no longer. */
   isBlocked?: boolean
+  /** The text with its formatting. */
   html?: string
-  mentions?: readonly string[]
+  /** Matrix users that may be mentioned; absent: any. */
+  mentionable?: readonly string[]
   isWithoutPreview?: boolean
 }
 
@@ -70,11 +72,19 @@ const bodySchema = z.object({
       mimetype: z.string().optional(),
       size: z.number().catch(0).optional(),
       duration: z.number().int().nonnegative().optional(),
+      'fi.mau.gif': z.boolean().optional().catch(undefined),
     })
     .optional(),
   'org.matrix.msc3245.voice': z.unknown().optional(),
   'org.matrix.msc3245.voice.v2': z.unknown().optional(),
   'm.relates_to': relations,
+  format: z.string().optional(),
+  formatted_body: z.string().optional(),
+  'm.mentions': z
+    .object({ user_ids: z.array(z.string()).default([]) })
+    .optional()
+    .catch(undefined),
+  'com.beeper.linkpreviews': z.array(z.unknown()).optional(),
 })
 
 const messageSchema = bodySchema.extend({ 'm.new_content': bodySchema.optional() })
@@ -148,11 +158,10 @@ function fromMessage(event: MatrixEvent, sticker?: 'sticker'): Incoming | Unsupp
   const content = parsed.data
   const relation = content['m.relates_to']
   if (relation?.rel_type === 'm.replace' && relation.event_id !== undefined) {
-    return {
-      type: 'edit',
-      text: content['m.new_content']?.body ?? content.body,
-      targetEvent: relation.event_id,
-    }
+    const edited = content['m.new_content'] ?? content
+    const isFile = edited.url !== undefined
+    const text = isFile ? captionOf(edited) : edited.body
+    return { type: 'edit', text, ...formattingOf(edited), targetEvent: relation.event_id }
   }
   const incoming = fromBody(content, sticker)
   if ('unsupported' in incoming) return incoming
@@ -167,15 +176,19 @@ function fromBody(content: z.infer<typeof bodySchema>, sticker?: 'sticker'): Inc
   const mediaType = sticker ?? MEDIA_TYPES[content.msgtype]
   if (mediaType === undefined) {
     const type = TEXT_TYPES[content.msgtype]
-    return type ? { type, text: content.body } : { unsupported: `unknown message type ${content.msgtype}` }
+    if (!type) return { unsupported: `unknown message type ${content.msgtype}` }
+    const isWithoutPreview = content['com.beeper.linkpreviews']?.length === 0
+    const preview = isWithoutPreview ? { isWithoutPreview } : {}
+    return { type, text: content.body, ...formattingOf(content), ...preview }
   }
   if (content.url === undefined) return { unsupported: 'the file has no url' }
   const name = content.filename ?? content.body
   const isVoice =
     content['org.matrix.msc3245.voice'] !== undefined || content['org.matrix.msc3245.voice.v2'] !== undefined
   return {
-    type: mediaType === 'audio' && isVoice ? 'voice' : mediaType,
-    text: content.filename !== undefined && content.filename !== content.body ? content.body : '',
+    type: content.info?.['fi.mau.gif'] ? 'gif' : mediaType === 'audio' && isVoice ? 'voice' : mediaType,
+    text: captionOf(content),
+    ...(captionOf(content) === '' ? {} : formattingOf(content)),
     media: {
       mxc: content.url,
       name: name === '' ? 'file' : name,
@@ -184,6 +197,17 @@ function fromBody(content: z.infer<typeof bodySchema>, sticker?: 'sticker'): Inc
       durationMs: content.info?.duration ?? null,
     },
   }
+}
+
+/** A body that differs from the file's name is a caption. */
+function captionOf({ filename, body }: z.infer<typeof bodySchema>): string {
+  return filename !== undefined && filename !== body ? body : ''
+}
+
+function formattingOf(content: z.infer<typeof bodySchema>): Pick<Incoming, 'html' | 'mentionable'> {
+  const { format, formatted_body: html, 'm.mentions': mentions } = content
+  if (format !== 'org.matrix.custom.html' || html === undefined) return {}
+  return { html, ...(mentions ? { mentionable: mentions.user_ids } : {}) }
 }
 
 function fromLocation(geoUri: string | undefined, text: string): Incoming | Unsupported {

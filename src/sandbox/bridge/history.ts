@@ -4,7 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import type { Chat, Delivery, Login, Media, Message } from '../network/types.ts'
-import type { BridgeContext } from './context.ts'
+import { type BridgeContext, writingIn } from './context.ts'
+import type { Writing } from './formatted-text.ts'
 import { pollContent, voteContent } from './polls-and-calls.ts'
 import type { Portal } from './portals.ts'
 import { type MatrixContent, reactionContent, toMatrix } from './to-matrix.ts'
@@ -39,10 +40,14 @@ export function createHistory(context: BridgeContext, { eventIn, speakerOf, mxcO
     isForward: boolean,
   ): Promise<Map<string, string>> {
     const sent = new Map<string, string>()
+    const login = store.login(facts.platform, portal.loginId)
+    const chat = store.chat(portal.chatId)
+    if (!login || !chat) return sent
+    const writing = writingIn(context, login, chat)
     const events: unknown[] = []
     const find = (messageId: string) => sent.get(messageId) ?? eventIn(portal, messageId)
     for (const message of messages) {
-      const told = await contentOf(message, find)
+      const told = await contentOf(message, find, writing)
       if (!told) continue
       const event_id = eventIdOf(portal, message)
       sent.set(message.id, event_id)
@@ -57,6 +62,7 @@ export function createHistory(context: BridgeContext, { eventIn, speakerOf, mxcO
   async function contentOf(
     message: Message,
     find: (messageId: string) => string | undefined,
+    writing: Writing,
   ): Promise<MatrixContent | null> {
     const { target } = message
     const about = target ? find(target) : undefined
@@ -64,6 +70,8 @@ export function createHistory(context: BridgeContext, { eventIn, speakerOf, mxcO
       case 'edit':
       case 'delete':
       case 'call':
+      case 'read':
+      case 'change':
         return null
       case 'reaction':
         return about && message.emoji && isLatestReaction(message)
@@ -78,7 +86,7 @@ export function createHistory(context: BridgeContext, { eventIn, speakerOf, mxcO
       default: {
         if (message.deletedAt !== null || hasLostFile(message)) return null
         const mxc = message.media ? await mxcOf(message.media) : null
-        return toMatrix(message, mxc, message.replyTo ? find(message.replyTo) : undefined)
+        return toMatrix(message, mxc, message.replyTo ? find(message.replyTo) : undefined, writing)
       }
     }
   }

@@ -1,5 +1,6 @@
 /** Turns messages of the network into the content of Matrix events. */
 import type { Media, Message } from '../network/types.ts'
+import { formattedText, type Writing } from './formatted-text.ts'
 
 export interface MatrixContent {
   type: string
@@ -10,12 +11,17 @@ export interface MatrixContent {
  * @param mxc of the message's file at the homeserver, if any
  * @param replyTo the quoted event, if the room has it
  */
-export function toMatrix(message: Message, mxc: string | null, replyTo: string | undefined): MatrixContent {
+export function toMatrix(
+  message: Message,
+  mxc: string | null,
+  replyTo: string | undefined,
+  writing: Writing,
+): MatrixContent {
   const relation = replyTo === undefined ? {} : { 'm.relates_to': { 'm.in_reply_to': { event_id: replyTo } } }
   if (message.type === 'sticker' && message.media) {
     return { type: 'm.sticker', content: { ...stickerContent(message, message.media, mxc), ...relation } }
   }
-  return { type: 'm.room.message', content: { ...messageContent(message, mxc), ...relation } }
+  return { type: 'm.room.message', content: { ...messageContent(message, mxc, writing), ...relation } }
 }
 
 export function reactionContent(eventId: string, emoji: string): MatrixContent {
@@ -25,9 +31,15 @@ export function reactionContent(eventId: string, emoji: string): MatrixContent {
   }
 }
 
-export function editContent(eventId: string, original: Message, text: string): MatrixContent {
+/** @param edit the message that has the new text */
+export function editContent(
+  eventId: string,
+  original: Message,
+  { text, html, mentions }: Message,
+  writing: Writing,
+): MatrixContent {
   const mxc = original.media?.mxc ?? null
-  const newContent = messageContent({ ...original, text }, mxc)
+  const newContent = messageContent({ ...original, text, html, mentions }, mxc, writing)
   return {
     type: 'm.room.message',
     content: {
@@ -44,25 +56,34 @@ const TEXT_TYPES: Partial<Record<Message['type'], string>> = { notice: 'm.notice
 const MEDIA_MSGTYPES: Partial<Record<Message['type'], string>> = {
   image: 'm.image',
   video: 'm.video',
+  gif: 'm.video',
   audio: 'm.audio',
   voice: 'm.audio',
   file: 'm.file',
 }
 
-function messageContent(message: Message, mxc: string | null): Record<string, unknown> {
+function messageContent(message: Message, mxc: string | null, writing: Writing): Record<string, unknown> {
   if (message.type === 'location') return locationContent(message)
-  if (!message.media) return { msgtype: TEXT_TYPES[message.type] ?? 'm.text', body: message.text }
+  if (!message.media)
+    return { msgtype: TEXT_TYPES[message.type] ?? 'm.text', ...formattedText(message, writing) }
   const fileName = message.fileName ?? message.media.name
   return {
-    msgtype: MEDIA_MSGTYPES[message.type] ?? 'm.file',
+    msgtype:
+      message.media.mimeType === 'image/gif' && message.type === 'gif'
+        ? 'm.image'
+        : (MEDIA_MSGTYPES[message.type] ?? 'm.file'),
     // A body that differs from the file's name is a caption.
-    body: message.text === '' ? fileName : message.text,
+    ...(message.text === '' ? { body: fileName } : formattedText(message, writing)),
     filename: fileName,
     url: mxc,
-    info: mediaInfo(message.media),
+    info: { ...mediaInfo(message.media), ...(message.type === 'gif' ? GIF_INFO : {}) },
     ...(message.type === 'voice' ? voiceFields(message.media) : {}),
   }
 }
+
+const GIF_INFO = Object.fromEntries(
+  ['gif', 'loop', 'autoplay', 'hide_controls', 'no_audio'].map(fact => [`fi.mau.${fact}`, true]),
+)
 
 function stickerContent(message: Message, media: Media, mxc: string | null): Record<string, unknown> {
   return { body: message.text === '' ? media.name : message.text, url: mxc, info: mediaInfo(media) }

@@ -7,6 +7,8 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Committer, Synchronous } from '../../lib/group-commit.ts'
 import { type PlatformFacts, platformFacts, type SandboxPlatform } from '../platforms.ts'
+import { backfill } from './backfill.ts'
+import { effectOf } from './chat-change.ts'
 import { answersEcho, echoOf, isEchoed, MESSAGES_LOOKED_AT } from './echo.ts'
 import type { NetworkStore } from './store.ts'
 import {
@@ -26,9 +28,6 @@ import {
   STATUS_POSTS,
 } from './types.ts'
 import { createTyping } from './typing.ts'
-
-/** Messages of each chat that a device receives when it is linked later. */
-const BACKFILL_PER_CHAT = 50
 
 /** A message entering the network. */
 interface NewMessage {
@@ -315,36 +314,7 @@ export function answersByItself(store: NetworkStore, facts: PlatformFacts, phone
   return store.phone(phone).echo && !store.loginOfPhone(facts, phone)
 }
 
-/** Leaves out what is so already, and what no member can be. */
-function effectOf({ group, members }: Chat, change: ChatChange): ChatChange {
-  const isMember = (phone: string) => members.includes(phone)
-  const isAdmin = (phone: string) => group?.admins.includes(phone) ?? false
-  const listed = {
-    added: change.added?.filter(phone => !isMember(phone)),
-    removed: change.removed?.filter(isMember),
-    promoted: change.promoted?.filter(phone => isMember(phone) && !isAdmin(phone)),
-    demoted: change.demoted?.filter(isAdmin),
-  }
-  const lists = Object.entries(listed).filter(([, phones]) => phones && phones.length > 0)
-  const { added: _a, removed: _r, promoted: _p, demoted: _d, ...values } = change
-  return { ...values, ...Object.fromEntries(lists) }
-}
-
 /** True for chats in which some post and others only look on. */
 function isForPosts({ group }: Chat): boolean {
   return group !== null && group.kind !== 'group'
-}
-
-/** Adds deliveries of the end of each chat to a new login, except messages its rooms have. */
-function backfill(store: NetworkStore, login: Login): Delivery[] {
-  return (
-    store
-      .chatsOfPhone(login.phone)
-      // No bridge fetches old status posts.
-      .filter(chat => chat.platform === login.platform && chat.group?.kind !== 'status')
-      .flatMap(chat => store.lastMessages(login.phone, chat.id, BACKFILL_PER_CHAT))
-      .filter(message => !store.isInPortal(message.id, login.id, message.chatId))
-      .sort((one, other) => one.seq - other.seq)
-      .flatMap(message => store.addDelivery(login, message.chatId, message.seq, true))
-  )
 }

@@ -47,11 +47,12 @@ export function createMessageStore(database: Database) {
   const addInbox = run<[string, number]>('INSERT INTO sandbox_inbox (phone, seq) VALUES (?, ?)')
   const byId = one<MessageRow, [string]>(`${MESSAGES} FROM sandbox_message AS m WHERE m.id = ?`)
   const bySeq = one<MessageRow, [number]>(`${MESSAGES} FROM sandbox_message AS m WHERE m.seq = ?`)
-  const edit = run<[string, number, string]>(
-    'UPDATE sandbox_message SET text = ?, edited_at = ? WHERE id = ? AND deleted_at IS NULL',
+  const edit = run<[string, string, number, string]>(
+    `UPDATE sandbox_message SET text = ?, details = nullif(json_patch(coalesce(details, '{}'), ?), '{}'), edited_at = ?
+     WHERE id = ? AND deleted_at IS NULL`,
   )
   const remove = run<[number, string]>(
-    "UPDATE sandbox_message SET text = '', deleted_at = ? WHERE id = ? AND deleted_at IS NULL",
+    "UPDATE sandbox_message SET text = '', details = NULL, deleted_at = ? WHERE id = ? AND deleted_at IS NULL",
   )
   const first = all<MessageRow, [string, number, number]>(
     `${MESSAGES} ${ON_PHONE} AND i.seq > ? ORDER BY i.seq LIMIT ?`,
@@ -112,7 +113,7 @@ export function createMessageStore(database: Database) {
       const row = { id: newMessageId(), chatId: chat.id, sender, type, text, sentAt: now }
       const seq = add({ ...row, ...about, details, mediaId: media?.id ?? null }) as number
       if (!isUnshown(type)) for (const phone of chat.members) addInbox(phone, seq)
-      if (type === 'edit' && target) edit(text, now, target)
+      if (type === 'edit' && target) edit(text, formattingOf(content), now, target)
       if (type === 'delete' && target) remove(now, target)
       return { ...content, ...row, seq, editedAt: null, deletedAt: null }
     },
@@ -198,6 +199,11 @@ function detailsOf(content: Content): string | null {
   const { poll, options, isVideo, change, html, mentions, isWithoutPreview } = content
   const details = JSON.stringify({ poll, options, isVideo, change, html, mentions, isWithoutPreview })
   return details === '{}' ? null : details
+}
+
+/** An edit removes the formatting that it leaves out. */
+function formattingOf({ html = null, mentions = null }: { html?: unknown; mentions?: unknown }): string {
+  return JSON.stringify({ html, mentions })
 }
 
 /** Like WhatsApp's ids: every client of that network makes its own. */
