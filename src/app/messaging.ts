@@ -10,6 +10,7 @@ import { createStoredCursors } from '../modules/events/cursor.ts'
 import { createFeed } from '../modules/events/feed.ts'
 import { createFeedRepository } from '../modules/events/feed-repository.ts'
 import { LiveEvents } from '../modules/events/live-events.ts'
+import { createGroupsModule } from '../modules/groups/index.ts'
 import { createMedia } from '../modules/media/media.ts'
 import { createMediaRepository } from '../modules/media/repository.ts'
 import { sweepMedia } from '../modules/media/sweep.ts'
@@ -134,6 +135,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   const feed = createFeed({ repository: feedRepository, arrivals, payloads, live, cursors, clock })
 
   const conversations = createConversations({ ...context, ...parts.phones })
+  const groups = createGroupsModule({ ...parts, ...parts.phones, recipients })
 
   const upkeep = createUpkeep({
     ...context,
@@ -152,6 +154,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   return {
     ...webhookServices,
     conversations,
+    groups,
     media,
     sink,
     messages,

@@ -5,6 +5,7 @@ import type { Devices } from '../modules/devices/devices.ts'
 import type { Linking } from '../modules/devices/linking.ts'
 import type { Platforms } from '../modules/devices/platforms.ts'
 import type { Feed } from '../modules/events/feed.ts'
+import type { GroupsModule } from '../modules/groups/index.ts'
 import type { IdempotencyKeys } from '../modules/idempotency/types.ts'
 import type { MediaFiles } from '../modules/media/media.ts'
 import type { Messages } from '../modules/sending/sending.ts'
@@ -21,6 +22,7 @@ export interface HttpServices {
   platforms: Platforms
   directory: Directory
   conversations: Conversations
+  groups: GroupsModule
   messages: Messages
   media: Pick<MediaFiles, 'stage' | 'discard'>
   /** Without it, signed media addresses answer 404. */

@@ -53,6 +53,7 @@ describe('the document', () => {
       'delete /api/v1/webhooks/{id}',
       'get /api/v1/chats',
       'get /api/v1/chats/{chat_id}',
+      'get /api/v1/chats/{chat_id}/members',
       'get /api/v1/credentials',
       'get /api/v1/deliveries/{id}',
       'get /api/v1/devices',
@@ -76,11 +77,14 @@ describe('the document', () => {
       'get /metrics',
       'get /ready',
       'patch /api/v1/devices/{device_id}',
+      'post /api/v1/chats/{chat_id}/typing',
       'post /api/v1/credentials',
       'post /api/v1/deliveries/{id}/retry',
       'post /api/v1/devices',
       'post /api/v1/devices/links/{id}',
       'post /api/v1/devices/{device_id}/contacts/check',
+      'post /api/v1/devices/{device_id}/groups',
+      'post /api/v1/devices/{device_id}/groups/join',
       'post /api/v1/devices/{device_id}/message',
       'post /api/v1/tokens',
       'post /api/v1/webhooks',
@@ -174,7 +178,7 @@ describe('for generated clients', () => {
     expect(new Set(ids).size).toBe(ids.length)
     for (const id of ids)
       expect(id).toMatch(
-        /^(add|answer|cancel|check|create|delete|download|get|list|read|replay|retry|rotate|send|test|update|watch)[A-Z]\w+$/,
+        /^(add|answer|cancel|check|create|delete|download|get|join|list|read|replay|retry|rotate|send|set|test|update|watch)[A-Z]\w+$/,
       )
   })
 

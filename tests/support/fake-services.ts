@@ -114,6 +114,7 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
     | 'replays'
     | 'feed'
     | 'conversations'
+    | 'groups'
   > = {
     devices: {
       list: async () => [DEVICE],

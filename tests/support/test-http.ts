@@ -6,6 +6,7 @@ import type { MediaDownloads } from '../../src/http/services.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { createHmacHasher, createSealer, deriveKey } from '../../src/lib/sealing.ts'
 import { createConversations } from '../../src/modules/conversations/conversations.ts'
+import { createGroupsModule } from '../../src/modules/groups/index.ts'
 import { createIdempotencyKeys } from '../../src/modules/idempotency/idempotency.ts'
 import { createIdempotencyRepository } from '../../src/modules/idempotency/repository.ts'
 import { createCredentials } from '../../src/modules/tenants/credentials.ts'
@@ -69,6 +70,15 @@ export async function testHttp(
   const feed = testFeed({ db, clock })
   const nobodys = { find: async () => null, linked: async () => [], linkedFirst: async () => [] }
   const conversations = createConversations({ db, ...moduleOn(db, { clock }), devices: nobodys })
+  const unresolved = {
+    resolve: async () => Promise.reject(new GatewayError('not_supported', 'no bridge')),
+    forget: async () => undefined,
+  }
+  const groups = createGroupsModule({
+    ...moduleOn(db, { clock }),
+    devices: nobodys,
+    recipients: unresolved,
+  })
   const http = createHttp({
     config: {
       mode: overrides.mode ?? 'development',
@@ -87,7 +97,7 @@ export async function testHttp(
       media: { quotaBytes: null, maxBytes, inlineMaxBytes: 0, urlTtlS: 60 },
     },
     services: {
-      ...{ credentials, tokens, idempotency, webhooks, deliveries, replays, feed, conversations },
+      ...{ credentials, tokens, idempotency, webhooks, deliveries, replays, feed, conversations, groups },
       ...fakes.services,
       ...(overrides.downloads && { downloads: overrides.downloads }),
     },

@@ -9,6 +9,7 @@ import { linkRoutes } from './devices/link-routes.ts'
 import { oneDeviceRoutes } from './devices/one-device-routes.ts'
 import { type DeviceRoutesOptions, deviceRoutes } from './devices/routes.ts'
 import { eventRoutes } from './events/routes.ts'
+import { groupRoutes } from './groups/routes.ts'
 import { type HealthRoutesOptions, healthRoutes } from './health/routes.ts'
 import { mediaRoutes } from './media/routes.ts'
 import { type MessageRoutesOptions, messageRoutes } from './messages/routes.ts'
@@ -37,6 +38,7 @@ export function apiRoutes(options: ApiRoutesOptions): Route[] {
     ...linkRoutes(services),
     ...contactRoutes(services),
     ...chatRoutes(services),
+    ...groupRoutes(services),
     ...platformRoutes(services),
     ...messageRoutes(options),
     ...webhookRoutes(services),

@@ -154,6 +154,35 @@ export const OPERATIONS: Record<string, Operation> = {
 
   'GET /api/v1/chats': { auth: 'bearer', lists: true, ok: 200 },
   'GET /api/v1/chats/{chat_id}': { auth: 'bearer', about: 'chat', lists: true, ok: 200, request: onChat },
+  'GET /api/v1/chats/{chat_id}/members': {
+    auth: 'bearer',
+    about: 'chat',
+    lists: true,
+    ok: 200,
+    request: onChat,
+  },
+  'POST /api/v1/chats/{chat_id}/typing': {
+    auth: 'bearer',
+    about: 'chat',
+    ok: 204,
+    request: things => ({ ...onChat(things), json: { typing: false } }),
+  },
+  'POST /api/v1/devices/{device_id}/groups': {
+    auth: 'bearer',
+    about: 'device',
+    ok: 201,
+    request: things => ({ ...onDevice(things), json: { name: 'Team', participants: ['49151000111'] } }),
+  },
+  'POST /api/v1/devices/{device_id}/groups/join': {
+    auth: 'bearer',
+    about: 'device',
+    // There is no such group.
+    ok: 502,
+    request: things => ({
+      ...onDevice(things),
+      json: { link: 'https://chat.whatsapp.com/AbCdEfGhIjKlMnOpQrStUv' },
+    }),
+  },
 
   'POST /api/v1/devices/{device_id}/message': {
     auth: 'bearer',

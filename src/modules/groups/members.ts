@@ -1,0 +1,108 @@
+/** Who is in a chat, and what they may do there, by the state of its room. */
+import { z } from 'zod'
+import type { Chat, Device } from '../../db/schema/index.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { MatrixSessions, RoomEvent } from '../../domain/ports.ts'
+import type { MemberView } from '../../domain/views/group.ts'
+import { TurnBudget } from '../../lib/turn-budget.ts'
+import { type ChatRepository, isChatOf } from '../chats/chat-repository.ts'
+import type { ChatRooms } from '../chats/chat-rooms.ts'
+import type { KnownPeople } from '../chats/known-people.ts'
+import type { LinkedDevices } from '../devices/devices.ts'
+import { isOwnGhost } from '../devices/ghosts.ts'
+
+export interface MembersOptions {
+  chats: Pick<ChatRepository, 'find'>
+  chatRooms: Pick<ChatRooms, 'ensureEntered'>
+  devices: Pick<LinkedDevices, 'linkedFirst'>
+  knownPeople: Pick<KnownPeople, 'person'>
+  sessions: Pick<MatrixSessions, 'actingAs'>
+  matrixUserOf(identityId: string): Promise<string>
+}
+
+/** The level from which on bridges give somebody the rights of an admin. */
+const ADMIN_LEVEL = 50
+const PRESENT = ['join', 'invite']
+
+const memberContent = z.object({ membership: z.string(), displayname: z.string().nullish().catch(null) })
+const levelsContent = z.object({
+  users: z.record(z.string(), z.number()).catch({}).default({}),
+  users_default: z.number().catch(0).default(0),
+})
+/** Bots that only serve the room (MSC4171, as bridges write it). */
+const functionalMembers = z.object({ service_members: z.array(z.string()).catch([]) })
+
+export function createMembers(options: MembersOptions) {
+  const { chats, chatRooms, devices, knownPeople, sessions, matrixUserOf } = options
+
+  async function memberView(
+    { userId, name, isInvited, level }: RoomMember,
+    device: Device,
+    self: string,
+  ): Promise<MemberView> {
+    const isSelf = userId === self
+    const person = await knownPeople.person(device, isSelf ? (device.ghostUserId ?? userId) : userId, name)
+    const role = level >= ADMIN_LEVEL ? 'admin' : 'member'
+    return { ...person, role: isInvited ? 'invited' : role, is_self: isSelf }
+  }
+
+  return {
+    /**
+     * @param reference the chat's id, or that of a room that it is or was in
+     * @returns by name, the account itself first
+     * @throws GatewayError not_found, conflict (its device isn't linked any more), and as sessions
+     * do
+     */
+    async list(identityId: string, reference: string): Promise<MemberView[]> {
+      const chat = await chats.find(identityId, reference)
+      if (!chat) throw noSuchChat(reference)
+      const device = await deviceOf(chat)
+      const { roomId, bridgeBot } = await chatRooms.ensureEntered(identityId, chat.roomId)
+      const self = await matrixUserOf(identityId)
+      const state = await sessions.actingAs(self).state(roomId)
+      const shown: MemberView[] = []
+      const turn = new TurnBudget()
+      for (const member of membersIn(state)) {
+        // The account may be there twice: as our user, and as its own ghost.
+        const isDouble = member.userId !== self && isOwnGhost(member.userId, device)
+        if (member.userId === bridgeBot || isDouble) continue
+        shown.push(await memberView(member, device, self))
+        if (turn.isSpent) await turn.pause()
+      }
+      return shown.sort(
+        (one, other) => Number(other.is_self) - Number(one.is_self) || one.name.localeCompare(other.name),
+      )
+    },
+  }
+
+  async function deviceOf(chat: Chat): Promise<Device> {
+    const device = (await devices.linkedFirst(chat.identityId)).find(one => isChatOf(one, chat))
+    if (device) return device
+    throw new GatewayError('conflict', `the device of the chat ${chat.id} is no longer linked`)
+  }
+}
+
+export function noSuchChat(reference: string): GatewayError {
+  return new GatewayError('not_found', `there is no chat ${reference}`)
+}
+
+interface RoomMember {
+  userId: string
+  name: string
+  isInvited: boolean
+  level: number
+}
+
+/** @param state of a room, in full */
+function membersIn(state: readonly RoomEvent[]): RoomMember[] {
+  const contentOf = (type: string) => state.find(event => event.type === type)?.content
+  const levels = levelsContent.parse(contentOf('m.room.power_levels') ?? {})
+  const functional = functionalMembers.safeParse(contentOf('io.element.functional_members')).data
+  return state.flatMap(({ type, state_key: userId, content }) => {
+    const member = type === 'm.room.member' ? memberContent.safeParse(content).data : undefined
+    if (!member || userId === undefined || !PRESENT.includes(member.membership)) return []
+    if (functional?.service_members.includes(userId)) return []
+    const level = levels.users[userId] ?? levels.users_default
+    return [{ userId, name: member.displayname ?? '', isInvited: member.membership === 'invite', level }]
+  })
+}
