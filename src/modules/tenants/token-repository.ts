@@ -114,9 +114,11 @@ export function createTokenRepository(
     }
   }
 
-  async function insert(tx: Tx, token: NewToken, identityId: string, isAdmin: boolean): Promise<void> {
+  /** @returns its id */
+  async function insert(tx: Tx, token: NewToken, identityId: string, isAdmin: boolean): Promise<number> {
     const row = { ...token, id: await newId(tx), identityId, isAdmin }
     await tx.run(orm => orm.insert(tokens).values(row))
+    return row.id
   }
 
   return {
@@ -125,6 +127,7 @@ export function createTokenRepository(
      * @param mayHost where there is no host identity yet, this one becomes it, and its token the
      * admin's
      * @param onStored writes with the same transaction
+     * @returns the token's id
      */
     insertWithIdentity: (
       token: NewToken,
@@ -141,22 +144,23 @@ export function createTokenRepository(
           await tx.run(orm => orm.update(tokens).set({ isAdmin: false }).where(eq(tokens.isAdmin, true)))
         }
         await tx.run(orm => orm.insert(identities).values({ ...identity, isHost }))
-        await insert(tx, token, identity.id, isHost)
+        const id = await insert(tx, token, identity.id, isHost)
         tx.emit('identity-created')
         await onStored(tx)
+        return id
       }),
 
     /**
      * @param onStored writes with the same transaction
-     * @returns false when there is no host identity
+     * @returns the token's id; null when there is no host identity
      */
     insertForHost: (token: NewToken, onStored: (tx: Tx) => Promise<void>) =>
       db.write(async tx => {
         const identity = await tx.get(host)
-        if (!identity) return false
-        await insert(tx, token, identity.id, false)
+        if (!identity) return null
+        const id = await insert(tx, token, identity.id, false)
         await onStored(tx)
-        return true
+        return id
       }),
 
     /**

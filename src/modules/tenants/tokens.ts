@@ -113,11 +113,16 @@ export function createTokens(options: TokensOptions) {
     /**
      * The first token that a super admin makes is the admin's, and its identity the host.
      * `useHost` shares the host identity; otherwise each token gets an identity of its own.
-     * @returns the token, which is shown this once
+     * @returns its id, and the token, which is shown this once
      * @throws GatewayError bad_request (expires_at, or use_host before there is an admin),
      * forbidden (use_host without super_admin), homeserver_unavailable, homeserver_error
      */
-    async create({ credential, useHost = false, expiresAt, record }: TokenInput): Promise<string> {
+    async create({
+      credential,
+      useHost = false,
+      expiresAt,
+      record,
+    }: TokenInput): Promise<{ id: number; token: string }> {
       const now = clock.now()
       const token = randomToken('mt_')
       const row: NewToken = {
@@ -130,19 +135,20 @@ export function createTokens(options: TokensOptions) {
       const onStored = async (tx: Tx) => record?.(tx, token)
       const mayHost = credential.role === 'super_admin'
       if (!useHost) {
-        await repository.insertWithIdentity(row, await identities.prepare(), mayHost, onStored)
-        return token
+        const identity = await identities.prepare()
+        return { id: await repository.insertWithIdentity(row, identity, mayHost, onStored), token }
       }
       if (!mayHost) {
         throw new GatewayError('forbidden', 'use_host: needs a super_admin credential')
       }
-      if (!(await repository.insertForHost(row, onStored))) {
+      const id = await repository.insertForHost(row, onStored)
+      if (id === null) {
         throw new GatewayError(
           'bad_request',
           'use_host: no super admin has a token yet, create the first one with use_host false',
         )
       }
-      return token
+      return { id, token }
     },
 
     /**

@@ -60,6 +60,10 @@ async function listed(credential: Principal): Promise<TokenView[]> {
   return (await Array.fromAsync(tokens.list(credential))).flat()
 }
 
+async function newToken(input: Parameters<Tokens['create']>[0]): Promise<string> {
+  return (await tokens.create(input)).token
+}
+
 async function failure(promise: Promise<unknown>): Promise<string> {
   try {
     await promise
@@ -72,22 +76,26 @@ async function failure(promise: Promise<unknown>): Promise<string> {
 
 describe('create', () => {
   test('the first token is admin and makes the host identity', async () => {
-    const token = await tokens.create({ credential: ROOT })
+    const { id, token } = await tokens.create({ credential: ROOT })
     expect(token).toMatch(/^mt_[A-Za-z0-9_-]{43}$/)
     const holder = await tokens.authenticate(token)
-    expect(holder).toMatchObject({ isAdmin: true, identity: { id: (await identities.host())?.id } })
+    expect(holder).toMatchObject({
+      tokenId: id,
+      isAdmin: true,
+      identity: { id: (await identities.host())?.id },
+    })
   })
 
   test("a plain user's token is never the admin's, though it is the first of all", async () => {
-    const users = await tokens.authenticate(await tokens.create({ credential: APP }))
+    const users = await tokens.authenticate(await newToken({ credential: APP }))
     expect(users.isAdmin).toBeFalse()
     expect(await identities.host()).toBeNull()
-    expect(await failure(tokens.create({ credential: ROOT, useHost: true }))).toStartWith(
+    expect(await failure(newToken({ credential: ROOT, useHost: true }))).toStartWith(
       'bad_request: use_host: no super admin has a token yet',
     )
-    const admin = await tokens.authenticate(await tokens.create({ credential: ROOT }))
+    const admin = await tokens.authenticate(await newToken({ credential: ROOT }))
     expect(admin.isAdmin).toBeTrue()
-    const shared = await tokens.authenticate(await tokens.create({ credential: ROOT, useHost: true }))
+    const shared = await tokens.authenticate(await newToken({ credential: ROOT, useHost: true }))
     expect(shared.identity).toEqual(admin.identity)
     expect(shared.identity).not.toEqual(users.identity)
   })
@@ -95,19 +103,19 @@ describe('create', () => {
   test.each(['before the next clean-up', 'after it'])(
     "a host identity that an earlier version made of a plain user's token gives way to a super admin's %s",
     async when => {
-      const users = await tokens.authenticate(await tokens.create({ credential: APP }))
+      const users = await tokens.authenticate(await newToken({ credential: APP }))
       db.connection.run('UPDATE identities SET is_host = 1')
       db.connection.run('UPDATE tokens SET is_admin = 1')
-      expect(await failure(tokens.create({ credential: ROOT, useHost: true }))).toStartWith(
+      expect(await failure(newToken({ credential: ROOT, useHost: true }))).toStartWith(
         'bad_request: use_host',
       )
       if (when === 'after it') {
         await tokens.cleanup.tick()
         expect(await identities.host()).toBeNull()
       }
-      await tokens.create({ credential: APP })
-      const admin = await tokens.authenticate(await tokens.create({ credential: ROOT }))
-      const shared = await tokens.authenticate(await tokens.create({ credential: ROOT, useHost: true }))
+      await newToken({ credential: APP })
+      const admin = await tokens.authenticate(await newToken({ credential: ROOT }))
+      const shared = await tokens.authenticate(await newToken({ credential: ROOT, useHost: true }))
       expect(shared.identity).toEqual(admin.identity)
       expect((await identities.list()).filter(({ isHost }) => isHost)).toHaveLength(1)
       expect(await identities.find(users.identity.id)).toMatchObject({ isHost: false })
@@ -116,7 +124,7 @@ describe('create', () => {
   )
 
   test('an identity has a Matrix user of random letters and digits, its access token sealed', async () => {
-    await tokens.create({ credential: ROOT })
+    await newToken({ credential: ROOT })
     expect(localparts[0]).toMatch(/^[a-z][a-z0-9]{11}$/)
     const [identity] = await identities.list()
     if (!identity) throw new Error('there is no identity')
@@ -128,7 +136,7 @@ describe('create', () => {
   })
 
   test('of first tokens that come at once, one is admin, and each has its own identity', async () => {
-    const made = await Promise.all([1, 2, 3].map(() => tokens.create({ credential: ROOT })))
+    const made = await Promise.all([1, 2, 3].map(() => newToken({ credential: ROOT })))
     const holders = await Promise.all(made.map(token => tokens.authenticate(token)))
     expect(holders.filter(holder => holder.isAdmin)).toHaveLength(1)
     expect(new Set(holders.map(holder => holder.identity.id)).size).toBe(3)
@@ -136,42 +144,38 @@ describe('create', () => {
   })
 
   test('a later token has an identity of its own and is no admin', async () => {
-    const first = await tokens.authenticate(await tokens.create({ credential: ROOT }))
-    const second = await tokens.authenticate(await tokens.create({ credential: APP }))
+    const first = await tokens.authenticate(await newToken({ credential: ROOT }))
+    const second = await tokens.authenticate(await newToken({ credential: APP }))
     expect(second.isAdmin).toBeFalse()
     expect(second.identity.id).not.toBe(first.identity.id)
   })
 
   test('use_host shares the host identity', async () => {
-    const first = await tokens.authenticate(await tokens.create({ credential: ROOT }))
-    const shared = await tokens.authenticate(await tokens.create({ credential: ROOT, useHost: true }))
+    const first = await tokens.authenticate(await newToken({ credential: ROOT }))
+    const shared = await tokens.authenticate(await newToken({ credential: ROOT, useHost: true }))
     expect(shared.identity).toEqual(first.identity)
     expect(shared.isAdmin).toBeFalse()
   })
 
   test('the admin stays host when its token is gone', async () => {
-    await tokens.create({ credential: ROOT })
+    await newToken({ credential: ROOT })
     await tokens.remove(ROOT, 1)
-    const next = await tokens.authenticate(await tokens.create({ credential: ROOT }))
+    const next = await tokens.authenticate(await newToken({ credential: ROOT }))
     expect(next.isAdmin).toBeFalse()
   })
 
   test('refuses use_host on the very first call and without super_admin', async () => {
-    expect(await failure(tokens.create({ credential: ROOT, useHost: true }))).toStartWith(
-      'bad_request: use_host',
-    )
-    await tokens.create({ credential: ROOT })
-    expect(await failure(tokens.create({ credential: APP, useHost: true }))).toStartWith(
-      'forbidden: use_host',
-    )
+    expect(await failure(newToken({ credential: ROOT, useHost: true }))).toStartWith('bad_request: use_host')
+    await newToken({ credential: ROOT })
+    expect(await failure(newToken({ credential: APP, useHost: true }))).toStartWith('forbidden: use_host')
   })
 
   test('leaves nothing behind when the homeserver fails', async () => {
     homeserverFailure = new GatewayError('homeserver_unavailable', 'down')
-    expect(await failure(tokens.create({ credential: ROOT }))).toStartWith('homeserver_unavailable')
+    expect(await failure(newToken({ credential: ROOT }))).toStartWith('homeserver_unavailable')
     expect(await identities.list()).toEqual([])
     homeserverFailure = undefined
-    expect((await tokens.authenticate(await tokens.create({ credential: ROOT }))).isAdmin).toBeTrue()
+    expect((await tokens.authenticate(await newToken({ credential: ROOT }))).isAdmin).toBeTrue()
   })
 
   test.each([
@@ -188,7 +192,7 @@ describe('create', () => {
     ['2026-04-27T11:59:59+02:00', 'future'],
     ['1999-01-01T00:00:00Z', 'future'],
   ])('refuses expires_at %p', async (expiresAt, says) => {
-    const failed = await failure(tokens.create({ credential: ROOT, expiresAt }))
+    const failed = await failure(newToken({ credential: ROOT, expiresAt }))
     expect(failed).toStartWith('bad_request: expires_at')
     expect(failed).toContain(says)
     expect(localparts).toEqual([])
@@ -201,16 +205,16 @@ describe('create', () => {
     ['2028-02-29T00:00:00-05:30', '2028-02-29T05:30:00Z'],
     ['2026-12-31T23:59:60Z', '2027-01-01T00:00:00Z'],
   ])('takes expires_at %p', async (expiresAt, stored) => {
-    await tokens.create({ credential: ROOT, expiresAt })
+    await newToken({ credential: ROOT, expiresAt })
     expect((await listed(ROOT))[0]?.expires_at).toBe(stored)
   })
 })
 
 describe('list', () => {
   test('shows a credential its own, and a super admin those of nobody too', async () => {
-    await tokens.create({ credential: ROOT })
-    await tokens.create({ credential: APP })
-    await tokens.create({ credential: OTHER })
+    await newToken({ credential: ROOT })
+    await newToken({ credential: APP })
+    await newToken({ credential: OTHER })
     db.connection.run("UPDATE tokens SET credential_id = NULL WHERE credential_id = 'other'")
     expect((await listed(ROOT)).map(token => token.id)).toEqual([1, 3])
     expect((await listed(APP)).map(token => token.id)).toEqual([2])
@@ -262,7 +266,7 @@ describe('list', () => {
   })
 
   test('shows neither token nor hash', async () => {
-    const token = await tokens.create({ credential: ROOT })
+    const token = await newToken({ credential: ROOT })
     const [view] = await listed(ROOT)
     expect(view).toEqual({
       id: 1,
@@ -282,7 +286,7 @@ describe('list', () => {
 
 describe('remove', () => {
   test("refuses another credential's token as if there were none", async () => {
-    await tokens.create({ credential: APP })
+    await newToken({ credential: APP })
     expect(await failure(tokens.remove(OTHER, 1))).toBe('not_found: There is no token 1')
     expect(await failure(tokens.remove(ROOT, 1))).toStartWith('not_found')
     expect(await failure(tokens.remove(APP, 99))).toBe('not_found: There is no token 99')
@@ -290,7 +294,7 @@ describe('remove', () => {
   })
 
   test('counts at once, also for a token that was just used', async () => {
-    const token = await tokens.create({ credential: APP })
+    const token = await newToken({ credential: APP })
     await tokens.authenticate(token)
     await tokens.remove(APP, 1)
     expect(await failure(tokens.authenticate(token))).toStartWith('forbidden')
@@ -306,7 +310,7 @@ describe('authenticate', () => {
   )
 
   test('refuses a token from the very instant it expires', async () => {
-    const token = await tokens.create({ credential: APP, expiresAt: '2026-04-27T10:00:02Z' })
+    const token = await newToken({ credential: APP, expiresAt: '2026-04-27T10:00:02Z' })
     await clock.advance(1_999)
     expect(await failure(tokens.authenticate(token))).toBe('none')
     await clock.advance(1)
@@ -314,7 +318,7 @@ describe('authenticate', () => {
   })
 
   test('refuses the tokens of a credential that is inactive, and takes them again afterwards', async () => {
-    const token = await tokens.create({ credential: APP })
+    const token = await newToken({ credential: APP })
     await tokens.authenticate(token)
     await credentials.update(ROOT, 'app', { active: false })
     expect(await failure(tokens.authenticate(token))).toStartWith('forbidden')
@@ -323,8 +327,8 @@ describe('authenticate', () => {
   })
 
   test('a deleted credential takes its tokens with it', async () => {
-    const token = await tokens.create({ credential: APP })
-    const kept = await tokens.create({ credential: OTHER })
+    const token = await newToken({ credential: APP })
+    const kept = await newToken({ credential: OTHER })
     await tokens.authenticate(token)
     await credentials.remove(ROOT, 'app')
     expect(await failure(tokens.authenticate(token))).toStartWith('forbidden')
@@ -332,7 +336,7 @@ describe('authenticate', () => {
   })
 
   test('notices within seconds what another process deleted', async () => {
-    const token = await tokens.create({ credential: APP })
+    const token = await newToken({ credential: APP })
     await tokens.authenticate(token)
     db.connection.run('DELETE FROM tokens')
     expect(await failure(tokens.authenticate(token))).toBe('none')
@@ -341,9 +345,9 @@ describe('authenticate', () => {
   })
 
   test('notices it also when the clock is set back meanwhile, and an expiry when it is set ahead', async () => {
-    const token = await tokens.create({ credential: APP })
+    const token = await newToken({ credential: APP })
     const expiresAt = new Date(clock.now() + 60_000).toISOString()
-    const brief = await tokens.create({ credential: OTHER, expiresAt })
+    const brief = await newToken({ credential: OTHER, expiresAt })
     for (const each of [token, brief]) await tokens.authenticate(each)
     clock.set(60_000)
     expect(await failure(tokens.authenticate(brief))).toStartWith('forbidden')
@@ -354,7 +358,7 @@ describe('authenticate', () => {
   })
 
   test('takes a token of no credential', async () => {
-    const token = await tokens.create({ credential: APP })
+    const token = await newToken({ credential: APP })
     db.connection.run('UPDATE tokens SET credential_id = NULL')
     expect(await failure(tokens.authenticate(token))).toBe('none')
   })
@@ -366,7 +370,7 @@ describe('workers', () => {
       ?.last_used_at
 
   test('last_used_at is written together, every few seconds and at the end', async () => {
-    const token = await tokens.create({ credential: APP })
+    const token = await newToken({ credential: APP })
     const stop = new AbortController()
     const running = tokens.usage.run(stop.signal)
     await settled()
@@ -382,14 +386,14 @@ describe('workers', () => {
   })
 
   test('a list is up to date without waiting for the worker', async () => {
-    await tokens.authenticate(await tokens.create({ credential: APP }))
+    await tokens.authenticate(await newToken({ credential: APP }))
     expect((await listed(APP))[0]?.last_used_at).toBe('2026-04-27T10:00:00Z')
   })
 
   test('expired tokens are deleted, others stay', async () => {
-    await tokens.create({ credential: APP, expiresAt: '2026-04-27T10:30:00Z' })
-    await tokens.create({ credential: APP, expiresAt: '2026-04-27T12:30:00Z' })
-    await tokens.create({ credential: APP })
+    await newToken({ credential: APP, expiresAt: '2026-04-27T10:30:00Z' })
+    await newToken({ credential: APP, expiresAt: '2026-04-27T12:30:00Z' })
+    await newToken({ credential: APP })
     const stop = new AbortController()
     const running = tokens.cleanup.run(stop.signal)
     await settled()

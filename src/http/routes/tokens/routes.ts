@@ -35,8 +35,13 @@ export function tokenRoutes({ tokens }: Pick<HttpServices, 'tokens'>) {
       run: async ({ credential, body, recorder, set }) => {
         const created = (token: string) => ({ message: CREATED, token })
         const { use_host: useHost, expires_at: expiresAt } = body
-        const token = await tokens.create({ credential, useHost, expiresAt, record: recorder(created) })
-        set.headers.location = `/api/v1/tokens/${(await tokens.authenticate(token)).tokenId}`
+        const { id, token } = await tokens.create({
+          credential,
+          useHost,
+          expiresAt,
+          record: recorder(created),
+        })
+        set.headers.location = `/api/v1/tokens/${id}`
         return created(token)
       },
     }),
