@@ -528,6 +528,10 @@ CREATE INDEX messages_identity ON messages (identity_id,seq);
 
 CREATE INDEX messages_media ON messages (media_id) WHERE media_id is not null;
 
+CREATE INDEX messages_scheduled ON messages (send_at) WHERE status = 'scheduled';
+
+CREATE INDEX messages_scheduled_lanes ON messages (lane) WHERE status = 'scheduled';
+
 CREATE INDEX messages_silent ON messages (updated_at) WHERE status = 'submitted';
 
 CREATE INDEX messages_unread ON messages (room_id,seq)

@@ -101,6 +101,8 @@ import recipientsByRoomDown from './0050_recipients_by_room.down.sql' with { typ
 import recipientsByRoomUp from './0050_recipients_by_room.up.sql' with { type: 'text' }
 import sandboxChatsDown from './0051_sandbox_chats.down.sql' with { type: 'text' }
 import sandboxChatsUp from './0051_sandbox_chats.up.sql' with { type: 'text' }
+import scheduledMessagesDown from './0052_scheduled_messages.down.sql' with { type: 'text' }
+import scheduledMessagesUp from './0052_scheduled_messages.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -162,4 +164,5 @@ export const migrations: readonly Migration[] = [
   { version: 49, name: 'chat_lists', up: chatListsUp, down: chatListsDown },
   { version: 50, name: 'recipients_by_room', up: recipientsByRoomUp, down: recipientsByRoomDown },
   { version: 51, name: 'sandbox_chats', up: sandboxChatsUp, down: sandboxChatsDown },
+  { version: 52, name: 'scheduled_messages', up: scheduledMessagesUp, down: scheduledMessagesDown },
 ]

@@ -9,6 +9,8 @@ export interface SignalPayloads {
   deliveries: []
   /** A message waits to be sent. */
   accepted: []
+  /** A message was taken that is to be sent later. */
+  scheduled: []
   /** A chat waits to be joined. */
   invited: []
   /** A chat was joined, and what was said there before was taken up. */

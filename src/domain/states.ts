@@ -12,10 +12,12 @@ export type DeviceState = (typeof DEVICE_STATES)[number]
 
 /**
  * Statuses of a sent message, in their order; `failed` and `cancelled` end it. A status only
- * advances, unless the network didn't take the message, and it is sent again. `submitted`: the
- * homeserver has it, and the bridge has said nothing yet.
+ * advances, unless the network didn't take the message, and it is sent again. `scheduled`: it is in
+ * no lane before its `send_at`. `submitted`: the homeserver has it, and the bridge has said nothing
+ * yet.
  */
 export const MESSAGE_STATUSES = [
+  'scheduled',
   'queued',
   'sending',
   'submitted',
@@ -27,11 +29,17 @@ export const MESSAGE_STATUSES = [
 ] as const
 export type MessageStatus = (typeof MESSAGE_STATUSES)[number]
 
-/** Statuses that clients see: for them `submitted` is still `sending`. */
-export type ShownMessageStatus = Exclude<MessageStatus, 'submitted'>
+/** Statuses that clients see: for them `scheduled` is `queued`, and `submitted` still `sending`. */
+export type ShownMessageStatus = Exclude<MessageStatus, 'scheduled' | 'submitted'>
 export const SHOWN_MESSAGE_STATUSES = MESSAGE_STATUSES.filter(
-  (status): status is ShownMessageStatus => status !== 'submitted',
+  (status): status is ShownMessageStatus => status !== 'scheduled' && status !== 'submitted',
 )
+
+export function shownStatus(status: MessageStatus): ShownMessageStatus {
+  if (status === 'scheduled') return 'queued'
+  // Until the bridge says something, clients see that it is being sent.
+  return status === 'submitted' ? 'sending' : status
+}
 
 export const RECIPIENT_KINDS = ['contact', 'group'] as const
 export type RecipientKind = (typeof RECIPIENT_KINDS)[number]

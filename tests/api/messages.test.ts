@@ -96,6 +96,16 @@ describe('JSON', () => {
     )
   })
 
+  test('send_at is passed on as it is written, in forms too', async () => {
+    const at = '2026-04-27T10:00:00+02:00'
+    await send({ json: { ...FIELDS, text: 'x', send_at: at } })
+    expect(app.sends.at(-1)?.sendAt).toBe(at)
+    await send({ body: form({ ...FIELDS, text: 'x', send_at: at }) })
+    expect(app.sends.at(-1)?.sendAt).toBe(at)
+    const wrong = await send({ json: { ...FIELDS, text: 'x', send_at: 1_777_000_000 } })
+    expectError(wrong, 400, 'bad_request', 'send_at: expected text')
+  })
+
   test('expires_in is a whole number of seconds, in forms too', async () => {
     await send({ json: { ...FIELDS, text: 'x', expires_in: 60 } })
     expect(app.sends.at(-1)?.expiresInS).toBe(60)

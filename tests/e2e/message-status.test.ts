@@ -47,6 +47,7 @@ test('each status is told once and in order, and the last one is what the API sh
     status: 'delivered',
     reason: null,
     event_id: expect.stringMatching(/^\$/),
+    send_at: null,
     expires_at: null,
     created_at: expect.any(String),
     updated_at: expect.any(String),

@@ -13,7 +13,7 @@ export const messages = sqliteTable(
     id: text('id').notNull(),
     identityId: text('identity_id').notNull(),
     deviceRowId: text('device_row_id').notNull(),
-    /** Messages of one lane are sent one after the other, in order of `seq`. */
+    /** Messages of one lane are sent in order of `seq`: a scheduled one gets it when it is due. */
     lane: text('lane').notNull(),
     recipientKind: text('recipient_kind', { enum: RECIPIENT_KINDS }).notNull(),
     /** As written by the caller. */
@@ -60,6 +60,8 @@ export const messages = sqliteTable(
       .on(table.lane)
       .where(sql`caption_of is not null and status in ('queued', 'sending')`),
     index('messages_expiring').on(table.expiresAt).where(sql`status = 'queued' and expires_at is not null`),
+    index('messages_scheduled').on(table.sendAt).where(sql`status = 'scheduled'`),
+    index('messages_scheduled_lanes').on(table.lane).where(sql`status = 'scheduled'`),
     // Finds out whether a message still needs a file.
     index('messages_media').on(table.mediaId).where(sql`media_id is not null`),
   ],

@@ -29,6 +29,7 @@ const EXAMPLE = {
   reason: null,
   event_id: '$eCLf_5pzs8ZBhEs5ZojVRS0K3SBLf73cHs2q_Je4kfQ',
   due_at: null,
+  send_at: null,
   expires_at: null,
   created_at: '2026-04-27T10:00:00Z',
   updated_at: '2026-04-27T10:00:03Z',
@@ -49,6 +50,9 @@ const FIELDS_OF_VIEW = {
       description:
         'When it will be tried, while it is `queued`: an estimate by what waits before it and the pace of the device.',
     }),
+  ),
+  send_at: nullable(
+    Type.String({ format: 'date-time', description: 'It is not sent before, as its send said.' }),
   ),
   expires_at: nullable(
     Type.String({

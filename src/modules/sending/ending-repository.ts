@@ -9,7 +9,7 @@ import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
-import { findMessage, isInClosedRoom } from './message-repository.ts'
+import { findMessage, isInClosedRoom, waitsSince } from './message-repository.ts'
 import type { StatusWriter } from './status-repository.ts'
 
 /** Messages that ended. */
@@ -55,13 +55,15 @@ const silent = statement(orm =>
 
 // Deleted devices are few beside all devices, and devices beside their messages, so each device's
 // lanes are looked for by themselves.
+const isScheduledFor = sql`exists (select 1 from messages where status = 'scheduled'
+  and lane >= ${devices.id} || '/' and lane < ${devices.id} || '0')`
 const queues = statement(orm =>
   orm
     .select({ deviceRowId: devices.id })
     .from(devices)
     .where(
-      sql`${devices.discardedThrough} is not null or (${devices.removedAt} is not null and exists (select 1 from outbox_lanes
-        where lane >= ${devices.id} || '/' and lane < ${devices.id} || '0'))`,
+      sql`${devices.discardedThrough} is not null or (${devices.removedAt} is not null and (exists (select 1 from outbox_lanes
+        where lane >= ${devices.id} || '/' and lane < ${devices.id} || '0') or ${isScheduledFor}))`,
     ),
 )
 const discardedThrough = statement(orm =>
@@ -86,6 +88,15 @@ const discarded = statement(orm =>
     )
     .limit(limitParam('limit')),
 )
+const discardedScheduled = statement(orm =>
+  orm
+    .select()
+    .from(messages)
+    .where(
+      sql`${isLaneOfDevice(messages.lane)} and ${messages.status} = 'scheduled' and ${messages.seq} <= ${numberParam('through')}`,
+    )
+    .limit(limitParam('limit')),
+)
 const closeLane = statement(orm =>
   orm.delete(outboxLanes).where(
     sql`${outboxLanes.lane} = ${sql.placeholder('lane')} and ${outboxLanes.leaseId} is null and not exists (select 1 from messages
@@ -98,7 +109,9 @@ const clearMark = statement(orm =>
     .set({ discardedThrough: null })
     .where(
       sql`${devices.id} = ${sql.placeholder('deviceRowId')} and ${devices.discardedThrough} is not null and not exists (select 1 from messages
-        where ${isLaneOfDevice(messages.lane)} and messages.status in ('queued', 'sending') and messages.seq <= devices.discarded_through)`,
+        where ${isLaneOfDevice(messages.lane)} and messages.status in ('queued', 'sending') and messages.seq <= devices.discarded_through)
+        and not exists (select 1 from messages
+          where ${isLaneOfDevice(messages.lane)} and messages.status = 'scheduled' and messages.seq <= devices.discarded_through)`,
     ),
 )
 const removeFile = statement(orm => orm.delete(media).where(eq(media.id, sql.placeholder('mediaId'))))
@@ -143,7 +156,8 @@ export function createMessageEndings(
         if (!found) return null
         const { message } = found
         // A message that is claimed is `sending`: nobody holds one that is queued.
-        if (message.status !== 'queued') return { found, cancelled: false, unneeded: [] }
+        if (message.status !== 'queued' && message.status !== 'scheduled')
+          return { found, cancelled: false, unneeded: [] }
         await statuses.endedUntried(tx, message, 'cancelled', null, now)
         const changed = { ...message, status: 'cancelled' as const, reason: null, updatedAt: now }
         const unneeded = await releaseFile(tx, message.mediaId)
@@ -174,7 +188,10 @@ export function createMessageEndings(
       db.write(async tx => {
         const through = (await tx.get(discardedThrough, { deviceRowId }))?.seq ?? 0
         const ofDevice = lanesOf(deviceRowId)
-        const found = await tx.all(discarded, { ...ofDevice, through, limit })
+        const waiting = await tx.all(discarded, { ...ofDevice, through, limit })
+        const left = limit - waiting.length
+        const scheduled = await tx.all(discardedScheduled, { ...ofDevice, through, limit: left })
+        const found = [...waiting, ...scheduled]
         const ended = await failAll(tx, found, () => DEVICE_DELETED, now)
         for (const lane of new Set(found.map(message => message.lane))) await tx.run(closeLane, { lane })
         if (found.length < limit) await tx.run(clearMark, { deviceRowId, ...ofDevice })
@@ -208,12 +225,12 @@ export function isExpired({ expiresAt }: Pick<Message, 'expiresAt'>, now: number
 }
 
 /** Why it failed, with what had kept it waiting. */
-export function expiredReason({
-  createdAt,
-  expiresAt,
-  reason,
-}: Pick<Message, 'createdAt' | 'expiresAt' | 'reason'>): string {
-  const seconds = Math.round(((expiresAt ?? createdAt) - createdAt) / 1000)
+export function expiredReason(
+  message: Pick<Message, 'createdAt' | 'sendAt' | 'expiresAt' | 'reason'>,
+): string {
+  const { expiresAt, reason } = message
+  const since = waitsSince(message)
+  const seconds = Math.round(((expiresAt ?? since) - since) / 1000)
   return `expired: not handed over within ${seconds} seconds${reason === null ? '' : ` (${reason})`}`
 }
 

@@ -80,13 +80,16 @@ const again = statement(orm =>
     })
     .where(eq(messages.seq, param('seq'))),
 )
-// Counted within the index messages_waiting, whose lanes begin with their device.
+// Counted within the indexes messages_waiting and messages_scheduled_lanes, whose lanes begin with
+// their device.
 const waitingByIdentity = statement(orm =>
   orm
     .select({ identityId: devices.identityId, count: sql<number>`sum(lanes.count)` })
     .from(
       sql`(select substr(lane, 1, instr(lane, '/') - 1) as device, count(*) as count from messages
-        where status in ('queued', 'sending') group by lane) as lanes`,
+          where status in ('queued', 'sending') group by lane
+        union all select substr(lane, 1, instr(lane, '/') - 1), count(*) from messages
+          where status = 'scheduled' group by lane) as lanes`,
     )
     .innerJoin(devices, sql`${devices.id} = lanes.device`)
     .groupBy(devices.identityId),

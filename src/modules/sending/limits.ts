@@ -6,8 +6,10 @@
  * when the device may send next.
  */
 import { GatewayError } from '../../domain/errors.ts'
+import { MAX_SEND_AT_MS } from '../../domain/limits.ts'
 import { jittered } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { instantIn } from '../../lib/instant.ts'
 import { Tally } from '../../lib/tally.ts'
 import type { WaitingMessages } from './lane-repository.ts'
 import type { MessageWithDevice } from './message-repository.ts'
@@ -60,6 +62,9 @@ export function createDueTimes(options: {
   const { waiting, paceOf, clock } = options
   return async (messages: readonly MessageWithDevice[]): Promise<Map<number, number>> => {
     const due = new Map<number, number>()
+    for (const { message } of messages)
+      if (message.status === 'scheduled' && message.sendAt !== null)
+        due.set(message.seq, Math.max(clock.now(), message.sendAt))
     const queued = messages.filter(({ message }) => message.status === 'queued')
     for (const [deviceRowId, own] of Map.groupBy(queued, ({ message }) => message.deviceRowId)) {
       const now = clock.now()
@@ -77,6 +82,25 @@ export function createDueTimes(options: {
     }
     return due
   }
+}
+
+const DAY_MS = 24 * 3_600_000
+
+/**
+ * @param sendAt as a client writes it
+ * @returns milliseconds since the epoch
+ * @throws GatewayError bad_request when it is no time, or none in the days ahead
+ */
+export function instantToSend(sendAt: string, now: number): number {
+  const at = instantIn(sendAt)
+  if (at === null)
+    throw new GatewayError(
+      'bad_request',
+      'send_at: expected an RFC 3339 time with an offset, such as 2026-04-27T10:00:00Z',
+    )
+  if (at > now && at <= now + MAX_SEND_AT_MS) return at
+  const days = MAX_SEND_AT_MS / DAY_MS
+  throw new GatewayError('bad_request', `send_at: expected a time to come, at most ${days} days ahead`)
 }
 
 /** Bounds of Retry-After, in seconds. */

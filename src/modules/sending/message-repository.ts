@@ -9,6 +9,7 @@ import type { Db } from '../../db/open.ts'
 import { chats, type Device, devices, events, type Message, media, messages } from '../../db/schema/index.ts'
 import { type Orm, sqlStatement, statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
+import { shownStatus } from '../../domain/states.ts'
 import type { MessageView } from '../../domain/views/message.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { isChatOf } from '../chats/chat-repository.ts'
@@ -27,7 +28,10 @@ export type NewMessage = Pick<
   | 'mediaId'
   | 'replyTo'
   | 'expiresAt'
->
+> & {
+  /** Absent: at once. */
+  sendAt?: number | null
+}
 
 export interface MessageWithDevice {
   message: Message
@@ -36,7 +40,7 @@ export interface MessageWithDevice {
   chatId: string | null
 }
 
-export type AnsweredMessage = Pick<Message, 'id' | 'deviceRowId' | 'status' | 'eventId'>
+export type AnsweredMessage = Pick<Message, 'id' | 'deviceRowId' | 'status' | 'eventId' | 'sendAt'>
 
 /** Result of handing a caption over. */
 export type SentCaption = { eventId: string } | { failed: string }
@@ -57,25 +61,9 @@ export const PLACE = sql<number>`case when caption_of is null then seq else coal
   (select file.seq from messages as file where file.id = messages.caption_of), seq) end`
 
 const param = sql.placeholder
-const insertMessage = statement(orm =>
-  orm.insert(messages).values({
-    id: param('id'),
-    identityId: param('identityId'),
-    deviceRowId: param('deviceRowId'),
-    lane: param('lane'),
-    recipientKind: param('recipientKind'),
-    recipient: param('recipient'),
-    text: param('text'),
-    mediaId: param('mediaId'),
-    replyTo: param('replyTo'),
-    expiresAt: param('expiresAt'),
-    // Constants are written into the statement: each value bound costs.
-    status: sql`'queued'`,
-    attempts: sql`0`,
-    resends: sql`0`,
-    createdAt: param('now'),
-    updatedAt: param('now'),
-  }),
+const insertMessage = statement(orm => orm.insert(messages).values(valuesOf('queued')))
+const insertScheduled = statement(orm =>
+  orm.insert(messages).values({ ...valuesOf('scheduled'), sendAt: param('sendAt') }),
 )
 const ownById = and(
   eq(messages.identityId, param('identityId')),
@@ -120,6 +108,7 @@ const answered = statement(orm =>
       deviceRowId: messages.deviceRowId,
       status: messages.status,
       eventId: messages.eventId,
+      sendAt: messages.sendAt,
     })
     .from(messages)
     .where(and(eq(messages.id, param('id')), eq(messages.identityId, param('identityId')))),
@@ -181,8 +170,13 @@ export function createMessageRepository(db: Pick<Db, 'read' | 'write'>) {
       db.write(async tx => {
         if (file) await tx.run(orm => orm.insert(media).values({ ...file, createdAt: now, updatedAt: now }))
         for (const row of rows) {
-          await tx.run(insertMessage, { ...row, now })
-          await openLane(tx, { lane: row.lane, deviceRowId: row.deviceRowId, dueAt: now })
+          if (row.sendAt == null) {
+            await tx.run(insertMessage, { ...row, now })
+            await openLane(tx, { lane: row.lane, deviceRowId: row.deviceRowId, dueAt: now })
+          } else {
+            await tx.run(insertScheduled, { ...row, now })
+            tx.emit('scheduled')
+          }
         }
         await record?.(tx)
       }),
@@ -216,6 +210,27 @@ export function createMessageRepository(db: Pick<Db, 'read' | 'write'>) {
     /** @returns the message that is answered; null when the identity has none with this id */
     answered: async (identityId: string, id: string): Promise<AnsweredMessage | null> =>
       (await db.read(reader => reader.get(answered, { identityId, id }))) ?? null,
+  }
+}
+
+function valuesOf(status: 'queued' | 'scheduled') {
+  return {
+    id: param('id'),
+    identityId: param('identityId'),
+    deviceRowId: param('deviceRowId'),
+    lane: param('lane'),
+    recipientKind: param('recipientKind'),
+    recipient: param('recipient'),
+    text: param('text'),
+    mediaId: param('mediaId'),
+    replyTo: param('replyTo'),
+    expiresAt: param('expiresAt'),
+    // Constants are written into the statement: each value bound costs.
+    status: sql.raw(`'${status}'`),
+    attempts: sql`0`,
+    resends: sql`0`,
+    createdAt: param('now'),
+    updatedAt: param('now'),
   }
 }
 
@@ -260,14 +275,19 @@ export function messageView(
     device_id: deviceId,
     to: message.recipient,
     chat_id: chatId,
-    // Until the bridge says something, clients see that it is being sent.
-    status: message.status === 'submitted' ? 'sending' : message.status,
+    status: shownStatus(message.status),
     reason: message.reason,
     event_id: message.eventId,
+    send_at: message.sendAt === null ? null : rfc3339(message.sendAt),
     expires_at: message.expiresAt === null ? null : rfc3339(message.expiresAt),
     created_at: rfc3339(message.createdAt),
     updated_at: rfc3339(updatedAt),
   }
+}
+
+/** From when its waiting counts: that of a scheduled message begins at its time. */
+export function waitsSince({ createdAt, sendAt }: Pick<Message, 'createdAt' | 'sendAt'>): number {
+  return Math.max(createdAt, sendAt ?? createdAt)
 }
 
 /** The id of a message's caption, which is its Matrix transaction id, too. */

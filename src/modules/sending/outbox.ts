@@ -22,7 +22,7 @@ import { quotedEvent } from './content/replies.ts'
 import { DEVICE_DELETED, expiredReason, isDiscarded, isExpired } from './ending-repository.ts'
 import { createHandover, type HandedOver, takeWhile } from './handover.ts'
 import type { Pace } from './limits.ts'
-import type { MessageRepository } from './message-repository.ts'
+import { type MessageRepository, waitsSince } from './message-repository.ts'
 import type { ClaimedLane, OutboxQueue, Settlement } from './queue-repository.ts'
 import type { Recipients } from './recipients.ts'
 
@@ -216,7 +216,7 @@ export function createOutbox(options: OutboxOptions): Worker {
       reason: isSubmitted ? null : settlement.reason,
       eventId: isSubmitted ? settlement.eventId : null,
       tookMs,
-      ageMs: clock.now() - message.createdAt,
+      ageMs: clock.now() - waitsSince(message),
     })
   }
 

@@ -100,7 +100,7 @@ const next = statement(orm =>
     .select({
       createdAt: messages.createdAt,
       waits: sql<number>`exists (select 1 from messages as answered where answered.id = messages.reply_to
-        and answered.identity_id = messages.identity_id and answered.status in ('queued', 'sending'))`,
+        and answered.identity_id = messages.identity_id and answered.status in ('scheduled', 'queued', 'sending'))`,
     })
     .from(messages)
     .where(sql`${messages.seq} in (${nextInLane(ONE)})`),

@@ -20,7 +20,7 @@ import { checkReply } from './content/replies.ts'
 import { checkContent, recipientsOf, refuseIncomplete, type SendRequest, textOf } from './content/request.ts'
 import type { MessageEndings } from './ending-repository.ts'
 import { hurryLane, type WaitingMessages } from './lane-repository.ts'
-import { type Backlog, createDueTimes, type Pace } from './limits.ts'
+import { type Backlog, createDueTimes, instantToSend, type Pace } from './limits.ts'
 import {
   type MessageRepository,
   type MessageWithDevice,
@@ -119,12 +119,13 @@ export function createMessages(options: MessagesOptions) {
     if (chat && !isChatOf(device, chat)) throw noSuchChat(chatId, device)
     const { kind, recipients } = written ?? { kind: kindOf(chat), recipients: [chatId ?? ''] }
     if (device.state === 'logged_out') throw loggedOut(device)
-    if (request.replyId) await checkReply(repository, device, request.replyId)
     const now = clock.now()
+    const sendAt = request.sendAt ? instantToSend(request.sendAt, now) : null
+    if (request.replyId) await checkReply(repository, device, request.replyId, sendAt)
     const addressed = await distinct(device, kind, recipients)
     const reasons = refusals(request, device.platform, addressed)
     const lanes = await waiting.lanesOfPeople(device.id, addressed)
-    const rows = rowsOf(request, device, addressed, lanes, now)
+    const rows = rowsOf(request, device, addressed, lanes, { now, sendAt })
     const accepted = rows.map(({ id, recipient: to }, index): AcceptedMessage => {
       const reason = reasons?.[index]
       const entry = { id, to, chat_id: addressed[index]?.chat?.id ?? null }
@@ -220,7 +221,7 @@ function rowsOf(
   device: Device,
   addressed: readonly Addressed[],
   lanes: readonly (string | null)[],
-  now: number,
+  { now, sendAt }: { now: number; sendAt: number | null },
 ): NewMessage[] {
   return addressed.map(({ kind, recipient, key }, index) => ({
     id: timeOrderedId('msg_'),
@@ -232,7 +233,8 @@ function rowsOf(
     text: textOf(text),
     mediaId: file?.id ?? null,
     replyTo: replyId || null,
-    expiresAt: expiresInS === undefined ? null : now + expiresInS * 1000,
+    sendAt,
+    expiresAt: expiresInS === undefined ? null : (sendAt ?? now) + expiresInS * 1000,
   }))
 }
 

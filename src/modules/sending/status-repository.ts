@@ -22,6 +22,7 @@ import {
   passFailureOn,
   REASON_OR_CAPTIONS,
   type SentCaption,
+  waitsSince,
   withDevice,
 } from './message-repository.ts'
 import {
@@ -49,7 +50,7 @@ export interface HandedOverAt {
 /** Identifies a message that waits, so that it can be ended. */
 export type Waiting = Pick<Message, 'seq' | 'identityId'>
 
-type Settled = Pick<Message, 'id' | 'deviceRowId' | 'createdAt'>
+type Settled = Pick<Message, 'id' | 'deviceRowId' | 'createdAt' | 'sendAt'>
 
 /** The reason of a message that counts as sent because its bridge says nothing. */
 const STATUS_TIMEOUT = 'status_timeout'
@@ -145,8 +146,8 @@ export function createStatusWriter(
   /** The message had been handed over, and now something is known of it. */
   function observe(tx: Tx, message: Settled, status: MessageStatus, now: number): void {
     if (!observer) return
-    const { id, deviceRowId, createdAt } = message
-    const outcome = { messageId: id, deviceRowId, status, ageMs: now - createdAt }
+    const { id, deviceRowId } = message
+    const outcome = { messageId: id, deviceRowId, status, ageMs: now - waitsSince(message) }
     tx.afterCommit(() => observer.messageSettled(outcome))
   }
 

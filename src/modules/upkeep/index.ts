@@ -1,6 +1,7 @@
 /**
- * Upkeep: what happens by time alone. Messages expire or time out, old rows and files go, and what
- * waits moves with a clock that is set (clock-watch.ts, which begins before everything else).
+ * Upkeep: what happens by time alone. Scheduled messages become due, others expire or time out, old
+ * rows and files go, and what waits moves with a clock that is set (clock-watch.ts, which begins
+ * before everything else).
  */
 import type { Db } from '../../db/open.ts'
 import type { Hears } from '../../domain/signals.ts'
@@ -12,11 +13,13 @@ import type { MessageEndings } from '../sending/ending-repository.ts'
 import { createDeletedDevices, createExpiry, createStatusTimeout } from './message-endings.ts'
 import { createRetention, type RetentionOptions } from './retention.ts'
 import { createRetentionRepository } from './retention-repository.ts'
+import { createSchedule } from './schedule.ts'
+import { createScheduleRepository } from './schedule-repository.ts'
 
 export interface UpkeepParts extends Omit<RetentionOptions, 'repository' | 'forgetKeys' | 'keysMs'> {
   db: Db
   endings: MessageEndings
-  signals: Hears<'queues-discarded'>
+  signals: Hears<'queues-discarded' | 'scheduled' | 'clock-moved'>
   statusTimeoutMs: number
   /** Forgets transactions and unmatched statuses from before an instant. */
   forgetReceived(before: number): Promise<void>
@@ -34,6 +37,7 @@ export function createUpkeep(parts: UpkeepParts): Worker[] {
     createStatusTimeout({ ...parts, timeoutMs }),
     createExpiry(parts),
     createDeletedDevices(parts),
+    createSchedule({ ...parts, schedule: createScheduleRepository(db) }),
     createHistoryErasure(parts),
     createRetention({ ...parts, repository, forgetKeys, keysMs: REMEMBERED_MS }),
     every('received-cleanup', RECEIVED_INTERVAL_MS, () => forgetReceived(clock.now() - RECEIVED_MS), {

@@ -83,7 +83,7 @@ const nextFiles = rowsBehind(
 )
 const waitingWithFile = anyWhere(
   messages,
-  sql`${messages.mediaId} = ${textParam('mediaId')} and ${messages.status} in ('queued', 'sending')`,
+  sql`${messages.mediaId} = ${textParam('mediaId')} and ${messages.status} in ('scheduled', 'queued', 'sending')`,
 )
 const noteRemoved = statement(orm =>
   orm

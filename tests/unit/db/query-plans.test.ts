@@ -5,6 +5,7 @@ import { createPeopleRepository } from '../../../src/modules/chats/people-reposi
 import { createChatListRepository } from '../../../src/modules/conversations/chat-list-repository.ts'
 import { createDeviceRepository } from '../../../src/modules/devices/device-repository.ts'
 import { createHistoryRepository } from '../../../src/modules/history/history-repository.ts'
+import { createScheduleRepository } from '../../../src/modules/upkeep/schedule-repository.ts'
 import { createWebhookRepository } from '../../../src/modules/webhooks/webhook-repository.ts'
 import { messageStore } from '../../support/messages.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
@@ -133,6 +134,24 @@ test('the outbox looks at devices that are due, and at their lanes that are, wha
   expect(searches).toContain(`SEARCH ${lanesOfDevice} AND due_at>?)`)
   expect(searches).toContain(`SEARCH ${lanesOfDevice})`)
   expect(searches.filter(step => /SCAN (outbox_lanes|messages)/.test(step))).toEqual([])
+})
+
+test('of scheduled messages only those are looked at that are due, or of a deleted device', async () => {
+  insertIdentity(db)
+  insertDevice(db)
+  const store = messageStore(db)
+  const schedule = createScheduleRepository(db)
+  await store.repository.accept([{ ...MESSAGE, sendAt: 5 }], undefined, 0)
+  const searches = await searchesOf(async () => {
+    await schedule.queueDue(9, 10)
+    await schedule.nextAt(1)
+    await store.endings.discardedQueues()
+    await store.endings.failDiscarded('dev_1', 10, 1)
+  })
+  expect(searches).toContain('SEARCH messages USING INDEX messages_scheduled (send_at<?)')
+  expect(searches).toContain('SEARCH messages USING COVERING INDEX messages_scheduled (send_at>?)')
+  expect(searches).toContain('SEARCH messages USING INDEX messages_scheduled_lanes (lane>? AND lane<?)')
+  expect(searches.filter(step => /SCAN messages/.test(step))).toEqual([])
 })
 
 test('when messages are due is counted within indexes', async () => {

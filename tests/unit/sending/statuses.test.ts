@@ -432,6 +432,7 @@ describe('message.status', () => {
       status: 'sent',
       reason: null,
       event_id: '$m',
+      send_at: null,
       expires_at: null,
       created_at: '2026-04-27T10:00:00Z',
       updated_at: '2026-04-27T10:00:01Z',

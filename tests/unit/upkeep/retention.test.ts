@@ -138,6 +138,7 @@ describe('messages', () => {
     await tick()
     const left = db.orm.select().from(messages).all()
     expect(left.filter(({ id }) => !young.includes(id)).map(({ status }) => status)).toEqual([
+      'scheduled',
       'queued',
       'sending',
       'submitted',

@@ -69,6 +69,13 @@ const FIELDS = {
       ...UNFILLED,
     }),
   ),
+  send_at: t.Optional(
+    t.String({
+      description:
+        'RFC 3339. It is sent then, behind what waits for the recipient already, and holds up nothing before. At most 30 days ahead; `expires_in` counts from it.',
+      ...UNFILLED,
+    }),
+  ),
   expires_in: t.Optional(t.Number({ multipleOf: 1, ...EXPIRES_IN, [AS_INTEGER]: EXPIRES_IN })),
 }
 

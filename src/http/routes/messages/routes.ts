@@ -68,6 +68,7 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
           chatId: fields.chat_id,
           text: fields.text,
           replyId: fields.reply_id,
+          sendAt: fields.send_at,
           expiresInS: fields.expires_in,
           file,
           record: recorder(queued),

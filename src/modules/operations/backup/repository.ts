@@ -5,7 +5,7 @@ import { bridges, events, media, messages, outboxLanes } from '../../../db/schem
 import { sqlStatement, statement } from '../../../db/statement.ts'
 import { createStatusWriter } from '../../sending/status-repository.ts'
 
-const isWaiting = sql`${messages.status} in ('queued', 'sending')`
+const isWaiting = sql`${messages.status} in ('scheduled', 'queued', 'sending')`
 const files = statement(orm => orm.select({ id: media.id }).from(media).where(eq(media.stored, true)))
 const attached = statement(orm =>
   orm

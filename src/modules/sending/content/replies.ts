@@ -2,9 +2,10 @@
 import type { Device, Message } from '../../../db/schema/index.ts'
 import { GatewayError } from '../../../domain/errors.ts'
 import type { MessageStatus } from '../../../domain/states.ts'
+import { rfc3339 } from '../../../lib/clock.ts'
 import type { AnsweredMessage, MessageRepository } from '../message-repository.ts'
 
-const WAITING: readonly MessageStatus[] = ['queued', 'sending']
+const WAITING: readonly MessageStatus[] = ['scheduled', 'queued', 'sending']
 const ENDED: readonly MessageStatus[] = ['failed', 'cancelled']
 
 /** @throws GatewayError bad_request when it can't be the id of a message */
@@ -16,11 +17,15 @@ export function checkReplyId(replyId: string): void {
   )
 }
 
-/** @throws GatewayError bad_request unless the device can answer it */
+/**
+ * @param sendAt when the reply goes; null: at once
+ * @throws GatewayError bad_request unless the device can answer it
+ */
 export async function checkReply(
   repository: Pick<MessageRepository, 'hasEvent' | 'answered'>,
   device: Device,
   replyId: string,
+  sendAt: number | null,
 ): Promise<void> {
   if (replyId.startsWith('$')) {
     if (!(await repository.hasEvent(device, replyId))) throw unknown(replyId, device)
@@ -30,6 +35,12 @@ export async function checkReply(
   if (answered?.deviceRowId !== device.id) throw unknown(replyId, device)
   if (ENDED.includes(answered.status))
     throw new GatewayError('bad_request', `reply_id: ${notThere(answered)}`)
+  // It would hold up its chat until then.
+  if (answered.status === 'scheduled' && answered.sendAt !== null && answered.sendAt > (sendAt ?? 0))
+    throw new GatewayError(
+      'bad_request',
+      `reply_id: the message ${replyId} is sent at ${rfc3339(answered.sendAt)} only: give its answer a send_at that is no earlier`,
+    )
 }
 
 /**

@@ -31,7 +31,12 @@ export interface SendRequest {
   text?: string | undefined
   replyId?: string | undefined
   file?: StagedFile | undefined
-  /** Seconds after which it fails if it hasn't been handed over; by default it waits for ever. */
+  /** RFC 3339: it isn't sent before. */
+  sendAt?: string | undefined
+  /**
+   * Seconds after which it fails if it hasn't been handed over, from `sendAt` on; by default it
+   * waits for ever.
+   */
   expiresInS?: number | undefined
   /** Keeps the answer. */
   record?: Recorder<AcceptedMessage[]> | undefined
