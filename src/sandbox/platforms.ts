@@ -31,6 +31,8 @@ interface OwnFacts {
   directChannelId(personId: string): string
   /** @param seed source of the new group's id */
   groupId(seed: string): string
+  /** True where an account may be kept from writing to people who haven't written to it. */
+  restrictsFirstMessages: boolean
   /** Limits of groups that its bridge makes, in characters; members without the maker. */
   groups: { nameRequired: boolean; maxNameLength: number; minMembers: number; maxMembers: number }
   /** True where the bridge makes members admins. */
@@ -79,6 +81,7 @@ const OWN: Record<SandboxPlatform, OwnFacts> = {
     directChannelId: id =>
       isHiddenId(id) ? `${id.slice(HIDDEN_PREFIX.length)}@lid` : `${id}@s.whatsapp.net`,
     groupId: seed => `120363${decimalDigest(seed, 12)}@g.us`,
+    restrictsFirstMessages: true,
     groups: { nameRequired: false, maxNameLength: 100, minMembers: 1, maxMembers: 1_023 },
     changesRoles: false,
     posts: {
@@ -99,6 +102,7 @@ const OWN: Record<SandboxPlatform, OwnFacts> = {
     directChannelId: id => id,
     groupId: seed =>
       createHash('sha256').update(seed).digest('base64').replaceAll('/', 'b').replaceAll('+', 'a'),
+    restrictsFirstMessages: false,
     groups: { nameRequired: true, maxNameLength: 32, minMembers: 0, maxMembers: 1_000 },
     changesRoles: true,
     posts: null,
@@ -123,6 +127,7 @@ const OWN: Record<SandboxPlatform, OwnFacts> = {
     phoneOf: id => existing(/^1\d{5,15}$/.test(id) ? id.slice(1) : null),
     directChannelId: id => `user:${id}`,
     groupId: seed => `channel:1${decimalDigest(seed, 9)}`,
+    restrictsFirstMessages: false,
     groups: { nameRequired: true, maxNameLength: 255, minMembers: 1, maxMembers: 200 },
     changesRoles: false,
     posts: null,

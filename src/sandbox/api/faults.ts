@@ -1,7 +1,7 @@
 /** /sandbox/api/faults: sets deliberate failures. */
 import { z } from 'zod'
 import { FAIL_REASONS } from '../network/faults.ts'
-import { platformFacts } from '../platforms.ts'
+import { platformFacts, type SandboxPlatform } from '../platforms.ts'
 import { readJson } from './body.ts'
 import { type ApiContext, type Asked, phoneField, platformField } from './context.ts'
 import { ApiError, check } from './errors.ts'
@@ -33,10 +33,19 @@ export function createFaultHandlers(api: ApiContext) {
   function view() {
     return Object.fromEntries(
       platforms.map(platform => {
-        const { since: _since, ...shown } = faults.of(platform)
-        return [platform, shown]
+        const { since: _since, restricted_until, ...shown } = faults.of(platform)
+        const isRestrictable = platformFacts(platform).restrictsFirstMessages
+        return [platform, isRestrictable ? { ...shown, restricted_until } : shown]
       }),
     )
+  }
+
+  /** @throws ApiError 400 where no account is restricted */
+  function mustRestrict(affected: readonly SandboxPlatform[]): void {
+    const free = affected.find(platform => !platformFacts(platform).restrictsFirstMessages)
+    if (free === undefined) return
+    const able = platforms.filter(platform => platformFacts(platform).restrictsFirstMessages)
+    throw new ApiError('bad_request', `restricted_until: ${free} restricts nobody; ${able.join(', ')} does`)
   }
 
   return {
@@ -45,6 +54,7 @@ export function createFaultHandlers(api: ApiContext) {
     async set({ request }: Asked) {
       const { platform, logout: phone, ...changed } = check(faultSchema, await readJson(request))
       const affected = platform ? [platform] : platforms
+      if (changed.restricted_until !== undefined) mustRestrict(affected)
       for (const one of affected) faults.set(one, changed)
       if (phone !== undefined) {
         const unlinked = await Promise.all(

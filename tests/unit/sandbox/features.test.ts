@@ -251,4 +251,11 @@ describe('a restriction', () => {
     const { status, json } = await restrict('soon')
     expect([status, json.error]).toEqual([400, 'restricted_until: expected a time (RFC 3339) or null'])
   })
+
+  test('is WhatsApp’s alone', async () => {
+    const given = { platform: 'signal', restricted_until: '2099-01-01T00:00:00Z' }
+    const { status, json } = await harness.api('POST', 'api/faults', given)
+    expect([status, json.error]).toEqual([400, 'restricted_until: signal restricts nobody; wa does'])
+    expect((await harness.api('GET', 'api/faults')).json.signal).not.toHaveProperty('restricted_until')
+  })
 })

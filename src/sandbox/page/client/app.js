@@ -147,7 +147,7 @@ function App() {
   }
 
   const anyFault = Object.values(faults).some(
-    fault => fault.offline || fault.fail_next > 0 || fault.delay_ms > 0 || fault.restricted_until !== null,
+    fault => fault.offline || fault.fail_next > 0 || fault.delay_ms > 0 || (fault.restricted_until ?? null) !== null,
   )
   const anyLinked = phones.some(({ linked }) => linked.length > 0)
   const view = chat ? 'talk' : phone ? 'chats' : 'phones'
