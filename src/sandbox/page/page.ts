@@ -6,6 +6,7 @@ import api from './client/api.js' with { type: 'text' }
 import app from './client/app.js' with { type: 'text' }
 import composer from './client/composer.js' with { type: 'text' }
 import conversation from './client/conversation.js' with { type: 'text' }
+import details from './client/details.js' with { type: 'text' }
 import dialogs from './client/dialogs.js' with { type: 'text' }
 import lists from './client/lists.js' with { type: 'text' }
 import parts from './client/parts.js' with { type: 'text' }
@@ -43,6 +44,7 @@ const ASSETS: Record<string, { type: string; text: string }> = {
   'app.js': { type: SCRIPT, text: app },
   'composer.js': { type: SCRIPT, text: composer },
   'conversation.js': { type: SCRIPT, text: conversation },
+  'details.js': { type: SCRIPT, text: details },
   'dialogs.js': { type: SCRIPT, text: dialogs },
   'lists.js': { type: SCRIPT, text: lists },
   'parts.js': { type: SCRIPT, text: parts },

@@ -26,6 +26,11 @@ export const api = {
     return call('GET', `${phonePath(phone)}/messages?${query}`)
   },
   send: (phone, message) => call('POST', `${phonePath(phone)}/messages`, message),
+  changeChat: (phone, { platform, id }, change) =>
+    call('PATCH', `${phonePath(phone)}/chats/${encodeURIComponent(id)}?platform=${platform}`, change),
+  group: ({ platform, id }) => call('GET', `/groups/${encodeURIComponent(id)}?platform=${platform}`),
+  changeGroup: ({ platform, id }, change) =>
+    call('PATCH', `/groups/${encodeURIComponent(id)}?platform=${platform}`, change),
   groups: () => call('GET', '/groups'),
   createGroup: group => call('POST', '/groups', group),
   faults: () => call('GET', '/faults'),

@@ -1,6 +1,7 @@
 /** The page: phones, their chats and the open conversation, updated by server-sent events. */
 import { api, listen } from './api.js'
 import { Conversation } from './conversation.js'
+import { ChatDetails, SendOther } from './details.js'
 import { Dialog, Faults, FirstSteps, Groups, NewChat, NewPhone } from './dialogs.js'
 import { ChatList, PhoneList } from './lists.js'
 import { html, render, useCallback, useEffect, useRef, useState } from './preact.js'
@@ -123,6 +124,23 @@ function App() {
     }
   }
 
+  const changeChat = change => api.changeChat(phone.phone, chat, change).then(loadOpen, failed)
+
+  /** @throws Error with the server's message, which the dialog shows */
+  async function changeGroup(change) {
+    await api.changeGroup(chat, { by: phone.phone, ...change })
+    await loadOpen()
+  }
+
+  async function sendOther(message) {
+    await api.send(phone.phone, {
+      platform: chat.platform,
+      [chat.group ? 'group' : 'to']: chat.id,
+      ...message,
+    })
+    setDialog('')
+  }
+
   async function startChat({ to, platform, text }) {
     const isGroup = /[a-z]/i.test(to)
     const sent = await api.send(phone.phone, { [isGroup ? 'group' : 'to']: to, platform, text })
@@ -147,7 +165,8 @@ function App() {
   }
 
   const anyFault = Object.values(faults).some(
-    fault => fault.offline || fault.fail_next > 0 || fault.delay_ms > 0 || (fault.restricted_until ?? null) !== null,
+    fault =>
+      fault.offline || fault.fail_next > 0 || fault.delay_ms > 0 || (fault.restricted_until ?? null) !== null,
   )
   const anyLinked = phones.some(({ linked }) => linked.length > 0)
   const view = chat ? 'talk' : phone ? 'chats' : 'phones'
@@ -200,9 +219,30 @@ function App() {
               setDraft=${setDraft}
               onSend=${send}
               onBack=${() => goTo(phone.phone)}
+              onTyping=${typing => api.changeChat(phone.phone, chat, { typing }).catch(failed)}
+              onDetails=${() => setDialog('details')}
+              onOther=${() => setDialog('other')}
             />`
       }
     </div>
+    ${
+      dialog === 'details' &&
+      chat &&
+      html`<${Dialog} title=${chat.name} onClose=${closeDialog}>
+        <${ChatDetails}
+          phone=${phone}
+          chat=${chat}
+          loadGroup=${() => api.group(chat)}
+          onChange=${changeChat}
+          onGroup=${changeGroup}
+        />
+      <//>`
+    }
+    ${
+      dialog === 'other' &&
+      chat &&
+      html`<${Dialog} title=${`Send to ${chat.name}`} onClose=${closeDialog}><${SendOther} onSend=${sendOther} /><//>`
+    }
     ${dialog === 'steps' && html`<${Dialog} title="First steps" onClose=${closeDialog}><${FirstSteps} /><//>`}
     ${dialog === 'phone' && html`<${Dialog} title="Add a phone" onClose=${closeDialog}><${NewPhone} onSave=${addPhone} /><//>`}
     ${

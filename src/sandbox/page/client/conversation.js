@@ -8,7 +8,18 @@ const REACTIONS = ['👍', '❤️', '😂']
 /** Types shown on the message they refer to. */
 const SHOWN_ON_OTHERS = new Set(['reaction', 'edit', 'delete', 'vote'])
 
-export function Conversation({ phone, chat, messages, draft, setDraft, onSend, onBack }) {
+export function Conversation({
+  phone,
+  chat,
+  messages,
+  draft,
+  setDraft,
+  onSend,
+  onBack,
+  onTyping,
+  onDetails,
+  onOther,
+}) {
   const scroller = useRef(null)
   const shown = messages.filter(message => !SHOWN_ON_OTHERS.has(message.type))
   const lastId = shown.at(-1)?.id
@@ -35,9 +46,10 @@ export function Conversation({ phone, chat, messages, draft, setDraft, onSend, o
       <${Avatar} name=${chat.name} group=${chat.group} />
       <div class="grow">
         <h2>${chat.name}</h2>
-        <small>${chat.group ? `${chat.members.length} members` : `+${chat.id}`}</small>
+        <small role="status">${chat.typing.length > 0 ? `${chat.typing.map(one => `+${one}`).join(', ')} types…` : chat.group ? `${chat.members.length} members` : `+${chat.id}`}</small>
       </div>
       <${Badge} platform=${chat.platform} />
+      <button type="button" class="small" onClick=${onDetails}>Details</button>
     </header>
     <div class="bubbles" ref=${scroller} tabindex="0" role="log" aria-label="Messages" onScroll=${onScroll} onLoadCapture=${() => atEnd.current && toEnd()}>
       ${shown.length === 0 && html`<${Empty} title="No messages yet"><p>Say something.</p><//>`}
@@ -55,26 +67,27 @@ export function Conversation({ phone, chat, messages, draft, setDraft, onSend, o
             onReact=${emoji => onSend({ reaction: { message: message.id, emoji } })}
             onEdit=${() => setDraft({ ...draft, edit: message, reply: null, text: message.text })}
             onDelete=${() => onSend({ delete: message.id })}
+            onVote=${options => onSend({ vote: { message: message.id, options } })}
             me=${phone.phone}
           />`
       })}
     </div>
-    <${Composer} key=${`${phone.phone} ${chat.key}`} phone=${phone} draft=${draft} setDraft=${setDraft} onSend=${onSend} />
+    <${Composer} key=${`${phone.phone} ${chat.key}`} phone=${phone} draft=${draft} setDraft=${setDraft} onSend=${onSend} onTyping=${onTyping} onOther=${onOther} />
   </main>`
 }
 
-function Bubble({ message, own, showName, quoted, onReply, onReact, onEdit, onDelete, me }) {
+function Bubble({ message, own, showName, quoted, onReply, onReact, onEdit, onDelete, onVote, me }) {
   const classes = ['bubble', own ? 'own' : 'theirs', `type-${message.type}`, message.deleted ? 'deleted' : '']
   return html`<article class=${classes.join(' ')} data-message=${message.id}>
     ${showName && !own && html`<div class="from">${message.from_name}</div>`}
     ${quoted !== undefined && html`<blockquote><strong>${quoted?.from_name ?? ''}</strong>${summary(quoted)}</blockquote>`}
-    ${message.deleted ? html`<p class="text">This message was deleted</p>` : html`<${Body} message=${message} />`}
+    ${message.deleted ? html`<p class="text">This message was deleted</p>` : html`<${Body} message=${message} me=${me} onVote=${onVote} />`}
     <footer>
       ${message.edited && !message.deleted && html`<span>edited</span>`}
       <time datetime=${message.timestamp}>${timeOf(message.timestamp)}</time>
       ${
         own &&
-        html`<span class="ticks ${message.status}" title=${message.status === 'sent' ? 'On its way' : 'Delivered'}>
+        html`<span class="ticks ${message.read_by.length > 0 ? 'read' : message.status}" title=${fateOf(message)}>
           ${message.status === 'sent' ? '✓' : '✓✓'}
         </span>`
       }
@@ -85,11 +98,16 @@ function Bubble({ message, own, showName, quoted, onReply, onReact, onEdit, onDe
       html`<div class="actions" role="group" aria-label="What to do with this message">
         <button type="button" title="Reply" onClick=${onReply}>↩</button>
         ${REACTIONS.map(emoji => html`<button type="button" title="React" onClick=${() => onReact(emoji)}>${emoji}</button>`)}
-        ${own && message.type === 'text' && html`<button type="button" title="Edit" onClick=${onEdit}>✎</button>`}
+        ${own && (message.type === 'text' || message.file) && html`<button type="button" title="Edit" onClick=${onEdit}>✎</button>`}
         ${own && html`<button type="button" title="Delete" onClick=${onDelete}>🗑</button>`}
       </div>`
     }
   </article>`
+}
+
+function fateOf({ status, read_by: readers }) {
+  if (readers.length > 0) return `Read by ${readers.map(reader => `+${reader}`).join(', ')}`
+  return status === 'sent' ? 'On its way' : 'Delivered'
 }
 
 function Reactions({ reactions, me, onReact }) {
@@ -113,20 +131,22 @@ function Reactions({ reactions, me, onReact }) {
   </div>`
 }
 
-function Body({ message }) {
+function Body({ message, me, onVote }) {
   const { type, text, file, location, poll } = message
   const caption = text && html`<p class="text">${linked(text)}</p>`
   if (location) return html`<${Place} location=${location} text=${text} />`
-  if (poll) return html`<${Poll} poll=${poll} />`
+  if (poll) return html`<${Poll} poll=${poll} me=${me} onVote=${onVote} />`
   if (!file)
     return html`<p class="text">${type === 'emote' ? `* ${message.from_name} ` : ''}${linked(text)}</p>`
   if (type === 'sticker') return html`<img class="sticker" src=${file.url} alt=${file.name} />`
-  if (type === 'image') {
+  if (type === 'image' || (type === 'gif' && file.mime_type.startsWith('image/'))) {
     const size = file.width && file.height ? { width: file.width, height: file.height } : {}
     return html`<a href=${file.url} target="_blank" rel="noreferrer">
         <img class="picture" src=${file.url} alt=${file.name} loading="lazy" ...${size} />
       </a>${caption}`
   }
+  if (type === 'gif' && file.mime_type.startsWith('video/'))
+    return html`<video class="picture" autoplay loop muted playsinline src=${file.url}></video>${caption}`
   if (type === 'video')
     return html`<video class="picture" controls preload="metadata" src=${file.url}></video>${caption}`
   if (type === 'audio' || type === 'voice') {
@@ -141,12 +161,21 @@ function Body({ message }) {
     </a>${caption}`
 }
 
-function Poll({ poll: { question, options, votes } }) {
+function Poll({ poll: { question, options, votes, max_selections: most }, me, onVote }) {
+  const mine = votes.find(({ from }) => from === me)?.options ?? []
   const votesFor = option => votes.filter(vote => vote.options.includes(option)).length
+  const choose = option => {
+    if (mine.includes(option)) return onVote(mine.filter(one => one !== option))
+    return onVote([...mine, option].slice(-most))
+  }
   return html`<p class="text"><strong>${question}</strong></p>
-    <ul class="text">
-      ${options.map(option => html`<li>${option}: ${votesFor(option)}</li>`)}
-    </ul>`
+    <div class="poll" role="group" aria-label="Votes">
+      ${options.map(
+        option => html`<button type="button" aria-pressed=${mine.includes(option)} onClick=${() => choose(option)}>
+          <span>${option}</span> <span>${votesFor(option)}</span>
+        </button>`,
+      )}
+    </div>`
 }
 
 function Place({ location: { latitude, longitude }, text }) {

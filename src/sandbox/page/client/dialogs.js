@@ -47,7 +47,7 @@ export function FirstSteps() {
 }
 
 /** A form that shows the server's error. */
-function Form({ onSubmit, children, action }) {
+export function Form({ onSubmit, children, action }) {
   const [error, setError] = useState('')
   const submit = event => {
     event.preventDefault()
@@ -140,13 +140,16 @@ export function Faults({ faults, onSet, onClear }) {
                 <${NumberField} label="Delay in milliseconds" max="60000" value=${fault.delay_ms} onChange=${delay_ms => onSet({ platform, delay_ms })} /> ms
               </td>
               <td>
-                ${fault.restricted_until !== undefined && html`<input
+                ${
+                  fault.restricted_until !== undefined &&
+                  html`<input
                   type="checkbox"
                   aria-label="No new chats for a day"
                   title="For a day"
                   checked=${fault.restricted_until !== null}
                   onChange=${event => onSet({ platform, restricted_until: event.currentTarget.checked ? tomorrow() : null })}
-                />`}
+                />`
+                }
               </td>
             </tr>`,
           )}

@@ -77,8 +77,11 @@ export function ChatList({ phone, chats, selectedKey, onSelect, onNew, onBack, o
                 <strong>${chat.name}</strong>
                 ${chat.last_message && html`<time>${timeOf(chat.last_message.timestamp)}</time>`}
               </span>
-              <small>${chat.last_message ? summary(chat.last_message) : 'No messages yet'}</small>
-              <span class="badges"><${Badge} platform=${chat.platform} /></span>
+              <small>${lastLine(chat)}</small>
+              <span class="badges">
+                <${Badge} platform=${chat.platform} />
+                ${chat.unread > 0 && html`<span class="unread" title="Not read yet">${chat.unread}</span>`}
+              </span>
             </span>
           </button>
         </li>`,
@@ -91,6 +94,11 @@ export function ChatList({ phone, chats, selectedKey, onSelect, onNew, onBack, o
     }
     ${!phone && html`<${Empty} title="No phone chosen"><p>Choose a phone to see its chats.</p><//>`}
   </nav>`
+}
+
+function lastLine({ typing, last_message: last }) {
+  if (typing.length > 0) return 'typing…'
+  return last ? summary(last) : 'No messages yet'
 }
 
 function PhoneFacts({ phone, onEcho, onUnlink }) {

@@ -57,6 +57,7 @@ export function dayOf(timestamp) {
 
 const KIND_WORDS = {
   image: 'Photo',
+  gif: 'GIF',
   video: 'Video',
   audio: 'Audio',
   voice: 'Voice message',
@@ -71,6 +72,7 @@ export function summary(message) {
   if (message.deleted || message.type === 'delete') return 'Deleted message'
   if (message.type === 'reaction') return `Reacted ${message.reaction?.emoji || 'no more'}`
   if (message.type === 'vote') return `Voted ${message.vote?.options.join(', ') || 'for nothing'}`
+  if (message.poll) return `Poll: ${message.poll.question}`
   if (message.type === 'edit') return `Edited: ${message.text}`
   if (message.text) return message.text
   return message.file
