@@ -81,6 +81,12 @@ export class DrivenBridge {
     return taken(await this.asUsers.put<{ event_id: string }>(asked(path, user), {})).event_id
   }
 
+  /** A user reads a room up to an event. */
+  async markRead(user: string, room: string, event: string): Promise<void> {
+    const path = `${roomPath(room)}/receipt/m.read/${encodeURIComponent(event)}`
+    taken(await this.asUsers.post<Json>(asked(path, user), {}))
+  }
+
   /** All rooms of a chat, open ones only. @param chat its id on the network */
   async portals(chat: string): Promise<Portal[]> {
     const { joined_rooms } = await this.read<{ joined_rooms: string[] }>('/_matrix/client/v3/joined_rooms')

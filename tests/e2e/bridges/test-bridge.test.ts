@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { join } from 'node:path'
 import { ALL_FIELDS, type Features } from '../../support/announcing-homeserver.ts'
 import { testBridge } from '../../support/bridge-program.ts'
+import { conversationCases } from './played/conversations.ts'
 import { featureCases } from './played/features.ts'
 import { groupCases } from './played/groups.ts'
 import { hiddenIdCases } from './played/hidden-ids.ts'
@@ -37,6 +38,7 @@ describe.skipIf(!testBridge)('the test bridge plays', () => {
   const current = useScene({}, PLAYED)
   describe('hidden ids', () => hiddenIdCases(current))
   describe('logins', () => loginCases(current))
+  describe('conversations', () => conversationCases(current))
   describe('notices', () => noticeCases(current))
   describe('room features', () => featureCases(current))
   describe('groups', () => groupCases(current))

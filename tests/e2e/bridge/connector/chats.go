@@ -17,6 +17,7 @@ import (
 	"maunium.net/go/mautrix/bridgev2/database"
 	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/bridgev2/simplevent"
+	"maunium.net/go/mautrix/event"
 
 	"testbridge/phonenet"
 )
@@ -57,7 +58,9 @@ func (c *TestnetClient) dmInfo(other string) *bridgev2.ChatInfo {
 			MemberMap: bridgev2.ChatMemberMap{}.
 				Set(bridgev2.ChatMember{EventSender: c.sender(c.account())}).
 				Set(bridgev2.ChatMember{EventSender: c.sender(other)}),
+			PowerLevels: &bridgev2.PowerLevelOverrides{Events: map[event.Type]int{event.StateBeeperDisappearingTimer: 0}},
 		},
+		Disappear:   c.timerOf(other),
 		CanBackfill: true,
 	}
 }

@@ -51,6 +51,11 @@ var usualFeatures = &event.RoomFeatures{
 	ReactionCount:       1,
 	ReadReceipts:        true,
 	TypingNotifications: true,
+	DisappearingTimer:   disappearing,
+	BlockUser:           true,
+	State: event.StateFeatureMap{
+		event.StateBeeperDisappearingTimer.Type: {Level: event.CapLevelFullySupported},
+	},
 }
 
 // groupFeatures are those of groups, which have a name and members to change.
@@ -61,7 +66,11 @@ var groupFeatures = func() *event.RoomFeatures {
 		event.StateRoomName.Type:   {Level: event.CapLevelFullySupported},
 		event.StateRoomAvatar.Type: {Level: event.CapLevelFullySupported},
 		event.StateTopic.Type:      {Level: event.CapLevelFullySupported},
+
+		event.StateBeeperDisappearingTimer.Type: {Level: event.CapLevelFullySupported},
+		event.StatePowerLevels.Type:             {Level: event.CapLevelFullySupported},
 	}
+	features.BlockUser = false
 	features.MemberActions = event.MemberFeatureMap{
 		event.MemberActionInvite: event.CapLevelFullySupported,
 		event.MemberActionKick:   event.CapLevelFullySupported,

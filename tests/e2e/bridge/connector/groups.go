@@ -33,22 +33,21 @@ func (c *TestnetClient) groupInfo(group *phonenet.Group) *bridgev2.ChatInfo {
 		if group.Channel && id != c.account() {
 			continue // subscribers don't see each other
 		}
-		member := bridgev2.ChatMember{EventSender: c.senderIn(group, id), PowerLevel: ptr.Ptr(0)}
-		if id == group.Owner {
-			member.PowerLevel = ptr.Ptr(50)
-		}
-		members.Set(member)
+		members.Set(bridgev2.ChatMember{EventSender: c.senderIn(group, id), PowerLevel: ptr.Ptr(levelIn(group, id))})
 	}
 	info := &bridgev2.ChatInfo{
 		Type:        ptr.Ptr(database.RoomTypeDefault),
 		Name:        &group.Name,
 		Topic:       &group.Topic,
 		Members:     &bridgev2.ChatMemberList{IsFull: true, TotalMemberCount: len(members), MemberMap: members},
+		Disappear:   c.timerOf(group.ID),
 		CanBackfill: true,
 	}
 	info.Members.PowerLevels = &bridgev2.PowerLevelOverrides{
 		Invite: ptr.Ptr(0),
-		Events: map[event.Type]int{event.StateRoomName: 0, event.StateRoomAvatar: 0, event.StateTopic: 0},
+		Events: map[event.Type]int{
+			event.StateRoomName: 0, event.StateRoomAvatar: 0, event.StateTopic: 0, event.StateBeeperDisappearingTimer: 0,
+		},
 	}
 	if group.Channel {
 		info.Members.IsFull, info.Members.TotalMemberCount = false, len(group.Members)
@@ -58,6 +57,17 @@ func (c *TestnetClient) groupInfo(group *phonenet.Group) *bridgev2.ChatInfo {
 		info.Avatar = wrapAvatar(group.Avatar)
 	}
 	return info
+}
+
+func levelIn(group *phonenet.Group, account string) int {
+	switch {
+	case account == group.Owner:
+		return levelOwner
+	case slices.Contains(group.Admins, account):
+		return levelAdmin
+	default:
+		return levelMember
+	}
 }
 
 // CreateGroup implements bridgev2.GroupCreatingNetworkAPI.
@@ -92,6 +102,11 @@ func (c *TestnetClient) handleGroup(change phonenet.Event) {
 		members.Set(bridgev2.ChatMember{EventSender: c.senderIn(change.Group, id), Membership: event.MembershipLeave})
 	}
 	info := c.groupInfo(change.Group)
+	for _, id := range slices.Concat(change.Promoted, change.Demoted) {
+		members.Set(bridgev2.ChatMember{
+			EventSender: c.senderIn(change.Group, id), Membership: event.MembershipJoin, PowerLevel: ptr.Ptr(levelIn(change.Group, id)),
+		})
+	}
 	info.Members = nil
 	c.login.QueueRemoteEvent(&simplevent.ChatInfoChange{
 		EventMeta: simplevent.EventMeta{

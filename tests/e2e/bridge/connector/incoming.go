@@ -32,6 +32,8 @@ func (c *TestnetClient) handleEvent(evt phonenet.Event) {
 		c.handleAccount(ctx, evt.By)
 	case phonenet.EventMoved:
 		c.handleMoved(ctx, evt.By)
+	case phonenet.EventTimer:
+		c.handleTimer(evt)
 	case phonenet.EventTyping:
 		c.handleTyping(evt)
 	case phonenet.EventCall:
@@ -183,6 +185,9 @@ func (c *TestnetClient) convertPart(
 		part.Content = convertLocation(message.Location)
 	default:
 		part.Content = &event.MessageEventContent{MsgType: event.MsgText, Body: message.Text}
+	}
+	if !message.Deleted {
+		c.addFormat(ctx, portal, part.Content, message)
 	}
 	return part, nil
 }

@@ -15,6 +15,7 @@ import (
 var matrixTypes = map[phonenet.MessageType]event.MessageType{
 	phonenet.TypeImage: event.MsgImage,
 	phonenet.TypeVideo: event.MsgVideo,
+	phonenet.TypeGIF:   event.MsgVideo,
 	phonenet.TypeAudio: event.MsgAudio,
 	phonenet.TypeVoice: event.MsgAudio,
 	phonenet.TypeFile:  event.MsgFile,
@@ -48,6 +49,7 @@ func mediaContent(message *phonenet.Message) *event.MessageEventContent {
 			Width:    media.Width,
 			Height:   media.Height,
 			Duration: media.DurationMS,
+			MauGIF:   message.Type == phonenet.TypeGIF,
 		},
 	}
 	if message.Text != "" {

@@ -118,7 +118,9 @@ func (c *TestnetClient) convertToDraft(ctx context.Context, msg *bridgev2.Matrix
 		if err := checkLength("text", content.Body, features.MaxTextLength); err != nil {
 			return draft, err
 		}
-		draft.Type, draft.Text = phonenet.TypeText, content.Body
+		draft.Type = phonenet.TypeText
+		setWords(&draft, c.wordsOf(content, content.Body))
+		draft.NoPreview = content.BeeperLinkPreviews != nil && len(content.BeeperLinkPreviews) == 0
 	case event.MsgEmote:
 		draft.Type, draft.Text = phonenet.TypeText, "/me "+content.Body
 	case event.MsgLocation:
@@ -156,9 +158,8 @@ func (c *TestnetClient) convertMedia(ctx context.Context, content *event.Message
 	if err != nil {
 		return fmt.Errorf("%w: %w", bridgev2.ErrMediaDownloadFailed, err)
 	}
-	draft.Text = content.GetCaption()
-	if content.MsgType == event.MsgAudio {
-		draft.Text = "" // the network has no place for it, and says nothing
+	if content.MsgType != event.MsgAudio { // the network has no place for its caption, and says nothing
+		setWords(draft, c.wordsOf(content, content.GetCaption()))
 	}
 	draft.Media = &phonenet.Media{Data: data, FileName: content.GetFileName()}
 	if info := content.Info; info != nil {
@@ -170,6 +171,9 @@ func (c *TestnetClient) convertMedia(ctx context.Context, content *event.Message
 		draft.Type = phonenet.TypeImage
 	case event.MsgVideo:
 		draft.Type = phonenet.TypeVideo
+		if content.Info != nil && content.Info.MauGIF {
+			draft.Type = phonenet.TypeGIF
+		}
 	case event.MsgAudio:
 		draft.Type = phonenet.TypeAudio
 		if content.MSC3245Voice != nil {
@@ -208,7 +212,8 @@ func (c *TestnetClient) HandleMatrixEdit(_ context.Context, msg *bridgev2.Matrix
 	if msg.Content.MsgType.IsMedia() {
 		text = msg.Content.GetCaption()
 	}
-	if err := c.main.Network.Edit(c.account(), string(msg.EditTarget.ID), text, session.Token); err != nil {
+	words := c.wordsOf(msg.Content, text)
+	if err := c.main.Network.Edit(c.account(), string(msg.EditTarget.ID), words, session.Token); err != nil {
 		return err
 	}
 	msg.EditTarget.EditCount++ // bridgev2 counts only the edits that come from the network
@@ -265,14 +270,11 @@ func (c *TestnetClient) HandleMatrixMessageRemove(ctx context.Context, msg *brid
 
 // HandleMatrixReadReceipt implements bridgev2.ReadReceiptHandlingNetworkAPI.
 func (c *TestnetClient) HandleMatrixReadReceipt(_ context.Context, msg *bridgev2.MatrixReadReceipt) error {
-	if msg.ExactMessage == nil || msg.ExactMessage.SenderID == c.selfIn(msg.Portal) {
-		return nil
-	}
 	session, err := c.ready()
 	if err != nil {
 		return err
 	}
-	return c.main.Network.Receipt(c.account(), string(msg.ExactMessage.ID), phonenet.ReceiptRead, session.Token)
+	return c.main.Network.ReadUpTo(c.account(), string(msg.Portal.ID), msg.ReadUpTo, session.Token)
 }
 
 // HandleMatrixTyping implements bridgev2.TypingHandlingNetworkAPI.

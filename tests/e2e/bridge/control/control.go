@@ -64,6 +64,8 @@ func Handler(network *phonenet.Network) http.Handler {
 		"POST /accounts/{id}/receipt":  c.receipt,
 		"POST /accounts/{id}/typing":   c.typing,
 		"POST /accounts/{id}/vote":     c.vote,
+		"GET /accounts/{id}/timer":     c.getTimer,
+		"PUT /accounts/{id}/timer":     c.setTimer,
 		"POST /accounts/{id}/call":     c.startCall,
 	} {
 		mux.Handle(pattern, call)

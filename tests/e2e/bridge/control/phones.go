@@ -48,12 +48,12 @@ func (c *calls) send(r *http.Request) (any, error) {
 func (c *calls) edit(r *http.Request) (any, error) {
 	request, err := read(r, struct {
 		Message string `json:"message"`
-		Text    string `json:"text"`
+		phonenet.Words
 	}{})
 	if err != nil {
 		return nil, err
 	}
-	return nil, c.network.Edit(r.PathValue("id"), request.Message, request.Text, "")
+	return nil, c.network.Edit(r.PathValue("id"), request.Message, request.Words, "")
 }
 
 func (c *calls) delete(r *http.Request) (any, error) {
@@ -97,6 +97,22 @@ func (c *calls) typing(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return nil, c.network.Typing(r.PathValue("id"), request.Chat, request.Typing, "")
+}
+
+func (c *calls) getTimer(r *http.Request) (any, error) {
+	seconds, err := c.network.Timer(r.PathValue("id"), r.URL.Query().Get("chat"))
+	return map[string]int{"disappear_s": seconds}, err
+}
+
+func (c *calls) setTimer(r *http.Request) (any, error) {
+	request, err := read(r, struct {
+		Chat      string `json:"chat"`
+		Disappear int    `json:"disappear_s"`
+	}{})
+	if err != nil {
+		return nil, err
+	}
+	return nil, c.network.SetTimer(r.PathValue("id"), request.Chat, request.Disappear, "")
 }
 
 func (c *calls) vote(r *http.Request) (any, error) {

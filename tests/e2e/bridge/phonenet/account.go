@@ -34,6 +34,8 @@ type Account struct {
 	Cookies Cookies `json:"cookies"`
 	// Contacts are the accounts in the address book.
 	Contacts []string `json:"contacts,omitempty"`
+	// Blocked are accounts whose direct messages the network keeps from this one.
+	Blocked []string `json:"blocked,omitempty"`
 	// AutoReceipts are the receipts that the phone sends by itself.
 	AutoReceipts ReceiptKind `json:"auto_receipts,omitempty"`
 	// Passkey is asked for at the end of a login by QR or pairing code, unless it is nil.
@@ -168,6 +170,26 @@ func (n *Network) ChangeAccount(identifier string, change AccountChange) (Accoun
 	}
 	n.publish(Event{Kind: EventAccount, By: account.ID}, slices.Collect(maps.Keys(n.accounts)), "")
 	return n.saved(account)
+}
+
+// Block lets the network keep direct messages of another from the account, or no longer.
+func (n *Network) Block(by, identifier string, block bool) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	account, err := n.account(by)
+	if err != nil {
+		return err
+	}
+	other, err := n.account(identifier)
+	if err != nil {
+		return err
+	}
+	account.Blocked = slices.DeleteFunc(slices.Clone(account.Blocked), func(id string) bool { return id == other.ID })
+	if block {
+		account.Blocked = append(account.Blocked, other.ID)
+	}
+	_, err = n.saved(account)
+	return err
 }
 
 func setIfGiven[T any](target, value *T) {

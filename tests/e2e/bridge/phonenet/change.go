@@ -4,6 +4,7 @@ package phonenet
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -28,13 +29,26 @@ func (n *Network) change(by, id, through string, apply func(*Account, *Message) 
 	return n.journal.write(recordMessage, message.ID, message)
 }
 
-// Edit replaces the text, or caption, of one's own message.
-func (n *Network) Edit(by, id, text, through string) error {
+// Words are the text of a message, with formatting and mentions if it has any.
+type Words struct {
+	Text     string   `json:"text"`
+	HTML     string   `json:"html"`
+	Mentions []string `json:"mentions"`
+}
+
+// Edit replaces the text, or caption, of one's own message, and with it formatting and mentions.
+func (n *Network) Edit(by, id string, edit Words, through string) error {
+	n.mu.Lock()
+	mentions, err := n.accountIDs(edit.Mentions)
+	n.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	return n.change(by, id, through, func(account *Account, message *Message) (Event, error) {
 		if message.From != account.ID || message.Deleted {
 			return Event{}, fmt.Errorf("%w: only one's own messages can be edited", ErrInvalid)
 		}
-		message.Text, message.Edited = text, true
+		message.Text, message.HTML, message.Mentions, message.Edited = edit.Text, edit.HTML, mentions, true
 		return Event{Kind: EventEdit}, nil
 	})
 }
@@ -45,7 +59,8 @@ func (n *Network) Delete(by, id, through string) error {
 		if message.From != account.ID || message.Deleted {
 			return Event{}, fmt.Errorf("%w: only one's own messages can be deleted", ErrInvalid)
 		}
-		message.Deleted, message.Text, message.Media, message.Location, message.Poll = true, "", nil, nil, nil
+		message.Deleted, message.Text, message.HTML, message.Mentions = true, "", "", nil
+		message.Media, message.Location, message.Poll = nil, nil, nil
 		return Event{Kind: EventDelete}, nil
 	})
 }
@@ -82,6 +97,31 @@ func (n *Network) Receipt(by, id string, kind ReceiptKind, through string) error
 	}
 	n.receipts(message, account, kind, through)
 	return n.journal.write(recordMessage, message.ID, message)
+}
+
+// ReadUpTo reads everything that others wrote in a chat (an account or a group) until a time.
+func (n *Network) ReadUpTo(by, chat string, until time.Time, through string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	account, err := n.account(by)
+	if err != nil {
+		return err
+	}
+	if other := n.find(chat); other != nil {
+		chat = other.ID
+	}
+	for _, message := range n.timeline {
+		_, isRead := message.Read[account.ID]
+		if isRead || message.From == account.ID || message.SentAt.After(until) || message.Held ||
+			!slices.Contains(n.membersOf(message), account.ID) || message.Chat(account.ID) != chat {
+			continue
+		}
+		n.receipts(message, account, ReceiptRead, through)
+		if err := n.journal.write(recordMessage, message.ID, message); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // receipts notes and publishes the receipts up to the kind that are new. Reading includes delivery.

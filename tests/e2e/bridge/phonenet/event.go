@@ -23,6 +23,7 @@ const (
 	EventAccount    EventKind = "account" // someone changed what others see of them
 	EventMoved      EventKind = "moved"   // the direct chats with someone now go by their LID
 	EventVote       EventKind = "vote"
+	EventTimer      EventKind = "timer"      // messages of a chat disappear after another time
 	EventCall       EventKind = "call"       // someone calls, and nobody answers
 	EventAnswer     EventKind = "answer"     // to a message that was held; only for the session that sent it
 	EventConnection EventKind = "connection" // only for sessions
@@ -44,10 +45,14 @@ type Event struct {
 	Call      *Call       `json:"call,omitempty"`
 	Receipt   ReceiptKind `json:"receipt,omitempty"`
 	Typing    *bool       `json:"typing,omitempty"`
-	ChatGroup string      `json:"group_id,omitempty"` // of a typing notice
-	Group     *Group      `json:"group,omitempty"`    // as it is afterwards
+	ChatGroup string      `json:"group_id,omitempty"` // of a typing notice or a timer
+	ChatWith  []string    `json:"-"`                  // both sides of the direct chat of a timer
+	Disappear *int        `json:"disappear_s,omitempty"`
+	Group     *Group      `json:"group,omitempty"` // as it is afterwards
 	Joined    []string    `json:"joined,omitempty"`
 	Left      []string    `json:"left,omitempty"`
+	Promoted  []string    `json:"promoted,omitempty"`
+	Demoted   []string    `json:"demoted,omitempty"`
 
 	Connection Connection `json:"-"`
 	Refusal    *Refusal   `json:"-"`

@@ -36,6 +36,8 @@ type Group struct {
 	Avatar  []byte   `json:"avatar,omitempty"`
 	Owner   string   `json:"owner"`
 	Members []string `json:"members"`
+	// Admins are the members who may remove others, beside the owner.
+	Admins []string `json:"admins,omitempty"`
 	// PerUser gives each member a copy of the chat, as in the small groups of some networks.
 	PerUser bool `json:"per_user,omitempty"`
 	// Channel lets only the owner write; members read.
@@ -101,6 +103,9 @@ type GroupChange struct {
 	Avatar []byte   `json:"avatar"`
 	Add    []string `json:"add"`
 	Remove []string `json:"remove"`
+	// Promote and Demote make admins of members, and members of admins.
+	Promote []string `json:"promote"`
+	Demote  []string `json:"demote"`
 	// ResetInviteLink revokes the invite link and makes a new one.
 	ResetInviteLink bool `json:"reset_invite_link"`
 
@@ -117,7 +122,7 @@ func (n *Network) ChangeGroup(id string, change GroupChange) (Group, error) {
 }
 
 // ChangeGroupAs changes a group in the name of a member, whose device hears of it, too. Only the
-// owner removes others.
+// owner and admins remove others, and make admins.
 func (n *Network) ChangeGroupAs(by, id string, change GroupChange) (Group, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -136,8 +141,17 @@ func (n *Network) ChangeGroupAs(by, id string, change GroupChange) (Group, error
 	if err != nil {
 		return Group{}, err
 	}
-	if by != group.Owner && slices.ContainsFunc(remove, func(id string) bool { return id != by }) {
-		return Group{}, fmt.Errorf("%w: only the owner removes others", ErrNotMember)
+	promote, err := n.accountIDs(change.Promote)
+	if err != nil {
+		return Group{}, err
+	}
+	demote, err := n.accountIDs(change.Demote)
+	if err != nil {
+		return Group{}, err
+	}
+	others := slices.DeleteFunc(slices.Concat(remove, promote, demote), func(id string) bool { return id == by })
+	if len(others) > 0 && by != group.Owner && !slices.Contains(group.Admins, by) {
+		return Group{}, fmt.Errorf("%w: only the owner and admins do that", ErrNotAdmin)
 	}
 	setIfGiven(&group.Name, change.Name)
 	setIfGiven(&group.Topic, change.Topic)
@@ -155,9 +169,14 @@ func (n *Network) ChangeGroupAs(by, id string, change GroupChange) (Group, error
 	remove = slices.DeleteFunc(remove, func(id string) bool { return !slices.Contains(group.Members, id) })
 	group.Members = append(slices.Clone(group.Members), add...)
 	// Removed members get the event, too, so they leave the list afterwards.
-	event := Event{By: by, Joined: add, Left: remove}
+	event := Event{By: by, Joined: add, Left: remove, Promoted: promote, Demoted: demote}
 	left := slices.Clone(group.Members)
 	group.Members = slices.DeleteFunc(slices.Clone(group.Members), func(id string) bool { return slices.Contains(remove, id) })
+	group.Admins = slices.DeleteFunc(slices.Concat(group.Admins, promote), func(id string) bool {
+		return slices.Contains(demote, id) || !slices.Contains(group.Members, id)
+	})
+	slices.Sort(group.Admins)
+	group.Admins = slices.Compact(group.Admins)
 	return n.changedGroupTold(group, event, left, "")
 }
 

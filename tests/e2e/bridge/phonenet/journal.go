@@ -20,6 +20,7 @@ const (
 	recordGroup    recordKind = "group"
 	recordMessage  recordKind = "message"
 	recordSession  recordKind = "session"
+	recordTimer    recordKind = "timer"
 )
 
 // record is a line of the journal; without a value the thing is deleted.
@@ -107,6 +108,8 @@ func (n *Network) restore(read record) error {
 		return restoreIn(n.accounts, read)
 	case recordGroup:
 		return restoreIn(n.groups, read)
+	case recordTimer:
+		return restoreIn(n.timers, read)
 	case recordSession:
 		err := restoreIn(n.sessions, read)
 		if session := n.sessions[read.ID]; session != nil {

@@ -19,6 +19,7 @@ const (
 	TypeText     MessageType = "text"
 	TypeImage    MessageType = "image"
 	TypeVideo    MessageType = "video"
+	TypeGIF      MessageType = "gif" // a short video that is played as a GIF
 	TypeAudio    MessageType = "audio"
 	TypeVoice    MessageType = "voice"
 	TypeFile     MessageType = "file"
@@ -65,11 +66,15 @@ type Draft struct {
 	Group    string      `json:"group"`
 	Type     MessageType `json:"type"`
 	Text     string      `json:"text"` // the caption, if there is a file
-	Media    *Media      `json:"media"`
-	Location *Location   `json:"location"`
-	Poll     *Poll       `json:"poll"`
-	ReplyTo  string      `json:"reply_to"`
-	SentAt   time.Time   `json:"timestamp"`
+	HTML     string      `json:"html"` // the text with its formatting; "" if it has none
+	Mentions []string    `json:"mentions"`
+	// NoPreview says that links in the text have no preview.
+	NoPreview bool      `json:"no_preview"`
+	Media     *Media    `json:"media"`
+	Location  *Location `json:"location"`
+	Poll      *Poll     `json:"poll"`
+	ReplyTo   string    `json:"reply_to"`
+	SentAt    time.Time `json:"timestamp"`
 }
 
 // Message is what the network knows of a message.
@@ -80,6 +85,9 @@ type Message struct {
 	Group     string               `json:"group,omitempty"`
 	Type      MessageType          `json:"type"`
 	Text      string               `json:"text,omitempty"`
+	HTML      string               `json:"html,omitempty"`
+	Mentions  []string             `json:"mentions,omitempty"` // accounts
+	NoPreview bool                 `json:"no_preview,omitempty"`
 	Media     *Media               `json:"media,omitempty"`
 	Location  *Location            `json:"location,omitempty"`
 	Poll      *Poll                `json:"poll,omitempty"`
@@ -89,7 +97,8 @@ type Message struct {
 	Through   string               `json:"through"` // "phone" or "bridge"
 	Edited    bool                 `json:"edited,omitempty"`
 	Deleted   bool                 `json:"deleted,omitempty"`
-	Held      bool                 `json:"held,omitempty"` // the sender waits for an answer, nobody else knows of it
+	Unseen    bool                 `json:"unseen,omitempty"` // the recipient has blocked the sender
+	Held      bool                 `json:"held,omitempty"`   // the sender waits for an answer, nobody else knows of it
 	Reactions map[string]string    `json:"reactions,omitempty"`
 	Delivered map[string]time.Time `json:"delivered,omitempty"`
 	Read      map[string]time.Time `json:"read,omitempty"`
@@ -160,10 +169,17 @@ func (n *Network) compose(sender *Account, draft Draft) (*Message, error) {
 		From:     sender.ID,
 		Type:     cmp.Or(draft.Type, TypeText),
 		Text:     draft.Text,
+		HTML:     draft.HTML,
 		Location: draft.Location,
 		Poll:     draft.Poll,
 		ReplyTo:  draft.ReplyTo,
 		SentAt:   draft.SentAt,
+
+		NoPreview: draft.NoPreview,
+	}
+	var err error
+	if message.Mentions, err = n.accountIDs(draft.Mentions); err != nil {
+		return nil, err
 	}
 	if message.SentAt.IsZero() {
 		message.SentAt = now()
@@ -182,6 +198,7 @@ func (n *Network) compose(sender *Account, draft Draft) (*Message, error) {
 			return nil, err
 		}
 		message.To = recipient.ID
+		message.Unseen = slices.Contains(recipient.Blocked, sender.ID)
 	}
 	return message, message.setContent(draft)
 }
@@ -198,7 +215,7 @@ func (m *Message) setContent(draft Draft) error {
 		}
 	case TypePoll:
 		return m.Poll.validate()
-	case TypeImage, TypeVideo, TypeAudio, TypeVoice, TypeFile, TypeSticker:
+	case TypeImage, TypeVideo, TypeGIF, TypeAudio, TypeVoice, TypeFile, TypeSticker:
 		if draft.Media == nil || len(draft.Media.Data) == 0 {
 			return fmt.Errorf("%w: a message of type %s needs media with data", ErrInvalid, m.Type)
 		}
@@ -236,7 +253,7 @@ func (n *Network) membersOf(message *Message) []string {
 	if message.Group != "" {
 		return n.groups[message.Group].Members
 	}
-	if message.From == message.To {
+	if message.From == message.To || message.Unseen {
 		return []string{message.From}
 	}
 	return []string{message.From, message.To}

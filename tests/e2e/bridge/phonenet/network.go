@@ -25,6 +25,8 @@ var (
 	ErrInvalid = errors.New("invalid request")
 	// ErrNotMember says that the sender isn't a member of the group.
 	ErrNotMember = fmt.Errorf("%w: not a member of this group", ErrInvalid)
+	// ErrNotAdmin says that the sender may not do that in the group.
+	ErrNotAdmin = fmt.Errorf("%w: not an admin of this group", ErrNotMember)
 	// ErrUnreachable says that the network can't be reached at the moment.
 	ErrUnreachable = errors.New("the network can't be reached")
 	// ErrLoggedOut says that the network doesn't accept the session any more.
@@ -62,6 +64,7 @@ type Network struct {
 	timeline []*Message // in the order of acceptance
 	sessions map[string]*Session
 	pairings map[string]*Pairing
+	timers   map[string]*int // seconds, by timerKey
 	// changed is closed, and replaced, whenever anything happens.
 	changed chan struct{}
 	journal *journal
@@ -87,6 +90,7 @@ func (n *Network) clear() {
 	n.timeline = nil
 	n.sessions = make(map[string]*Session)
 	n.pairings = make(map[string]*Pairing)
+	n.timers = make(map[string]*int)
 }
 
 // Reset forgets everything. Every linked device is logged out.

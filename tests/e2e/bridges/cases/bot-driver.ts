@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test'
 import { bytesOf } from '../../../support/files.ts'
 import { formWith } from '../../../support/gateway-client.ts'
 import { watchSocket } from '../../../support/socket-watcher.ts'
-import { bytesOfMessage } from '../../../support/testnet.ts'
+import { bytesOfMessage } from '../../../support/testnet-phone.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import { linkedUser, type SettingOf } from './setting.ts'
 

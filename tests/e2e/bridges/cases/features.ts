@@ -4,7 +4,7 @@ import { FILES } from '../../../support/file-heads.ts'
 import { bytesOf } from '../../../support/files.ts'
 import { formWith } from '../../../support/gateway-client.ts'
 import { bearer } from '../../../support/json-client.ts'
-import type { Features, TestnetPhone } from '../../../support/testnet.ts'
+import type { Features, TestnetPhone } from '../../../support/testnet-phone.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import { type LinkedUser, linkedUser, PLATFORM, type SettingOf } from './setting.ts'
 

@@ -7,7 +7,7 @@ import { parse } from 'yaml'
 import { createProvisioningClient } from '../../../../src/bridges/provisioning.ts'
 import type { HomeserverKind } from '../../../support/attached-gateway.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
-import type { TestnetPhone } from '../../../support/testnet.ts'
+import type { TestnetPhone } from '../../../support/testnet-phone.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import { link, linkedUser, PLATFORM, type Setting, type SettingOf } from './setting.ts'
 

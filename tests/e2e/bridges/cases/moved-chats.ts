@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test'
 import type { MessagePayload } from '../../../../src/domain/events.ts'
 import type { ContactView } from '../../../../src/domain/views/contact.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
-import type { TestnetPhone } from '../../../support/testnet.ts'
+import type { TestnetPhone } from '../../../support/testnet-phone.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import { type LinkedUser, linkedUser, PLATFORM, type SettingOf, sendText } from './setting.ts'
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import type { MessagePayload } from '../../../../src/domain/events.ts'
 import { bytesOf, pngOf } from '../../../support/files.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
-import type { TestnetDraft } from '../../../support/testnet.ts'
+import type { TestnetDraft } from '../../../support/testnet-phone.ts'
 import { type LinkedUser, link, linkedUser, type SettingOf, sendText, sharedPair } from './setting.ts'
 
 export function receivingCases(setting: SettingOf): void {

@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test'
 import type { MessagePayload } from '../../../../src/domain/events.ts'
 import type { HomeserverKind } from '../../../support/attached-gateway.ts'
 import type { PushState, Synapse } from '../../../support/synapse.ts'
-import type { TestnetPhone } from '../../../support/testnet.ts'
+import type { TestnetPhone } from '../../../support/testnet-phone.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import { type LinkedUser, linkedUser, PLATFORM, type Setting, type SettingOf } from './setting.ts'
 

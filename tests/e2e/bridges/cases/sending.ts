@@ -4,7 +4,7 @@ import { FILES } from '../../../support/file-heads.ts'
 import { bytesOf, pngOf } from '../../../support/files.ts'
 import { formWith } from '../../../support/gateway-client.ts'
 import { RECORDING } from '../../../support/recording.ts'
-import { bytesOfMessage } from '../../../support/testnet.ts'
+import { bytesOfMessage } from '../../../support/testnet-phone.ts'
 import { link, linkedUser, PLATFORM, type SettingOf, sharedPair } from './setting.ts'
 
 export function sendingCases(setting: SettingOf): void {

@@ -4,7 +4,8 @@ import type { Deployment } from '../../../support/attached-gateway.ts'
 import type { Account } from '../../../support/gateway-client.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
 import { watchSocket } from '../../../support/socket-watcher.ts'
-import type { PhoneOptions, Testnet, TestnetPhone } from '../../../support/testnet.ts'
+import type { PhoneOptions, Testnet } from '../../../support/testnet.ts'
+import type { TestnetPhone } from '../../../support/testnet-phone.ts'
 
 export interface Setting {
   deployment: Deployment

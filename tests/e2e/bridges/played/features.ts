@@ -1,6 +1,6 @@
 /** Room features: what a chat can do, and that what it can't do is refused for good. */
 import { describe, expect, test } from 'bun:test'
-import type { Features } from '../../../support/testnet.ts'
+import type { Features } from '../../../support/testnet-phone.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import { type Chat, newChat, type SceneOf } from './scene.ts'
 

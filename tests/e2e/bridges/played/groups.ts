@@ -1,4 +1,4 @@
-/** Groups changed from Matrix: their names and topics, and who is in them. */
+/** Groups changed from Matrix: their names and topics, who is in them, and who is an admin. */
 import { expect, test } from 'bun:test'
 import { waitFor } from '../../../support/wait-for.ts'
 import { newChat, type SceneOf } from './scene.ts'
@@ -36,6 +36,25 @@ export function groupCases(scene: SceneOf): void {
     await put('m.room.member', ghost(friend.id), { membership: 'leave' })
     await waitFor(async () => !(await now()).members.includes(friend.id))
     expect((await now()).members).toContain(other.id)
+  })
+
+  test('an owner makes an admin of a member, and no longer, from Matrix and from the phone', async () => {
+    const { portal, put, now, friend, ghost, group } = await newGroup(true)
+    const levels = async () =>
+      (await portal.stateOf('m.room.power_levels')) as { users: Record<string, number> }
+    const setLevel = async (level: number) => {
+      const before = await levels()
+      return put('m.room.power_levels', '', {
+        ...before,
+        users: { ...before.users, [ghost(friend.id)]: level },
+      })
+    }
+    expect(await portal.statusOf(await setLevel(50))).toMatchObject({ status: 'SUCCESS' })
+    expect((await now()).admins).toEqual([friend.id])
+    expect(await portal.statusOf(await setLevel(0))).toMatchObject({ status: 'SUCCESS' })
+    expect((await now()).admins ?? []).toEqual([])
+    await scene().testnet.changeGroup(group.id, { promote: [friend.id] })
+    await waitFor(async () => (await levels()).users[ghost(friend.id)] === 50)
   })
 
   test('who leaves the room leaves the group', async () => {

@@ -1,6 +1,6 @@
 /** Steps of logins: passkeys, choices, pictures, and kinds that no client knows. */
 import { expect, test } from 'bun:test'
-import type { TestnetPhone } from '../../../support/testnet.ts'
+import type { TestnetPhone } from '../../../support/testnet-phone.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import type { SceneOf } from './scene.ts'
 

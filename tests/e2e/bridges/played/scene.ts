@@ -5,7 +5,8 @@ import { attachedGateway, type Deployment } from '../../../support/attached-gate
 import { testBridge } from '../../../support/bridge-program.ts'
 import { DrivenBridge, type Portal } from '../../../support/driven-bridge.ts'
 import { freePort } from '../../../support/program.ts'
-import { type PhoneOptions, Testnet, type TestnetPhone } from '../../../support/testnet.ts'
+import { type PhoneOptions, Testnet } from '../../../support/testnet.ts'
+import type { TestnetPhone } from '../../../support/testnet-phone.ts'
 import { link, PLATFORM } from '../cases/setting.ts'
 
 export interface Scene extends AsyncDisposable {
