@@ -5,6 +5,7 @@ import { testBridge } from '../../support/bridge-program.ts'
 import { Testnet } from '../../support/testnet.ts'
 import { addressingCases } from './cases/addressing.ts'
 import { botDriverCases } from './cases/bot-driver.ts'
+import { chatCases } from './cases/chats.ts'
 import { deviceCases } from './cases/devices.ts'
 import { featureCases } from './cases/features.ts'
 import { historyCases } from './cases/history.ts'
@@ -74,6 +75,7 @@ export function bridgeSuite(kind: HomeserverKind): void {
     describe('statuses', () => statusCases(current))
     describe('history', () => historyCases(current, kind))
     describe('moved chats', () => movedChatCases(current))
+    describe('chats', () => chatCases(current))
     describe('devices', () => deviceCases(current))
     describe('restrictions', () => restrictionCases(current))
     // The embedded homeserver pushes events as Synapse does, so two kinds are enough.

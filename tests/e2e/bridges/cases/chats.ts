@@ -1,0 +1,74 @@
+/** Chats as a real bridge makes and changes them: listed, written to by their ids, typed in. */
+import { expect, test } from 'bun:test'
+import type { ChatView } from '../../../../src/domain/views/chat.ts'
+import { openEvents } from '../../../support/event-source.ts'
+import { type LinkedUser, linkedUser, type SettingOf, sharedPair } from './setting.ts'
+
+export function chatCases(setting: SettingOf): void {
+  const pair = sharedPair(setting)
+
+  const chatsOf = async ({ account }: LinkedUser, query = '') =>
+    (await account.api.get<{ data: ChatView[]; next: string | null }>(`/api/v1/chats${query}`)).body
+
+  test('a direct chat and a group are listed, the last one in which something was said first', async () => {
+    await using user = await linkedUser(setting())
+    const { testnet } = setting()
+    const friend = await testnet.newPhone({ name: 'Ada' })
+    const group = await testnet.newGroup('Choir', friend, [user.phone])
+    await friend.send({ group: group.id, text: 'to all' })
+    await user.inbox.next()
+    await friend.send({ to: user.phone.id, text: 'to you' })
+    const { chat_id: direct, chat } = await user.inbox.next()
+    const { data, next } = await chatsOf(user)
+    expect(next).toBeNull()
+    expect(data).toMatchObject([
+      {
+        id: direct,
+        room_id: chat.id,
+        device_id: user.device,
+        kind: 'dm',
+        name: 'Ada',
+        person: { phone: friend.number },
+        capabilities: { max_text_length: 20_000, reply: true },
+      },
+      { kind: 'group', name: 'Choir', person: null },
+    ])
+    for (const id of [direct ?? '', chat.id]) {
+      const { body } = await user.account.api.get<ChatView>(`/api/v1/chats/${encodeURIComponent(id)}`)
+      expect(body).toMatchObject({ id: direct, kind: 'dm' })
+    }
+    expect((await chatsOf(user, '?kind=group&query=cho')).data).toMatchObject([{ name: 'Choir' }])
+  })
+
+  test('what is written to a chat’s id and to several at once arrives there', async () => {
+    const { user, friend } = pair()
+    await friend.send({ to: user.phone.id, text: 'hello' })
+    const { chat_id: chatId } = await user.inbox.next()
+    const { status } = await user.account.api.post(`/api/v1/devices/${user.device}/message`, {
+      chat_id: chatId,
+      text: 'by the chat',
+    })
+    expect(status).toBe(200)
+    await friend.waitForText('by the chat')
+    const other = await setting().testnet.newPhone()
+    await user.account.api.post(`/api/v1/devices/${user.device}/message`, {
+      platform: 'wa',
+      contact: [friend.number, other.number],
+      text: 'to both',
+    })
+    for (const phone of [friend, other]) await phone.waitForText('to both')
+  })
+
+  test('who types is told on the stream, and that they stopped', async () => {
+    const { user, friend } = pair()
+    await friend.send({ to: user.phone.id, text: 'wait' })
+    const { chat_id: chatId } = await user.inbox.next()
+    const url = `${user.account.address.url}/api/v1/events?events=chat.typing`
+    await using stream = await openEvents(url, user.account.token)
+    await friend.typing(user.phone.id, true)
+    const [begun] = await stream.take(1)
+    expect(begun).toMatchObject({ id: '', event: 'chat.typing', data: { chat_id: chatId, typing: true } })
+    await friend.typing(user.phone.id, false)
+    expect(await stream.next()).toMatchObject({ data: { chat_id: chatId, typing: false } })
+  })
+}
