@@ -34,6 +34,13 @@ export interface RoomFeatures {
   files: Readonly<Partial<Record<FileKind, FileFeatures>>> | null
   /** In characters; null: the bridge tells no limit. */
   maxTextLength: number | null
+  location: FeatureLevel
+  /** Null: the bridge doesn't say. */
+  poll: FeatureLevel | null
+  /** Null: the bridge tells no limit. */
+  maxPollOptions: number | null
+  /** In characters; null: the bridge tells no limit. */
+  maxPollOptionLength: number | null
   /** Where it isn't taken, an answer arrives as a message of its own, unless it is refused. */
   reply: FeatureLevel
 }

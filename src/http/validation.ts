@@ -36,8 +36,9 @@ function expectation(schema: TSchema): string {
     case 'boolean':
       return 'true or false'
     case 'integer':
+      return number('a whole number', schema)
     case 'number':
-      return 'a whole number'
+      return number('a number', schema)
     case 'array':
       return list(schema)
     case 'object':
@@ -47,6 +48,10 @@ function expectation(schema: TSchema): string {
     default:
       return 'another value'
   }
+}
+
+function number(what: string, { minimum, maximum }: TSchema): string {
+  return minimum !== undefined && maximum !== undefined ? `${what} from ${minimum} to ${maximum}` : what
 }
 
 function list({ minItems, maxItems }: TSchema): string {

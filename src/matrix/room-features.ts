@@ -41,17 +41,29 @@ const roomFeatures = z.object({
   id: z.string().optional().catch(undefined),
   file: z.record(z.string(), fileFeatures).nullish().catch(null),
   max_text_length: limit,
+  location_message: level,
+  poll: level,
+  poll_max_options: limit,
+  poll_option_max_length: limit,
   reply: level,
 })
 
 /** @param content of the state event; what of it isn't as it should be says nothing */
 export function readRoomFeatures(content: Readonly<Record<string, unknown>>): RoomFeatures {
   const parsed = roomFeatures.safeParse(content)
-  if (!parsed.success) return { files: null, maxTextLength: null, reply: 0 }
-  const { id, file, max_text_length: maxTextLength, reply } = parsed.data
-  // Go leaves an empty list out, too: a state that has its name lists all there is.
-  const listed = file ?? (id === undefined ? null : {})
-  return { files: listed && filesOf(listed), maxTextLength, reply }
+  const { id, file, ...told } = parsed.success ? parsed.data : roomFeatures.parse({})
+  // Go leaves an empty list and a zero out, too: a state that has its name lists all there is.
+  const isComplete = id !== undefined
+  const listed = file ?? (isComplete ? {} : null)
+  return {
+    files: listed && filesOf(listed),
+    maxTextLength: told.max_text_length,
+    location: told.location_message,
+    poll: isComplete || told.poll !== 0 ? told.poll : null,
+    maxPollOptions: told.poll_max_options,
+    maxPollOptionLength: told.poll_option_max_length,
+    reply: told.reply,
+  }
 }
 
 function filesOf(listed: Readonly<Record<string, z.infer<typeof fileFeatures>>>): RoomFeatures['files'] {

@@ -324,6 +324,69 @@ describe('multipart', () => {
   })
 })
 
+describe('a place, a poll, a contact card and notes', () => {
+  const PARTS = {
+    location: { latitude: 52.5, longitude: -13.4, name: 'Gate' },
+    poll: { question: 'When?', options: ['Mon', 'Tue'], max_selections: 2 },
+    contact_card: { name: 'Ada/L', phones: ['+49 151'], emails: ['ada@example.org'] },
+  }
+
+  test.each(['location', 'poll', 'contact_card'] as const)('%s, as JSON and in a form', async name => {
+    const part = PARTS[name]
+    const metadata = { order: '4711', note: '' }
+    expect((await send({ json: { ...FIELDS, [name]: part, metadata } })).status).toBe(200)
+    const fields = { ...FIELDS, [name]: JSON.stringify(part), metadata: JSON.stringify(metadata) }
+    expect((await send({ body: form({ ...fields, text: '' }) })).status).toBe(200)
+    for (const request of app.sends.slice(-2))
+      expect(request).toMatchObject({ content: { [name]: part }, metadata })
+  })
+
+  test('a contact card is a file', async () => {
+    await send({ json: { ...FIELDS, contact_card: PARTS.contact_card, text: 'call her' } })
+    expect(app.sends.at(-1)?.file?.fileName).toBe('Ada L.vcf')
+    expect(app.uploads.at(-1)).toMatchObject({ fileName: 'Ada L.vcf', mimeType: 'text/vcard' })
+  })
+
+  test('objects that a form leaves empty are none', async () => {
+    const empty = { location: '', poll: '', contact_card: '', metadata: '' }
+    expect((await send({ body: form({ ...FIELDS, text: 'x', ...empty }) })).status).toBe(200)
+    expect(app.sends.at(-1)).toMatchObject({ content: undefined, metadata: undefined })
+  })
+
+  test.each([
+    [{ location: { latitude: 91, longitude: 0 } }, 'location.latitude: expected a number from -90 to 90'],
+    [{ location: { latitude: 1 } }, 'Missing required field: location.longitude'],
+    [
+      { location: { latitude: 1, longitude: 2, lattitude: 3 } },
+      'location.lattitude: there is no such field; did you mean latitude?',
+    ],
+    [{ location: 'geo:1,2' }, 'location: expected an object'],
+    [{ location: PARTS.location, text: 'here' }, 'text: expected in a message of its own, as a location'],
+    [{ poll: PARTS.poll, text: 'vote' }, 'text: expected in a message of its own, as a poll'],
+    [
+      { location: PARTS.location, poll: PARTS.poll },
+      'poll: expected in a message of its own, not beside location',
+    ],
+    [{ poll: { question: 'q', options: ['one'] } }, 'poll.options: expected a list of 2 to 100'],
+    [{ poll: { question: '', options: ['a', 'b'] } }, 'poll.question: expected text of 1 to 1000 characters'],
+    [{ poll: { ...PARTS.poll, max_selections: 1.5 } }, 'poll.max_selections: expected a whole number from 1'],
+    [{ contact_card: { name: 'x', phones: [] } }, 'contact_card.phones: expected a list of 1 to 20'],
+    [{ metadata: { a: 1 }, text: 'x' }, 'metadata.a: expected text'],
+    [{ metadata: ['a'], text: 'x' }, 'metadata: expected an object'],
+    [{ poll: { question: '\ud800', options: ['a', 'b'] } }, 'poll: expected whole characters'],
+  ])('%j: 400', async (fields, says) => {
+    expectError(await send({ json: { ...FIELDS, ...fields } }), 400, 'bad_request', says)
+  })
+
+  test('a form with a file beside a place, and with an object that is none', async () => {
+    const location = JSON.stringify(PARTS.location)
+    const both = await send({ body: form({ ...FIELDS, location, file: pdf() }) })
+    expectError(both, 400, 'bad_request', 'location: expected in a message of its own, not beside file')
+    const broken = await send({ body: form({ ...FIELDS, location: '{', file: pdf() }) })
+    expectError(broken, 400, 'bad_request', 'location: expected an object as JSON')
+  })
+})
+
 test('a URL-encoded form', async () => {
   const body = 'contact=1&platform=wa&text=a%20b+c'
   const answer = await send({ headers: { 'content-type': 'application/x-www-form-urlencoded' }, body })

@@ -46,6 +46,10 @@ export interface SendFields {
   text?: string
   reply_id?: string
   platform?: string
+  location?: unknown
+  poll?: unknown
+  contact_card?: unknown
+  metadata?: Record<string, string>
 }
 
 /** A phone of the sandbox. */

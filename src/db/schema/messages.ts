@@ -1,8 +1,8 @@
 /** The outbox: one row for each recipient of an accepted send. */
 import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
-import type { Metadata, SendContent } from '../../domain/message-content.ts'
 import { MESSAGE_STATUSES, RECIPIENT_KINDS } from '../../domain/states.ts'
+import type { Metadata, SendContent } from '../../domain/views/message-content.ts'
 import { timestamps } from './columns.ts'
 
 export const messages = sqliteTable(

@@ -113,14 +113,15 @@ export type MessagePayload = Static<typeof ChatEvent>
 
 const LEARNED = timestamp('When the gateway learned of it.')
 
-const { due_at: _dueAt, chat_id, ...messageFields } = Message.properties
+const { due_at: _dueAt, chat_id, metadata, ...messageFields } = Message.properties
 /** A sent message got another status: the message as GET /api/v1/messages/{id} shows it then. */
 const StatusEvent = model('MessageStatusEvent', {
   event: Type.Literal('message.status'),
   timestamp: LEARNED,
   ...messageFields,
-  // Events of earlier versions don't have it.
+  // Events of earlier versions don't have them.
   chat_id: Type.Optional(chat_id),
+  metadata: Type.Optional(metadata),
 })
 export type StatusEvent = Static<typeof StatusEvent>
 

@@ -28,6 +28,7 @@ const EXAMPLE = {
   status: 'delivered',
   reason: null,
   event_id: '$eCLf_5pzs8ZBhEs5ZojVRS0K3SBLf73cHs2q_Je4kfQ',
+  metadata: { order: '4711' },
   due_at: null,
   send_at: null,
   expires_at: null,
@@ -44,6 +45,9 @@ const FIELDS_OF_VIEW = {
   status: oneOf(SHOWN_MESSAGE_STATUSES),
   reason: nullable(Type.String()),
   event_id: nullable(Type.String()),
+  metadata: nullable(
+    Type.Record(Type.String(), Type.String(), { description: 'As it was given with the message.' }),
+  ),
   due_at: nullable(
     Type.String({
       format: 'date-time',

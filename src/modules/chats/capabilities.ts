@@ -14,6 +14,7 @@ import {
   SUBSTITUTED,
   TAKEN_IN_PART,
 } from '../../domain/room-features.ts'
+import type { SendContent } from '../../domain/views/message-content.ts'
 import { durationInWords, sizeInWords } from '../../lib/amounts.ts'
 import { isSameType, OGG_OPUS } from '../../lib/media-type.ts'
 
@@ -29,6 +30,10 @@ export interface Unsupported {
     | 'mime_types'
     | 'file'
     | 'reply'
+    | 'location_message'
+    | 'poll'
+    | 'poll_max_options'
+    | 'poll_option_max_length'
   /** In characters, bytes, seconds or pixels; null: it isn't taken at all. */
   limit: number | null
   /** The limit for people, behind the name of the network. */
@@ -51,6 +56,7 @@ export type PlannedFile = Pick<Media, 'mimeType' | 'sizeBytes' | 'durationMs' | 
 export interface PlannedMessage {
   /** The caption, if there is a file. */
   text: string | null
+  content?: SendContent | null | undefined
   file: PlannedFile | undefined
   isReply: boolean
 }
@@ -60,17 +66,36 @@ export interface PlannedMessage {
  * @returns how its file goes, null without one; or why the chat takes the message in no form
  */
 export function planMessage(
-  { text, file, isReply }: PlannedMessage,
+  { text, content, file, isReply }: PlannedMessage,
   features: RoomFeatures | null,
 ): { file: FilePlan | null } | { unsupported: Unsupported } {
   if (isReply && features?.reply === REFUSED)
     return { unsupported: { feature: 'reply', limit: null, words: 'takes no replies here' } }
+  const refused = content && features && unsupportedPart(content, features)
+  if (refused) return { unsupported: refused }
   if (file) {
     const plan = planFile(file, text, features)
     return 'unsupported' in plan ? plan : { file: plan }
   }
   const unsupported = unsupportedText(text ?? '', features)
   return unsupported ? { unsupported } : { file: null }
+}
+
+/** @returns null when the network takes the message's place or poll, or there is none */
+function unsupportedPart({ location, poll }: SendContent, features: RoomFeatures): Unsupported | null {
+  if (location && features.location === REFUSED)
+    return { feature: 'location_message', limit: null, words: 'takes no locations here' }
+  if (!poll || features.poll === null) return null
+  if (features.poll < TAKEN_IN_PART) return { feature: 'poll', limit: null, words: 'takes no polls here' }
+  const { maxPollOptions: most, maxPollOptionLength: longest } = features
+  if (most !== null && poll.options.length > most) {
+    const words = `takes polls of at most ${most} options here, not ${poll.options.length}`
+    return { feature: 'poll_max_options', limit: most, words }
+  }
+  const length = Math.max(...poll.options.map(characters))
+  if (longest === null || length <= longest) return null
+  const words = `takes options of a poll of at most ${longest} characters here, not ${length}`
+  return { feature: 'poll_option_max_length', limit: longest, words }
 }
 
 /** The refusal of a send, for the caller. */

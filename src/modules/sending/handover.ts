@@ -9,7 +9,7 @@ import type { RoomFeatures } from '../../domain/room-features.ts'
 import { type PlannedFile, planMessage, unsupportedReason } from '../chats/capabilities.ts'
 import type { EnteredChat } from '../chats/chat-rooms.ts'
 import type { MediaFiles } from '../media/media.ts'
-import { messageContent } from './content/event.ts'
+import { type MatrixEvent, messageEvent } from './content/event.ts'
 import { captionId, type SentCaption } from './message-repository.ts'
 import type { OutboxQueue } from './queue-repository.ts'
 
@@ -53,18 +53,16 @@ export function createHandover(options: {
     const { roomId, bridgeBot, takes } = chat
     if (message.replyTo !== null && (await queue.isQuoteLost(message.identityId, message.replyTo, roomId)))
       throw new GatewayError('unprocessable', QUOTE_LOST)
-    const { content, captionApart } = await contentFor(message, chat)
-    const others = session.sendTogether && message.mediaId === null ? textsThatFit(along, takes) : []
+    const { event, captionApart } = await eventFor(message, chat)
+    const { type, content } = event
+    const others = session.sendTogether && isPlainText(message) ? textsThatFit(along, takes) : []
     if (session.sendTogether && others.length > 0) {
       const txnId = transactionId(message)
-      const [eventId, ...alsoSent] = await session.sendTogether(roomId, 'm.room.message', [
-        { content, txnId },
-        ...others,
-      ])
+      const [eventId, ...alsoSent] = await session.sendTogether(roomId, type, [{ content, txnId }, ...others])
       return { eventId, alsoSent, bridgeBot }
     }
     const isRepeat = message.attempts > 1
-    const eventId = await session.send(roomId, 'm.room.message', content, transactionId(message), isRepeat)
+    const eventId = await session.send(roomId, type, content, transactionId(message), isRepeat)
     const caption =
       captionApart === null ? undefined : await sendCaption(roomId, session, message, captionApart)
     return { eventId, alsoSent: [], bridgeBot, ...(caption && { caption }) }
@@ -77,7 +75,7 @@ export function createHandover(options: {
       return characters <= MAX_CHARACTERS_TOGETHER && !('unsupported' in planned(message, undefined, takes))
     })
     return fit.map(message => ({
-      content: messageContent(message, undefined),
+      content: messageEvent(message, undefined).content,
       txnId: transactionId(message),
     }))
   }
@@ -108,26 +106,35 @@ export function createHandover(options: {
   }
 
   /** @throws GatewayError unsupported_by_chat, with the limit, when the network won't have it */
-  async function contentFor(
+  async function eventFor(
     message: Message,
     { platform, takes }: EnteredChat,
-  ): Promise<{ content: Record<string, unknown>; captionApart: string | null }> {
+  ): Promise<{ event: MatrixEvent; captionApart: string | null }> {
     const file = message.mediaId === null ? undefined : await media.get(message.mediaId)
     const plan = planned(message, file, takes)
     if ('unsupported' in plan)
       throw new GatewayError('unsupported_by_chat', unsupportedReason(platform, plan.unsupported))
     const { file: filePlan } = plan
-    if (!file || !filePlan) return { content: messageContent(message, undefined), captionApart: null }
+    if (!file || !filePlan) return { event: messageEvent(message, undefined), captionApart: null }
     const { mxcUri } = await media.upload(file.id)
-    const content = messageContent(message, { media: file, mxcUri, plan: filePlan })
-    return { content, captionApart: filePlan.isCaptionApart ? message.text : null }
+    const event = messageEvent(message, { media: file, mxcUri, plan: filePlan })
+    return { event, captionApart: filePlan.isCaptionApart ? message.text : null }
   }
 
   return handOver
 }
 
-function planned({ text, replyTo }: Message, file: PlannedFile | undefined, takes: RoomFeatures | null) {
-  return planMessage({ text, file, isReply: replyTo !== null }, takes)
+function planned(
+  { text, content, replyTo }: Message,
+  file: PlannedFile | undefined,
+  takes: RoomFeatures | null,
+) {
+  return planMessage({ text, content, file, isReply: replyTo !== null }, takes)
+}
+
+/** True for a message that is nothing but a text, which can go together with others. */
+export function isPlainText({ mediaId, content }: Message): boolean {
+  return mediaId === null && content === null
 }
 
 /**

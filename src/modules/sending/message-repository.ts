@@ -28,10 +28,9 @@ export type NewMessage = Pick<
   | 'mediaId'
   | 'replyTo'
   | 'expiresAt'
-> & {
+> &
   /** Absent: at once. */
-  sendAt?: number | null
-}
+  Partial<Pick<Message, 'content' | 'metadata' | 'sendAt'>>
 
 export interface MessageWithDevice {
   message: Message
@@ -62,8 +61,10 @@ export const PLACE = sql<number>`case when caption_of is null then seq else coal
 
 const param = sql.placeholder
 const insertMessage = statement(orm => orm.insert(messages).values(valuesOf('queued')))
+const PARTS = { content: sql`${param('content')}`, metadata: sql`${param('metadata')}` }
+const insertWithParts = statement(orm => orm.insert(messages).values({ ...valuesOf('queued'), ...PARTS }))
 const insertScheduled = statement(orm =>
-  orm.insert(messages).values({ ...valuesOf('scheduled'), sendAt: param('sendAt') }),
+  orm.insert(messages).values({ ...valuesOf('scheduled'), ...PARTS, sendAt: param('sendAt') }),
 )
 const ownById = and(
   eq(messages.identityId, param('identityId')),
@@ -171,10 +172,11 @@ export function createMessageRepository(db: Pick<Db, 'read' | 'write'>) {
         if (file) await tx.run(orm => orm.insert(media).values({ ...file, createdAt: now, updatedAt: now }))
         for (const row of rows) {
           if (row.sendAt == null) {
-            await tx.run(insertMessage, { ...row, now })
+            if (row.content || row.metadata) await tx.run(insertWithParts, { ...asJson(row), now })
+            else await tx.run(insertMessage, { ...row, now })
             await openLane(tx, { lane: row.lane, deviceRowId: row.deviceRowId, dueAt: now })
           } else {
-            await tx.run(insertScheduled, { ...row, now })
+            await tx.run(insertScheduled, { ...asJson(row), now })
             tx.emit('scheduled')
           }
         }
@@ -252,6 +254,11 @@ const CHAT_ID = sql<string | null>`coalesce((select coalesce(living.id, chat.id)
     where chat.identity_id = ${messages.identityId} and chat.room_id = ${ROOM}),
   case when ${messages.recipient} glob 'chat_*' and length(${messages.recipient}) = 37 then ${messages.recipient} end)`
 
+function asJson(row: NewMessage) {
+  const json = (value: unknown) => (value ? JSON.stringify(value) : null)
+  return { ...row, content: json(row.content), metadata: json(row.metadata) }
+}
+
 export function withDevice(orm: Orm) {
   return orm
     .select({
@@ -279,6 +286,7 @@ export function messageView(
     reason: message.reason,
     event_id: message.eventId,
     send_at: message.sendAt === null ? null : rfc3339(message.sendAt),
+    metadata: message.metadata,
     expires_at: message.expiresAt === null ? null : rfc3339(message.expiresAt),
     created_at: rfc3339(message.createdAt),
     updated_at: rfc3339(updatedAt),

@@ -20,7 +20,7 @@ import { DeviceRestricted, refuseNewChat, restrictedUntil } from '../devices/res
 import type { MediaFiles } from '../media/media.ts'
 import { quotedEvent } from './content/replies.ts'
 import { DEVICE_DELETED, expiredReason, isDiscarded, isExpired } from './ending-repository.ts'
-import { createHandover, type HandedOver, takeWhile } from './handover.ts'
+import { createHandover, type HandedOver, isPlainText, takeWhile } from './handover.ts'
 import type { Pace } from './limits.ts'
 import { type MessageRepository, waitsSince } from './message-repository.ts'
 import type { ClaimedLane, OutboxQueue, Settlement } from './queue-repository.ts'
@@ -144,7 +144,7 @@ export function createOutbox(options: OutboxOptions): Worker {
 
   /** True when it can be sent with the one before: nothing needs to be asked or uploaded for it. */
   function goesAlong(message: Message): boolean {
-    return message.mediaId === null && message.replyTo === null && !isExpired(message, clock.now())
+    return isPlainText(message) && message.replyTo === null && !isExpired(message, clock.now())
   }
 
   /** @throws GatewayError bridge_unavailable while the device has no connection */

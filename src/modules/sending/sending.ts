@@ -217,7 +217,7 @@ function noSuchChat(reference: string | undefined, { platform, deviceId }: Devic
 
 /** @param lanes of the recipients for whom messages wait under another key */
 function rowsOf(
-  { identityId, text, replyId, file, expiresInS }: SendRequest,
+  { identityId, text, content, metadata, replyId, file, expiresInS }: SendRequest,
   device: Device,
   addressed: readonly Addressed[],
   lanes: readonly (string | null)[],
@@ -231,6 +231,8 @@ function rowsOf(
     recipientKind: kind,
     recipient,
     text: textOf(text),
+    content: content ?? null,
+    metadata: metadata ?? null,
     mediaId: file?.id ?? null,
     replyTo: replyId || null,
     sendAt,
@@ -245,11 +247,11 @@ function rowsOf(
  * @throws GatewayError unsupported_by_chat when no chat takes it
  */
 function refusals(
-  { text, file, replyId }: SendRequest,
+  { text, content, file, replyId }: SendRequest,
   platform: string,
   addressed: readonly { chat: KnownChat | null }[],
 ): (string | null)[] | null {
-  const message = { text: textOf(text), file, isReply: Boolean(replyId) }
+  const message = { text: textOf(text), content: content ?? null, file, isReply: Boolean(replyId) }
   const found = addressed.map(({ chat }) => {
     const plan = chat && planMessage(message, chat.takes)
     return plan && 'unsupported' in plan ? plan.unsupported : null

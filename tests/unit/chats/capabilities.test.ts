@@ -3,6 +3,7 @@
  * all, with the reason.
  */
 import { describe, expect, test } from 'bun:test'
+import type { SendContent } from '../../../src/domain/views/message-content.ts'
 import { readRoomFeatures } from '../../../src/matrix/room-features.ts'
 import {
   type PlannedFile,
@@ -198,6 +199,48 @@ describe('the limit that is told', () => {
       limit: null,
       words: 'takes no images here',
     })
+  })
+})
+
+describe('a place or a poll', () => {
+  const plan = (content: SendContent, features: Record<string, unknown>) => {
+    const message = { text: null, file: undefined, isReply: false, content }
+    const found = planMessage(message, readRoomFeatures(features))
+    return 'unsupported' in found ? found.unsupported : null
+  }
+  const location = { latitude: 1, longitude: 2 }
+  const poll = { question: 'q', options: ['a', 'bcd', 'e'] }
+
+  test('a place is refused only where the network says so; elsewhere something stands in for it', () => {
+    for (const location_message of [undefined, -1, 0, 1, 2])
+      expect(plan({ location }, { id: 'x', location_message })).toBeNull()
+    expect(plan({ location }, { location_message: -2 })).toEqual({
+      feature: 'location_message',
+      limit: null,
+      words: 'takes no locations here',
+    })
+  })
+
+  test.each([
+    [{}, null],
+    [{ id: 'x' }, { feature: 'poll', limit: null, words: 'takes no polls here' }],
+    [{ poll: -2 }, { feature: 'poll', limit: null, words: 'takes no polls here' }],
+    [{ poll: 2 }, null],
+    [{ poll: 1, poll_max_options: 3, poll_option_max_length: 3 }, null],
+    [
+      { poll: 2, poll_max_options: 2 },
+      { feature: 'poll_max_options', limit: 2, words: 'takes polls of at most 2 options here, not 3' },
+    ],
+    [
+      { poll: 2, poll_option_max_length: 2 },
+      {
+        feature: 'poll_option_max_length',
+        limit: 2,
+        words: 'takes options of a poll of at most 2 characters here, not 3',
+      },
+    ],
+  ] as const)('a poll with the features %j', (features, unsupported) => {
+    expect(plan({ poll }, features)).toEqual(unsupported as never)
   })
 })
 

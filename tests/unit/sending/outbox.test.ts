@@ -197,7 +197,7 @@ describe('where the homeserver takes events together', () => {
   })
 
   test('one that its chat doesn’t take isn’t among them, and fails alone', async () => {
-    const chat = { ...insertChat(db), takes: { files: null, maxTextLength: 5, reply: 2 } }
+    const chat = { ...insertChat(db), takes: { ...readRoomFeatures({}), maxTextLength: 5 } }
     await accept('a', '1', 'far too long', '3', '4')
     startOutbox({ chatRooms: { ensureEntered: async () => chat } }, sendTogether)
     await idle()
@@ -531,7 +531,7 @@ describe('a failure', () => {
 
   test('of a text that its chat turns out to have no room for is final at its first try, with the limit', async () => {
     await accept('a', 'too long', 'fits')
-    const chat = { ...insertChat(db), takes: { files: null, maxTextLength: 5, reply: 2 } }
+    const chat = { ...insertChat(db), takes: { ...readRoomFeatures({}), maxTextLength: 5 } }
     startOutbox({ chatRooms: { ensureEntered: async () => chat } })
     await idle()
     expect(sentTexts()).toEqual(['fits'])

@@ -1,7 +1,11 @@
 /** Accepting sends: what is refused, and what is on disk when it was accepted. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { chats, type Device, messages as rows } from '../../../src/db/schema/index.ts'
-import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
+import {
+  createChatRepository,
+  featuresOf,
+  rememberFeatures,
+} from '../../../src/modules/chats/chat-repository.ts'
 import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
 import { createRecipientRepository } from '../../../src/modules/chats/recipient-repository.ts'
 import type { SendRequest } from '../../../src/modules/sending/content/request.ts'
@@ -139,6 +143,55 @@ describe('a chat’s id', () => {
     expect(messages.accept({ ...request, ...other, chatId: '!r:s' })).rejects.toMatchObject({
       code: 'bad_request',
       message: 'chat_id: expected alone, without contact and group_url',
+    })
+  })
+})
+
+describe('the parts of a message', () => {
+  const poll = { question: 'q', options: ['a', 'b'] }
+
+  test('are kept with it, and its notes are shown', async () => {
+    const metadata = { order: '4711' }
+    const [{ id = '' } = {}] = await messages.accept({
+      ...SEND_REQUEST,
+      text: '',
+      content: { poll },
+      metadata,
+    })
+    expect(all()).toMatchObject([{ text: null, content: { poll }, metadata }])
+    expect(await messages.get('id_1', id)).toMatchObject({ metadata })
+    const [plain] = await messages.accept(SEND_REQUEST)
+    expect(all().at(-1)).toMatchObject({ content: null, metadata: null })
+    expect(await messages.get('id_1', plain?.id ?? '')).toMatchObject({ metadata: null })
+  })
+
+  test.each([
+    [{ content: { poll: { ...poll, options: ['a', 'b', 'a'] } } }, 'poll.options.2: expected another text'],
+    [{ content: { poll: { ...poll, max_selections: 3 } } }, 'poll.max_selections: expected at most 2'],
+    [
+      { content: { contact_card: { name: 'x', phones: ['1', 'y'] } } },
+      'contact_card.phones.1: expected a phone',
+    ],
+    [{ metadata: { a: 'x'.repeat(2_041) } }, 'metadata: expected at most 2048 bytes'],
+  ])('%j is refused', async (change, says) => {
+    const text = 'content' in change ? '' : 'x'
+    expect(messages.accept({ ...SEND_REQUEST, text, ...change })).rejects.toMatchObject({
+      code: 'bad_request',
+      message: expect.stringContaining(says),
+    })
+    await messages.accept({ ...SEND_REQUEST, metadata: { a: 'x'.repeat(2_040) } })
+  })
+
+  test('that the chat doesn’t take are refused', async () => {
+    const features = featuresOf({ id: 'x' })
+    await db.write(tx => rememberFeatures(tx, features))
+    insertChat(db, { features: features.digest })
+    expect(
+      messages.accept({ ...SEND_REQUEST, contact: '!r:s', text: '', content: { poll } }),
+    ).rejects.toMatchObject({
+      code: 'unsupported_by_chat',
+      message: 'WhatsApp takes no polls here',
+      details: { feature: 'poll', limit: null },
     })
   })
 })

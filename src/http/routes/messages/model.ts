@@ -9,6 +9,7 @@ import {
   MAX_TEXT_BYTES,
 } from '../../../domain/limits.ts'
 import { AcceptedMessage, Message } from '../../../domain/views/message.ts'
+import { ContactCard, Location, NewPoll } from '../../../domain/views/message-content.ts'
 import { model } from '../../../domain/views/schema.ts'
 import { AS_INTEGER, knownOnly, pageLimit } from '../../schemas.ts'
 
@@ -61,6 +62,16 @@ const FIELDS = {
       examples: ['Hello from API'],
     }),
   ),
+  location: t.Optional(Location),
+  contact_card: t.Optional(ContactCard),
+  poll: t.Optional(NewPoll),
+  metadata: t.Optional(
+    t.Record(t.String(), t.String(), {
+      description:
+        'Your own notes, at most 2,048 bytes as JSON: they come back in the message and in its events.',
+      examples: [{ order: '4711' }],
+    }),
+  ),
   reply_id: t.Optional(
     t.String({
       maxLength: MAX_REPLY_ID_LENGTH,
@@ -79,14 +90,21 @@ const FIELDS = {
   expires_in: t.Optional(t.Number({ multipleOf: 1, ...EXPIRES_IN, [AS_INTEGER]: EXPIRES_IN })),
 }
 
-/** One of contact, group_url and chat_id, and at least one of text and file. */
+/** One of contact, group_url and chat_id, and text or one of the other parts. */
 export const SendMessage = model('SendMessage', FIELDS, {
   examples: [{ contact: '1234567890', platform: 'wa', text: 'Hello from API' }],
 })
 
+/** Fields that are objects, and JSON in a form. */
+export const OBJECTS = ['location', 'contact_card', 'poll', 'metadata'] as const
+
+const asJson = (name: string) =>
+  t.String({ description: `\`${name}\` of the JSON body, as JSON.`, ...UNFILLED })
+
 /** For the document alone: the upload is streamed, not validated as a whole. */
 export const SendMessageForm = model('SendMessageForm', {
   ...FIELDS,
+  ...Object.fromEntries(OBJECTS.map(name => [name, t.Optional(asJson(name))])),
   file: t.Optional(t.String({ format: 'binary', description: 'Its name must have an extension.' })),
 })
 

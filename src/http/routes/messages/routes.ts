@@ -2,7 +2,9 @@
 
 import type { AcceptedMessage } from '../../../domain/views/message.ts'
 import { Message } from '../../../domain/views/message.ts'
+import type { SendContent } from '../../../domain/views/message-content.ts'
 import { noSuchDevice } from '../../../modules/devices/refusals.ts'
+import { fileOfCard } from '../../../modules/sending/content/request.ts'
 import { budgetOf, MAX_UPLOAD_BYTES_HELD } from '../../in-flight.ts'
 import { noteRequest } from '../../request-notes.ts'
 import { answer, bearerRoute } from '../../route.ts'
@@ -19,6 +21,7 @@ import {
   SendPath,
 } from './model.ts'
 import type { MultipartSink } from './multipart.ts'
+import { contentOf } from './send-body.ts'
 import { readSendOnce } from './send-once.ts'
 
 export interface MessageRoutesOptions {
@@ -31,6 +34,11 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
   const refuseUnknownDevice = async (identityId: string, deviceId: string) => {
     if (!(await devices.find(identityId, deviceId, null)))
       throw await noSuchDevice(devices, identityId, deviceId, null)
+  }
+
+  async function stageCard(identityId: string, card: NonNullable<SendContent['contact_card']>) {
+    const { content, ...file } = fileOfCard(card)
+    return media.stage({ ...file, identityId, stream: new Blob([content]).stream() })
   }
 
   return [
@@ -67,10 +75,12 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
           groupUrl: fields.group_url,
           chatId: fields.chat_id,
           text: fields.text,
+          content: contentOf(fields),
+          metadata: fields.metadata,
           replyId: fields.reply_id,
           sendAt: fields.send_at,
           expiresInS: fields.expires_in,
-          file,
+          file: file ?? (fields.contact_card && (await stageCard(identityId, fields.contact_card))),
           record: recorder(queued),
         })
         noteRequest(request, { messages: accepted.map(({ id }) => id) })

@@ -3,13 +3,14 @@
 import type { Static } from 'elysia'
 import { TypeCompiler } from 'elysia/type-system'
 import { GatewayError } from '../../../domain/errors.ts'
+import type { SendContent } from '../../../domain/views/message-content.ts'
 import type { StagedFile } from '../../../modules/media/media.ts'
 import { refuseIncomplete } from '../../../modules/sending/content/request.ts'
 import { isEmpty, isJson, parseJson, withoutNulls, wrongType } from '../../body.ts'
 import { readForm } from '../../form-fields.ts'
 import { refuseUnknown } from '../../unknown-fields.ts'
 import { explainIssue } from '../../validation.ts'
-import { SendMessage, SendMessageForm } from './model.ts'
+import { OBJECTS, SendMessage, SendMessageForm } from './model.ts'
 import { type MultipartSink, readMultipart } from './multipart.ts'
 
 export interface SendBody {
@@ -79,9 +80,20 @@ function fieldsOf(entries: Iterable<[name: string, value: string]>): Record<stri
 /** Fields that may be there several times. */
 const LISTS = ['contact', 'group_url']
 
-/** Forms know texts alone. */
+/**
+ * Forms know texts alone.
+ * @returns undefined for an object that was left empty
+ * @throws GatewayError bad_request
+ */
 function typed(name: string, text: string): unknown {
-  return name === 'expires_in' && /^[0-9]{1,16}$/.test(text) ? Number(text) : text
+  if (name === 'expires_in' && /^[0-9]{1,16}$/.test(text)) return Number(text)
+  if (!OBJECTS.some(object => object === name)) return text
+  if (text === '') return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new GatewayError('bad_request', `${name}: expected an object as JSON`)
+  }
 }
 
 /**
@@ -98,15 +110,33 @@ function checkWithoutFile(body: unknown): SendBody['fields'] {
 /** @throws GatewayError bad_request */
 function check(body: unknown, hasFile: boolean): SendBody['fields'] {
   // Before anything is said to be missing: a misnamed field is, and its name says more.
-  if (isObject(body)) refuseUnknown('field', Object.keys(body), SendMessageForm)
+  if (isObject(body)) refuseUnknownFields(body)
   if (!validator.Check(body)) {
     const issue = validator.Errors(body).First()
     throw new GatewayError('bad_request', issue ? explainIssue(issue) : 'The body is not as expected')
   }
   refuseHalfCharacters(body)
   const { platform, contact, group_url: groupUrl, chat_id: chatId, text } = body
-  refuseIncomplete({ platform, contact, groupUrl, chatId, text }, hasFile)
+  refuseIncomplete({ platform, contact, groupUrl, chatId, text, content: contentOf(body) }, hasFile)
   return body
+}
+
+/** @returns undefined where there is nothing but text and file, as nearly always */
+export function contentOf(fields: SendBody['fields']): SendContent | undefined {
+  const { location, poll, contact_card } = fields
+  if (!location && !poll && !contact_card) return undefined
+  return { ...(location && { location }), ...(poll && { poll }), ...(contact_card && { contact_card }) }
+}
+
+const PARTS = ['location', 'contact_card', 'poll'] as const
+
+/** @throws GatewayError bad_request */
+function refuseUnknownFields(body: object): void {
+  refuseUnknown('field', Object.keys(body), SendMessageForm)
+  for (const name of PARTS) {
+    const part: unknown = Reflect.get(body, name)
+    if (isObject(part)) refuseUnknown('field', Object.keys(part), SendMessage.properties[name], `${name}.`)
+  }
 }
 
 const isObject = (body: unknown): body is object =>
@@ -115,8 +145,13 @@ const isObject = (body: unknown): body is object =>
 /** JSON can escape half of a surrogate pair, which no UTF-8 can say and no homeserver takes. */
 function refuseHalfCharacters(body: object): void {
   for (const [name, value] of Object.entries(body)) {
-    if (typeof value !== 'string' || value.isWellFormed() || !Object.hasOwn(SendMessage.properties, name))
-      continue
+    if (isWhole(value) || !Object.hasOwn(SendMessage.properties, name)) continue
     throw new GatewayError('bad_request', `${name}: expected whole characters, not half of a surrogate pair`)
   }
+}
+
+function isWhole(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed()
+  if (typeof value !== 'object' || value === null) return true
+  return Object.entries(value).every(([name, within]) => name.isWellFormed() && isWhole(within))
 }

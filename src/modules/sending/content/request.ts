@@ -3,9 +3,11 @@ import { GatewayError } from '../../../domain/errors.ts'
 import { MAX_RECIPIENT_LENGTH, MAX_TEXT_BYTES } from '../../../domain/limits.ts'
 import type { RecipientKind } from '../../../domain/states.ts'
 import type { AcceptedMessage } from '../../../domain/views/message.ts'
+import type { Metadata, SendContent } from '../../../domain/views/message-content.ts'
 import { hasBlanks, isGroupLink, splitList } from '../../../domain/written-recipients.ts'
 import { isBlank } from '../../../lib/blank-text.ts'
-import { trimmed } from '../../../lib/phone-numbers.ts'
+import { phoneDigits, trimmed } from '../../../lib/phone-numbers.ts'
+import { vCard } from '../../../lib/vcard.ts'
 import { contactProblem } from '../../chats/resolve.ts'
 import type { Recorder } from '../../idempotency/types.ts'
 import type { StagedFile } from '../../media/media.ts'
@@ -15,6 +17,9 @@ import { checkReplyId } from './replies.ts'
 type WrittenList = string | readonly string[]
 
 const MAX_RECIPIENTS = 1_000
+const MAX_METADATA_BYTES = 2_048
+/** Characters of the name of a contact card's file: four bytes each at most. */
+const MAX_FILE_NAME = 60
 
 export interface SendRequest {
   identityId: string
@@ -29,6 +34,8 @@ export interface SendRequest {
   /** Instead of both: a chat's id, or the id of a room that it is or was in. */
   chatId?: string | undefined
   text?: string | undefined
+  content?: SendContent | undefined
+  metadata?: Metadata | undefined
   replyId?: string | undefined
   file?: StagedFile | undefined
   /** RFC 3339: it isn't sent before. */
@@ -55,15 +62,26 @@ export function refuseIncomplete(
     groupUrl,
     chatId,
     text,
-  }: Pick<SendRequest, 'platform' | 'contact' | 'groupUrl' | 'chatId' | 'text'>,
+    content,
+  }: Pick<SendRequest, 'platform' | 'contact' | 'groupUrl' | 'chatId' | 'text' | 'content'>,
   hasFile: boolean,
 ): void {
   if (chatId && (contact?.length || groupUrl?.length))
     throw refusal('chat_id: expected alone, without contact and group_url')
   if (!platform && !chatId) throw missing('platform')
   if (!contact?.length && !groupUrl?.length && !chatId) throw missing('contact or group_url')
-  if (isBlank(text) && !hasFile) throw refusal('Either text or file must be provided')
+  const others = PARTS.filter(name => content?.[name])
+  // A contact card may have become a file by now.
+  const parts = hasFile && !content?.contact_card ? ['file', ...others] : others
+  if (isBlank(text) && parts.length === 0) throw refusal('Either text or file must be provided')
+  const [first, another] = parts
+  if (first && another) throw refusal(`${another}: expected in a message of its own, not beside ${first}`)
+  if (!isBlank(text) && (first === 'location' || first === 'poll'))
+    throw refusal(`text: expected in a message of its own, as a ${first} has no caption`)
 }
+
+/** A message has one of them, or a file. */
+const PARTS = ['location', 'contact_card', 'poll'] as const
 
 /**
  * group_url wins over contact.
@@ -100,11 +118,39 @@ function groupProblem(group: string): string | null {
 }
 
 /** @throws GatewayError bad_request */
-export function checkContent({ text, replyId }: SendRequest): void {
+export function checkContent({ text, replyId, content, metadata }: SendRequest): void {
   // A UTF-16 unit is at most six bytes (an escape), so most texts needn't be encoded to know.
   if (text && text.length * 6 > MAX_TEXT_BYTES && jsonBytes(text) > MAX_TEXT_BYTES)
     throw refusal(`text: expected at most ${MAX_TEXT_BYTES} bytes as JSON`)
   if (replyId) checkReplyId(replyId)
+  if (content?.poll) checkPoll(content.poll)
+  if (content?.contact_card) checkCard(content.contact_card)
+  if (metadata && jsonBytes(metadata) > MAX_METADATA_BYTES)
+    throw refusal(`metadata: expected at most ${MAX_METADATA_BYTES} bytes as JSON`)
+}
+
+function checkPoll({ options, max_selections: most = 1 }: NonNullable<SendContent['poll']>): void {
+  // A vote names what was chosen by its text.
+  const twice = options.findIndex((option, index) => options.indexOf(option) < index)
+  if (twice !== -1) throw refusal(`poll.options.${twice}: expected another text than the options before it`)
+  if (most > options.length)
+    throw refusal(`poll.max_selections: expected at most ${options.length}, as there are no more options`)
+}
+
+function checkCard({ phones }: NonNullable<SendContent['contact_card']>): void {
+  const wrong = phones.findIndex(phone => phoneDigits(phone) === null)
+  if (wrong !== -1) throw refusal(`contact_card.phones.${wrong}: expected a phone number`)
+}
+
+/** A contact card as the file that it is sent as. */
+export function fileOfCard(card: NonNullable<SendContent['contact_card']>) {
+  // A name of a file has neither slashes nor control characters.
+  const name = card.name.replace(/[\p{Cc}/\\:*?"<>|]/gu, ' ').trim()
+  return {
+    fileName: `${[...name].slice(0, MAX_FILE_NAME).join('') || 'contact'}.vcf`,
+    mimeType: 'text/vcard',
+    content: Buffer.from(vCard(card)),
+  }
 }
 
 function missing(field: string): GatewayError {
@@ -115,7 +161,7 @@ function refusal(message: string): GatewayError {
   return new GatewayError('bad_request', message)
 }
 
-/** Without the quotes around it. */
-function jsonBytes(text: string): number {
-  return Buffer.byteLength(JSON.stringify(text)) - 2
+/** A text counts without the quotes around it. */
+function jsonBytes(value: string | Metadata): number {
+  return Buffer.byteLength(JSON.stringify(value)) - (typeof value === 'string' ? 2 : 0)
 }
