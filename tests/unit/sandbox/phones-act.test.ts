@@ -74,6 +74,26 @@ describe('in a chat', () => {
     )
   })
 
+  test('what the owner of the linked phone does to messages there comes from their own ghost', async () => {
+    const { id } = await say(FRIEND, { to: ME, text: 'for the owner' })
+    await harness.event(event => event.content.body === 'for the owner')
+    const own = await say(ME, { to: FRIEND, text: 'by hand' })
+    await say(ME, { reaction: { message: id, emoji: '🤝' } })
+    await say(ME, { edit: own.id, text: 'by my hand' })
+    const reacted = await harness.event(
+      ({ type, content }) => type === 'm.reaction' && JSON.stringify(content).includes('🤝'),
+    )
+    const edited = await harness.event(({ content }) => content.body === '* by my hand')
+    expect([reacted.sender, edited.sender]).toEqual([ghost(ME), ghost(ME)])
+    await say(ME, { reaction: { message: id, emoji: '' } })
+    await harness.event(
+      ({ type, redacts, sender }) =>
+        type === 'm.room.redaction' && redacts === reacted.event_id && sender === ghost(ME),
+    )
+    await say(ME, { delete: own.id })
+    await harness.event(({ type, redacts }) => type === 'm.room.redaction' && redacts !== reacted.event_id)
+  })
+
   test('a phone types until it stops', async () => {
     await chat(FRIEND, ME, { typing: true })
     await waitFor(() => ephemeralOf('m.typing').some(({ text }) => text.includes(ghost(FRIEND))))

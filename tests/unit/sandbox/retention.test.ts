@@ -75,6 +75,20 @@ test('old files go with their rows, but for those that a young message has', asy
   ])
 })
 
+test('the picture of a group stays, however old it is', async () => {
+  const { json: group } = await harness.api('POST', 'api/groups', { name: 'Pictured', members: [THEM] })
+  const form = new FormData()
+  form.append('file', new File([Buffer.from('GIF89a')], 'a.gif', { type: 'image/gif' }))
+  const { json } = await harness.api('PATCH', `api/groups/${group.id}`, form)
+  harness.database.run('UPDATE sandbox_media SET created_at = 1')
+  await forgetAll(Date.now() + 3_600_000)
+  const { signal } = new AbortController()
+  await harness.sandbox.forgetFiles(Date.now(), signal)
+  expect((await harness.api('GET', json.avatar_url.replace('/sandbox/', ''))).status).toBe(200)
+  await harness.api('PATCH', `api/groups/${group.id}`, { avatar: null })
+  expect(await harness.sandbox.forgetFiles(Date.now(), signal)).toBe(1)
+})
+
 test('what waits for its room stays with its file, and what is gone leaves nothing behind', async () => {
   const rows = (table: string) => harness.database.query(`SELECT * FROM ${table}`).all().length
   const form = new FormData()
