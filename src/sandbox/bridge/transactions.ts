@@ -11,7 +11,7 @@ import type { Posted } from '../network/network.ts'
 import type { Chat, Login, Media, Origin } from '../network/types.ts'
 import { changeFromMatrix, isChange } from './changes-from-matrix.ts'
 import type { Commands } from './commands.ts'
-import { type BridgeContext, isBridgeUser } from './context.ts'
+import { type BridgeContext, ghostUserId, isBridgeUser } from './context.ts'
 import type { Downloads } from './downloads.ts'
 import type { Ephemeral } from './ephemeral.ts'
 import { taken } from './feature-checks.ts'
@@ -162,13 +162,18 @@ export function createTransactions(context: BridgeContext, parts: TransactionPar
   }
 
   /** The room follows what its user has changed: the bridge names it anew, and new members come. */
-  async function follow({ portal, login, chat, incoming }: Job): Promise<void> {
+  async function follow({ event, portal, login, chat, incoming }: Job): Promise<void> {
     const now = chat && store.chat(chat.id)
     if (!login || !now) return
     const { name, added = [] } = incoming?.change ?? {}
     if (name !== undefined) await portals.describe(portal, login, now)
-    for (const phone of added)
-      if (now.members.includes(phone)) await portals.bringGhost(portal.roomId, phone, now)
+    for (const phone of added) {
+      if (!now.members.includes(phone)) continue
+      await portals.bringGhost(portal.roomId, phone, now)
+      // In a group somebody with a hidden id goes by the number: that ghost has come instead.
+      const invited = event.state_key ?? ''
+      if (invited !== ghostUserId(context, phone, now)) await context.homeserver.kick(portal.roomId, invited)
+    }
   }
 
   /** Each try of a transaction downloads its files again, so a failed one's must go. */

@@ -175,6 +175,18 @@ describe('a group is changed by its room', () => {
     await waitFor(async () => ((await shown()).members as string[]).join() === OTHER)
   })
 
+  test('a member with a hidden id comes with their number', async () => {
+    const { room, shown } = await group()
+    const phone = '4477009006'
+    const { body } = await harness.provision('GET', `resolve_identifier/${phone}`)
+    expect(String(body.mxid)).toStartWith('@whatsapp_lid-')
+    expect(await member(room, 'invite', String(body.mxid))).toMatchObject({ status: 'SUCCESS' })
+    expect(await shown()).toMatchObject({ members: [FRIEND, ME, phone] })
+    const { joined } = await harness.matrix('GET', `rooms/${room}/joined_members`, undefined, USER)
+    expect(Object.keys(joined as Json)).toContain(`@whatsapp_${phone}:test.example`)
+    expect(await stateOf(room, 'm.room.member', String(body.mxid))).toMatchObject({ membership: 'leave' })
+  })
+
   test('admins, where the bridge can', async () => {
     const { room, shown } = await group('signal')
     const { body } = await harness.provision('GET', `resolve_identifier/${FRIEND}`, { platform: 'signal' })
