@@ -3,8 +3,10 @@
  * fields, to the letter; `views/event.ts` has what clients get.
  */
 import type {
+  ChatUpdatedEvent,
   DeviceEvent,
   MediaInfo,
+  MemberEvent,
   MessagePayload,
   StatusEvent,
   TypingEvent,
@@ -12,9 +14,11 @@ import type {
 } from './views/event.ts'
 
 export type {
+  ChatUpdatedEvent,
   DeviceEvent,
   MediaInfo,
   MediaPayload,
+  MemberEvent,
   MessagePayload,
   Poll,
   StatusEvent,
@@ -32,7 +36,16 @@ export interface WebhookTestEvent {
   webhook_id: number
 }
 
-export type StoredEvent = MessageEvent | DeviceEvent | StatusEvent | WebhookDisabledEvent | WebhookTestEvent
+/** Events about a chat as a whole. */
+export type ChatWideEvent = ChatUpdatedEvent | MemberEvent
+
+export type StoredEvent =
+  | MessageEvent
+  | ChatWideEvent
+  | DeviceEvent
+  | StatusEvent
+  | WebhookDisabledEvent
+  | WebhookTestEvent
 
 /** An event that is told and not kept. */
 export type LiveEvent = TypingEvent
@@ -40,6 +53,7 @@ export type LiveEvent = TypingEvent
 /** An event as a webhook receives it. */
 export type WebhookPayload =
   | MessagePayload
+  | ChatWideEvent
   | DeviceEvent
   | StatusEvent
   | WebhookDisabledEvent

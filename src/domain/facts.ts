@@ -70,6 +70,20 @@ export interface MembershipFact {
   userId: string
   /** As Matrix names it: invite, join, leave, ban, knock. */
   membership: string
+  /** The news in it; absent where a room's state only shows how it is. */
+  change?: MembershipChange
+}
+
+export interface MembershipChange {
+  eventId: string
+  /** Who did it. */
+  sender: string
+  /** Milliseconds since the Unix epoch. */
+  sentAt: number
+  /** As Matrix names it; leave for somebody who was never there. */
+  before: string
+  /** How they are called; empty if that isn't known. */
+  name: string
 }
 
 /** How a Matrix user is called. */
@@ -114,7 +128,15 @@ export interface MovedFact extends FromEvent {
 export interface RoomFact {
   fact: 'room'
   roomId: string
-  room: { kind: ChatKind } | { name: string } | { encrypted: true }
+  room:
+    | { kind: ChatKind }
+    | { name: string }
+    | { topic: string | null }
+    /** mxc:// URI; null: none any more. */
+    | { avatar: string | null }
+    | { encrypted: true }
+  /** Its event, of a name, a topic or an avatar. */
+  told?: { eventId: string; sentAt: number }
 }
 
 /** A fact of a room's timeline. */

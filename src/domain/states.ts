@@ -104,11 +104,8 @@ export const MESSAGE_EVENT_NAMES = [
  */
 export const UNDECRYPTABLE = 'message.undecryptable'
 
-/**
- * Said in a chat, but no message to anybody. Webhooks and readers of the feed get these only if
- * they name them, or ask for `*`.
- */
-export const NAMED_ONLY_EVENT_NAMES = [
+/** Said in a chat, but no message to anybody. */
+export const ASIDE_EVENT_NAMES = [
   'call.received',
   'status.posted',
   'channel.posted',
@@ -116,8 +113,14 @@ export const NAMED_ONLY_EVENT_NAMES = [
   'poll.ended',
 ] as const
 
+/** Events about a chat as a whole. */
+const CHAT_EVENT_NAMES = ['chat.updated', 'member.joined', 'member.left'] as const
+
+/** Webhooks and readers of the feed get these only if they name them, or ask for `*`. */
+export const NAMED_ONLY_EVENT_NAMES = [...ASIDE_EVENT_NAMES, ...CHAT_EVENT_NAMES] as const
+
 /** Events about something said in a chat. */
-export const SAID_EVENT_NAMES = [...MESSAGE_EVENT_NAMES, UNDECRYPTABLE, ...NAMED_ONLY_EVENT_NAMES] as const
+export const SAID_EVENT_NAMES = [...MESSAGE_EVENT_NAMES, UNDECRYPTABLE, ...ASIDE_EVENT_NAMES] as const
 export type MessageEventName = (typeof SAID_EVENT_NAMES)[number]
 
 /**
@@ -142,6 +145,7 @@ export const LIVE_EVENT_NAMES = ['chat.typing'] as const
 export const EVENT_NAMES = [
   ...SAID_EVENT_NAMES,
   'message.status',
+  ...CHAT_EVENT_NAMES,
   ...DEVICE_EVENT_NAMES,
   'webhook.disabled',
 ] as const

@@ -47,3 +47,14 @@ export interface RoomEventBatch {
 export interface RoomEventSink extends Pick<EventSink, 'typing'> {
   accept(batch: RoomEventBatch): Promise<void>
 }
+
+const STATE_BEFORE = 'org.meshgate.state_before'
+
+/** Marks state as it was before the events of the same answer: it is no news. */
+export function stateBefore(event: RoomEvent): RoomEvent {
+  return { ...event, unsigned: { ...event.unsigned, [STATE_BEFORE]: true } }
+}
+
+export function isStateBefore({ unsigned }: RoomEvent): boolean {
+  return unsigned?.[STATE_BEFORE] === true
+}

@@ -1,7 +1,7 @@
 /** Calls, posts, polls and votes of the sandbox's phones, at a webhook that names them. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import type { MessagePayload } from '../../src/domain/events.ts'
-import { NAMED_ONLY_EVENT_NAMES } from '../../src/domain/states.ts'
+import { ASIDE_EVENT_NAMES } from '../../src/domain/states.ts'
 import type { Phone } from '../support/gateway-client.ts'
 import { InboxReader } from '../support/inbox-reader.ts'
 import { testGateway } from '../support/test-gateway.ts'
@@ -16,7 +16,7 @@ async function scene() {
   const contacts = [{ phone: friend.number, name: 'Friend' }]
   const { account, device, phone } = await client.linkedAccount({ contacts })
   const messages = stack.use(await InboxReader.open(account))
-  const others = stack.use(await InboxReader.of<MessagePayload>(account, NAMED_ONLY_EVENT_NAMES))
+  const others = stack.use(await InboxReader.of<MessagePayload>(account, ASIDE_EVENT_NAMES))
   const owned = stack.move()
   return {
     client,

@@ -160,14 +160,38 @@ const WebhookDisabledEvent = model('WebhookDisabledEvent', {
 })
 export type WebhookDisabledEvent = Static<typeof WebhookDisabledEvent>
 
+const chatId = Type.String({ description: 'The chat’s own id, which stays when it moves.' })
+
+/** Where an event about a chat as a whole has happened. */
+const IN_CHAT = { device_id: SAID.device_id, platform: SAID.platform, chat_id: chatId, chat: SAID.chat }
+
+/** Somebody has come to a group or is no longer in it. */
+const MemberEvent = model('MemberEvent', {
+  event: oneOf(['member.joined', 'member.left']),
+  timestamp: timestamp('When it happened.'),
+  ...IN_CHAT,
+  member: SAID.sender,
+  is_self: Type.Boolean({ description: 'True for the account itself.' }),
+  by: Type.Union([SAID.sender, Type.Null()], {
+    description: 'Who added or removed them; null: themselves, or nobody knows.',
+  }),
+})
+export type MemberEvent = Static<typeof MemberEvent>
+
+/** A chat is called otherwise, or shown otherwise: as GET /api/v1/chats/{chat_id} has it then. */
+const ChatUpdatedEvent = model('ChatUpdatedEvent', {
+  event: Type.Literal('chat.updated'),
+  timestamp: timestamp('When it happened.'),
+  ...IN_CHAT,
+  changed: Type.Array(oneOf(['name', 'topic', 'avatar', 'muted', 'archived'])),
+})
+export type ChatUpdatedEvent = Static<typeof ChatUpdatedEvent>
+
 /** Somebody begins or ends typing in a chat. */
 const TypingEvent = model('TypingEvent', {
   event: Type.Literal('chat.typing'),
   timestamp: LEARNED,
-  device_id: SAID.device_id,
-  platform: SAID.platform,
-  chat_id: Type.String({ description: 'The chat’s own id, which stays when it moves.' }),
-  chat: SAID.chat,
+  ...IN_CHAT,
   sender: SAID.sender,
   typing: Type.Boolean({ description: 'False when they have ended.' }),
 })
@@ -186,5 +210,7 @@ export const EventPayload = Type.Union([
   StatusEvent,
   DeviceEvent,
   WebhookDisabledEvent,
+  ChatUpdatedEvent,
+  MemberEvent,
   TypingEvent,
 ])

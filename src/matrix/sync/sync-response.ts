@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { RoomEvent } from '../../domain/ports.ts'
 import { type EphemeralEvents, ephemeralEvents } from '../ephemeral.ts'
-import { roomEvents } from '../room-event.ts'
+import { roomEvents, stateBefore } from '../room-event.ts'
 import { ROOM_FEATURES_TYPE } from '../room-features.ts'
 
 const NONE = { events: [] }
@@ -34,6 +34,8 @@ export type SyncedRoom = z.infer<typeof room>
 const STATE_TYPES = [
   'm.room.member',
   'm.room.name',
+  'm.room.topic',
+  'm.room.avatar',
   'm.room.create',
   'm.room.encryption',
   'm.bridge',
@@ -143,7 +145,7 @@ export function eventsOf(
     seen.add(id)
     return isNew
   })
-  return [...roomEvents(state.events, roomId), ...happened]
+  return [...roomEvents(state.events, roomId).map(stateBefore), ...happened]
 }
 
 /** The room's ephemeral events, which in a response don't name it. */

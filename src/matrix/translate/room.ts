@@ -1,8 +1,12 @@
-/** Reads a room's state: m.bridge (MSC2346), name, encryption, features, members, tombstone. */
+/**
+ * Reads a room's state: m.bridge (MSC2346), name, topic, avatar, encryption, features, members,
+ * tombstone.
+ */
 import { z } from 'zod'
-import type { Fact, PortalFact } from '../../domain/facts.ts'
+import type { Fact, MembershipChange, PortalFact } from '../../domain/facts.ts'
 import type { RoomEvent } from '../../domain/ports.ts'
 import type { ChatKind } from '../../domain/states.ts'
+import { isStateBefore } from '../room-event.ts'
 import { ROOM_FEATURES_TYPE } from '../room-features.ts'
 
 const bridgeState = z.object({
@@ -16,12 +20,16 @@ const bridgeState = z.object({
   'com.beeper.room_type.v2': z.string().optional(),
 })
 const nameState = z.object({ name: z.string() })
+const topicState = z.object({ topic: z.string() })
+const avatarState = z.object({ url: z.string().startsWith('mxc://').optional().catch(undefined) })
+const memberState = z.object({ membership: z.string() })
 const tombstone = z.object({ replacement_room: z.string().startsWith('!') })
 const createState = z.object({ type: z.string().optional() })
 
 /** @param event of state. @returns nothing when it is of no use to us, or nonsense */
 export function roomFactsOf(event: RoomEvent): Fact[] {
-  const { event_id: eventId, room_id: roomId, sender, content } = event
+  const { event_id: eventId, room_id: roomId, sender, content, origin_server_ts: sentAt } = event
+  const told = { eventId, sentAt }
   switch (event.type) {
     case 'm.room.member':
       return memberFacts(event)
@@ -38,7 +46,15 @@ export function roomFactsOf(event: RoomEvent): Fact[] {
         : []
     case 'm.room.name': {
       const named = nameState.safeParse(content)
-      return named.success ? [{ fact: 'room', roomId, room: { name: named.data.name } }] : []
+      return named.success ? [{ fact: 'room', roomId, room: { name: named.data.name }, told }] : []
+    }
+    case 'm.room.topic': {
+      const topic = topicState.safeParse(content).data?.topic || null
+      return [{ fact: 'room', roomId, room: { topic }, told }]
+    }
+    case 'm.room.avatar': {
+      const avatar = avatarState.parse(content).url ?? null
+      return [{ fact: 'room', roomId, room: { avatar }, told }]
     }
     case 'm.room.tombstone': {
       const movedTo = tombstone.safeParse(content).data?.replacement_room
@@ -50,13 +66,25 @@ export function roomFactsOf(event: RoomEvent): Fact[] {
   }
 }
 
-function memberFacts({ room_id: roomId, state_key: userId, content }: RoomEvent): Fact[] {
+function memberFacts(event: RoomEvent): Fact[] {
+  const { room_id: roomId, state_key: userId, content } = event
   if (userId === undefined) return []
   const { membership, displayname: name } = content
+  const change = changeIn(event, typeof name === 'string' ? name : '')
   return [
-    ...(typeof membership === 'string' ? [{ fact: 'membership', roomId, userId, membership } as const] : []),
+    ...(typeof membership === 'string'
+      ? [{ fact: 'membership', roomId, userId, membership, ...(change && { change }) } as const]
+      : []),
     ...(typeof name === 'string' ? [{ fact: 'name', roomId, userId, name } as const] : []),
   ]
+}
+
+/** @returns undefined for state as it was before the events that are told */
+function changeIn(event: RoomEvent, name: string): MembershipChange | undefined {
+  const { event_id: eventId, sender, origin_server_ts: sentAt, unsigned } = event
+  if (eventId === '' || isStateBefore(event)) return undefined
+  const before = memberState.safeParse(unsigned?.prev_content).data?.membership ?? 'leave'
+  return { eventId, sender, sentAt, before, name }
 }
 
 function portalFact(event: RoomEvent): PortalFact[] {

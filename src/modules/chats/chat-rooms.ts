@@ -11,7 +11,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import { factsOf } from '../../matrix/translate/facts.ts'
 import { type ChatRepository, MAX_MOVES } from './chat-repository.ts'
-import { columnsOf, describeChat } from './description.ts'
+import { columnsOf, describeChat, membersIn } from './description.ts'
 import type { KnowledgeOf } from './knowledge.ts'
 
 export interface ChatRoomsOptions {
@@ -43,8 +43,10 @@ export function createChatRooms(options: ChatRoomsOptions) {
       await repository.setMembership(identityId, roomId, 'joining', clock.now())
     }
     const state = (await session.state(roomId)).flatMap(factsOf)
-    const { believed, platforms } = await believedOf(state, roomId)
-    const described = columnsOf({ features: {}, ...describeChat(believed) }, platforms)
+    const { believed, platforms, devices } = await believedOf(state, roomId)
+    const description = describeChat(believed)
+    const memberCount = membersIn(state, description.bridgeBot, devices.get(identityId) ?? [])
+    const described = columnsOf({ features: {}, ...description, memberCount }, platforms)
     await repository.describe(identityId, roomId, described, clock.now())
     return state
   }
@@ -64,8 +66,8 @@ export function createChatRooms(options: ChatRoomsOptions) {
   /** @returns facts about the room itself, without those that falsely claim to be its bridge's */
   async function believedOf(state: readonly Fact[], roomId: string) {
     const ofRoom = state.filter(({ fact }) => ABOUT_ROOMS.includes(fact))
-    const { forged, platforms } = await knowledgeOf(ofRoom, { rooms: [roomId] })
-    return { believed: ofRoom.filter(fact => !forged.has(fact)), platforms }
+    const { forged, platforms, devices } = await knowledgeOf(ofRoom, { rooms: [roomId] })
+    return { believed: ofRoom.filter(fact => !forged.has(fact)), platforms, devices }
   }
 
   /**

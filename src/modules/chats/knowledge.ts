@@ -86,6 +86,7 @@ export function createKnowledge(options: {
       // Statuses and receipts name the message that they are about by its event.
       if ('roomId' in fact && fact.fact !== 'receipt') roomIds.add(fact.roomId)
       if ('userId' in fact) userIds.add(fact.userId)
+      if (fact.fact === 'membership' && fact.change) userIds.add(fact.change.sender)
       if ('sender' in fact && fact.fact !== 'status') userIds.add(fact.sender)
     }
     const known = await readRoomsAndPeople(db, roomIds, userIds)

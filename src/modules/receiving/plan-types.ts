@@ -1,6 +1,6 @@
 /** The shapes of a plan and of the knowledge that it rests on. */
 import type { Chat, Device } from '../../db/schema/index.ts'
-import type { MediaInfo, MessageEvent } from '../../domain/events.ts'
+import type { ChatWideEvent, MediaInfo, MessageEvent } from '../../domain/events.ts'
 import type { Fact } from '../../domain/facts.ts'
 import type { EventBatch } from '../../domain/ports.ts'
 import type { Features } from '../chats/chat-repository.ts'
@@ -32,6 +32,15 @@ export interface PlannedMessage {
   media: { id: string; mxcUri: string; info: MediaInfo } | null
 }
 
+/** Something that happened to a chat as a whole. */
+export interface PlannedEvent {
+  identityId: string
+  roomId: string
+  deviceRowId: string
+  eventId: string
+  payload: ChatWideEvent
+}
+
 /** A chat that is new or changed. */
 export interface PlannedChat {
   chat: ChatState
@@ -47,6 +56,7 @@ export interface Plan {
   /** Contents that `features` of the chats name. */
   features: Features[]
   messages: PlannedMessage[]
+  events: PlannedEvent[]
   /** Messages from before the device received any: they make no events. */
   history: NewChatMessage[]
   /** Events that were taken back. */

@@ -13,6 +13,7 @@ import { deviceOfChat } from '../chats/knowledge.ts'
 import { isOwnGhost } from '../devices/ghosts.ts'
 import { receivesFrom } from '../devices/history.ts'
 import type { NewChatMessage } from '../history/history-repository.ts'
+import { chatUpdated, memberNews } from './chat-changes.ts'
 import { eventContent } from './chat-events.ts'
 import { EarlierSaid } from './earlier-said.ts'
 import type { HeldFact } from './held-events.ts'
@@ -69,6 +70,7 @@ class Planner {
     chats: new Map(),
     features: [],
     messages: [],
+    events: [],
     history: [],
     erased: [],
     held: [],
@@ -146,15 +148,37 @@ class Planner {
   private describe(roomId: string, fact: Fact): void {
     const { columns, features } = columnsOf(describeChat([fact]), this.knowledge.platforms)
     if (features) this.plan.features.push(features)
-    for (const chat of this.chats.get(roomId) ?? []) this.update(chat, columns)
+    const told = 'told' in fact ? fact.told : undefined
+    for (const chat of this.chats.get(roomId) ?? []) {
+      const device = told && this.deviceOf(chat)
+      const event = device && chatUpdated(chat, columns, device, told)
+      if (event) this.plan.events.push(event)
+      this.update(chat, columns)
+    }
   }
 
-  private takeMembership({ roomId, userId, membership: reported }: MembershipFact): void {
+  private takeMembership(fact: MembershipFact): void {
+    const { roomId, userId, membership: reported } = fact
+    for (const chat of this.chats.get(roomId) ?? []) this.tellOfMember(chat, fact)
     const identityId = this.knowledge.identities.get(userId)
     if (identityId === undefined || !this.hears(identityId)) return
     const chat = this.chats.get(roomId)?.find(candidate => candidate.identityId === identityId)
     const membership = membershipAfter(chat?.membership, reported)
     if (membership !== undefined) this.update(chat ?? newChat(identityId, roomId), { membership })
+  }
+
+  private tellOfMember(chat: ChatState, fact: MembershipFact): void {
+    const device = fact.change && this.deviceOf(chat)
+    if (!fact.change || !device || isPast({ ...fact.change, isHistory: false }, device)) return
+    const { names, phones } = this.knowledge
+    const news = memberNews(chat, fact, fact.change, device, {
+      nameOf: userId => this.plan.names.get(userId) ?? names.get(userId) ?? '',
+      phoneOf: userId => phones.get(phoneKey(device.id, userId)) ?? null,
+      isSelf: userId => this.isIdentity(userId, chat),
+    })
+    if (!news) return
+    this.plan.events.push(news.event)
+    this.update(chat, { memberCount: news.memberCount })
   }
 
   private takeSaid(said: HeldFact): void {
@@ -253,7 +277,7 @@ class Planner {
 }
 
 /** True for what isn't received, as it is from before the device received anything. */
-function isPast({ isHistory, sentAt }: HeldFact, device: Device): boolean {
+function isPast({ isHistory, sentAt }: Pick<HeldFact, 'isHistory' | 'sentAt'>, device: Device): boolean {
   return isHistory || sentAt < oldestReceived(sentAt, receivesFrom(device))
 }
 

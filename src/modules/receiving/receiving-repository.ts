@@ -77,6 +77,8 @@ export function createReceivingRepository(
       await tx.run(orm => orm.insert(heldEvents).values(row))
     }
     for (const message of plan.messages) await writeMessage(tx, message, now)
+    for (const event of plan.events)
+      await writeEvent(tx, { ...event, lane: event.roomId, senderUserId: '', mediaId: null }, now)
     for (const message of plan.history) await writeHistory(tx, message, now)
     for (const event of plan.erased) await eraseHistory(tx, event, now)
     for (const status of plan.statuses) await statuses.report(tx, status, now)

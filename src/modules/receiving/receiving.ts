@@ -65,9 +65,11 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   ): Promise<Knowledge['phones']> {
     const found = new Map<string, string | null | undefined>()
     for (const fact of facts) {
-      if (fact.fact !== 'message' && fact.fact !== 'reaction') continue
-      const { roomId, sender } = fact
+      const speaker = whoActs(fact)
+      if (speaker === null) continue
+      const { roomId, userId: sender } = speaker
       for (const chat of chats.filter(candidate => candidate.roomId === roomId)) {
+        if (fact.fact === 'membership' && chat.membership !== 'joined') continue
         for (const device of devices.get(chat.identityId) ?? []) {
           const key = phoneKey(device.id, sender)
           if (!found.has(key)) found.set(key, await phones.ofSender(device, sender))
@@ -210,4 +212,10 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       )
     },
   }
+}
+
+/** @returns whose number an event of the fact shows; null for a fact without such an event */
+function whoActs(fact: Fact): { roomId: string; userId: string } | null {
+  if (fact.fact === 'message' || fact.fact === 'reaction') return { roomId: fact.roomId, userId: fact.sender }
+  return fact.fact === 'membership' && fact.change ? fact : null
 }

@@ -1,6 +1,7 @@
 /** Facts of a room's state and members, and of a bridge's report about a message. */
 import { describe, expect, test } from 'bun:test'
 import type { EventBatch, RoomEvent } from '../../../src/domain/ports.ts'
+import { stateBefore } from '../../../src/matrix/room-event.ts'
 import { factsOf, translated } from '../../../src/matrix/translate/facts.ts'
 import { statusOf } from '../../../src/matrix/translate/status.ts'
 import { describeChat } from '../../../src/modules/chats/description.ts'
@@ -41,12 +42,36 @@ test('facts that only the bridge can know name their sender', () => {
 test('a member event tells a membership and a name, as far as it has them', () => {
   const member = (content: Record<string, unknown>) =>
     factsOf({ ...state('m.room.member', content), state_key: '@a:s' })
+  const change = { eventId: '$1', sender: '@bot:s', sentAt: 1, before: 'leave' }
+  const told = (known: string) => ({ change: { ...change, name: known } })
   const membership = { fact: 'membership', roomId: '!r:s', userId: '@a:s', membership: 'join' }
   const name = { fact: 'name', roomId: '!r:s', userId: '@a:s', name: 'Ann' }
-  expect(member({ membership: 'join', displayname: 'Ann' })).toEqual([membership, name] as never)
-  expect(member({ membership: 'join', displayname: null })).toEqual([membership] as never)
+  expect(member({ membership: 'join', displayname: 'Ann' })).toEqual([
+    { ...membership, ...told('Ann') },
+    name,
+  ] as never)
+  expect(member({ membership: 'join', displayname: null })).toEqual([{ ...membership, ...told('') }] as never)
   expect(member({ membership: 7 })).toEqual([])
   expect(factsOf({ ...state('m.room.member', { membership: 'join' }), state_key: undefined })).toEqual([])
+})
+
+test('a member event as a room’s state shows it is no change', () => {
+  const event = { ...state('m.room.member', { membership: 'join' }), state_key: '@a:s' }
+  const was = { prev_content: { membership: 'invite' } }
+  expect(factsOf({ ...event, unsigned: was })).toMatchObject([{ change: { before: 'invite' } }])
+  for (const told of [stateBefore({ ...event, unsigned: was }), { ...event, event_id: '' }])
+    expect(factsOf(told)).toEqual([
+      { fact: 'membership', roomId: '!r:s', userId: '@a:s', membership: 'join' },
+    ])
+})
+
+test('a topic and a picture, and that they are gone', () => {
+  const described = (type: string, content: Record<string, unknown>) => describeRoom([state(type, content)])
+  expect(described('m.room.topic', { topic: 'Plans' })).toEqual({ topic: 'Plans' })
+  expect(described('m.room.topic', {})).toEqual({ topic: null })
+  expect(described('m.room.avatar', { url: 'mxc://s/a' })).toEqual({ avatar: 'mxc://s/a' })
+  for (const content of [{}, { url: '' }, { url: 'https://x' }])
+    expect(described('m.room.avatar', content)).toEqual({ avatar: null })
 })
 
 test('a reaction with nothing left of it is a fact, other such events are none', () => {
@@ -73,7 +98,7 @@ test('an event that meets a defect of ours is left out and logged, and those bes
     {
       position,
       facts: [
-        { fact: 'room', roomId: '!r:s', room: { name: 'x' } },
+        { fact: 'room', roomId: '!r:s', room: { name: 'x' }, told: { eventId: '$1', sentAt: 1 } },
         { fact: 'receipt', ...receipt },
       ],
       eventCount: 2,

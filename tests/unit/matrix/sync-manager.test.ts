@@ -157,7 +157,7 @@ describe('what is handed on', () => {
       {
         position: { kind: 'sync', userId: USER, nextBatch: 's2' },
         events: [
-          { ...name, room_id: ROOM },
+          { ...name, room_id: ROOM, unsigned: { 'org.meshgate.state_before': true } },
           { ...message('$1'), room_id: ROOM },
         ],
         receipts: [{ roomId: ROOM, eventId: '$1', userId: '@g:s' }],

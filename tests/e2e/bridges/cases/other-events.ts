@@ -1,7 +1,7 @@
 /** Calls, posts, polls, votes: each comes by its own event, to whoever names it. */
 import { expect, test } from 'bun:test'
 import type { MessagePayload } from '../../../../src/domain/events.ts'
-import { NAMED_ONLY_EVENT_NAMES } from '../../../../src/domain/states.ts'
+import { ASIDE_EVENT_NAMES } from '../../../../src/domain/states.ts'
 import { pngOf } from '../../../support/files.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
 import { STATUS_BROADCAST } from '../../../support/testnet.ts'
@@ -15,7 +15,7 @@ export function otherEventCases(setting: SettingOf): void {
   /** The shared user with a webhook for these events, beside the one that names none. */
   async function listening() {
     const { user, friend } = pair()
-    const others = await InboxReader.of<MessagePayload>(user.account, NAMED_ONLY_EVENT_NAMES)
+    const others = await InboxReader.of<MessagePayload>(user.account, ASIDE_EVENT_NAMES)
     return { user, friend, others, [Symbol.asyncDispose]: () => others[Symbol.asyncDispose]() }
   }
 
