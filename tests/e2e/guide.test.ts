@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { MessageView } from '../../src/domain/views/message.ts'
 import { formWith, GatewayClient, type Phone, type PhoneMessage } from '../support/gateway-client.ts'
 import { type GatewayProcess, spawnGateway } from '../support/gateway-process.ts'
 import { freePort } from '../support/program.ts'
@@ -50,6 +51,7 @@ const STATUSES: Record<string, number[]> = {
   'List groups': [200],
   'Asking again': [200],
   'Too late to be of use': [200],
+  'Send later': [200],
   'List contacts': [200],
   'Check a number': [200, 200],
   Platforms: [200],
@@ -173,7 +175,7 @@ describe('the usage guide', () => {
     expect(failed.map(({ to }) => to)).toEqual(['another_address'])
     expect(failed[0]?.reason).toContain('another_address')
     const rest = messages.body.filter(({ status }) => status !== 'failed')
-    expect(rest).toHaveLength(14)
+    expect(rest).toHaveLength(15)
     for (const { reason } of rest) expect(reason).toBeNull()
   })
 
@@ -517,12 +519,14 @@ function account() {
   return client.accountOf(tokens[0] ?? '')
 }
 
-/** Waits until nothing is left to send or deliver. */
+/** Waits until nothing is left to send or deliver, but for what is sent later. */
 async function everythingSettled(): Promise<void> {
   await waitFor(
     async () => {
-      const { body } = await account().api.get<{ status: string }[]>('/api/v1/messages')
-      return body.every(({ status }) => ['delivered', 'read', 'failed'].includes(status))
+      const { body } = await account().api.get<MessageView[]>('/api/v1/messages')
+      return body.every(
+        ({ status, send_at }) => ['delivered', 'read', 'failed'].includes(status) || send_at !== null,
+      )
     },
     { what: 'all examples to be settled', deadlineMs: DEADLINE_MS },
   )
