@@ -514,7 +514,7 @@ CREATE TABLE messages (
   event_id text,
   created_at integer NOT NULL,
   updated_at integer NOT NULL
-, expires_at integer, failing_since integer, refused_since integer, caption_of text, content TEXT, metadata TEXT, send_at INTEGER);
+, expires_at integer, failing_since integer, refused_since integer, caption_of text, content TEXT, metadata TEXT, send_at INTEGER, act TEXT, target TEXT, deleted_at INTEGER);
 
 CREATE INDEX messages_captions_waiting ON messages (lane) WHERE caption_of is not null and status in ('queued', 'sending');
 
@@ -533,6 +533,8 @@ CREATE INDEX messages_scheduled ON messages (send_at) WHERE status = 'scheduled'
 CREATE INDEX messages_scheduled_lanes ON messages (lane) WHERE status = 'scheduled';
 
 CREATE INDEX messages_silent ON messages (updated_at) WHERE status = 'submitted';
+
+CREATE INDEX messages_target ON messages (target, seq) WHERE target is not null;
 
 CREATE INDEX messages_unread ON messages (room_id,seq)
   WHERE room_id is not null and status in ('submitted', 'sent', 'delivered');

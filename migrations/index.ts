@@ -103,6 +103,8 @@ import sandboxChatsDown from './0051_sandbox_chats.down.sql' with { type: 'text'
 import sandboxChatsUp from './0051_sandbox_chats.up.sql' with { type: 'text' }
 import scheduledMessagesDown from './0052_scheduled_messages.down.sql' with { type: 'text' }
 import scheduledMessagesUp from './0052_scheduled_messages.up.sql' with { type: 'text' }
+import actsDown from './0053_acts.down.sql' with { type: 'text' }
+import actsUp from './0053_acts.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -165,4 +167,5 @@ export const migrations: readonly Migration[] = [
   { version: 50, name: 'recipients_by_room', up: recipientsByRoomUp, down: recipientsByRoomDown },
   { version: 51, name: 'sandbox_chats', up: sandboxChatsUp, down: sandboxChatsDown },
   { version: 52, name: 'scheduled_messages', up: scheduledMessagesUp, down: scheduledMessagesDown },
+  { version: 53, name: 'acts', up: actsUp, down: actsDown },
 ]

@@ -3,6 +3,7 @@ import type { BridgeSet } from '../bridges/bridges.ts'
 import type { Config } from '../config/index.ts'
 import type { MatrixSessions } from '../domain/ports.ts'
 import type { Homeserver } from '../homeserver/index.ts'
+import { createActionsModule } from '../modules/actions/index.ts'
 import { createRecipientRepository } from '../modules/chats/recipient-repository.ts'
 import { createConversations } from '../modules/conversations/conversations.ts'
 import { Arrivals } from '../modules/events/arrivals.ts'
@@ -93,6 +94,17 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     clock,
   })
   const queue = createOutboxQueue(db, statuses)
+  const { actions, acts } = createActionsModule({
+    ...parts.phones,
+    db,
+    recipients,
+    waiting,
+    endings,
+    media,
+    backlog,
+    paceOf,
+    clock,
+  })
   releaseFirstMessages({ ...context, chats, devices, recipients, queue })
   const outbox = createOutbox({
     ...context,
@@ -101,6 +113,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     queue,
     recipients,
     messages: repository,
+    acts,
     media,
     paceOf,
   })
@@ -158,6 +171,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     media,
     sink,
     messages,
+    actions,
     feed,
     workers: [
       outbox,

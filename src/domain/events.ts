@@ -3,6 +3,7 @@
  * fields, to the letter; `views/event.ts` has what clients get.
  */
 import type {
+  ActionEvent,
   ChatUpdatedEvent,
   DeviceEvent,
   MediaInfo,
@@ -14,6 +15,7 @@ import type {
 } from './views/event.ts'
 
 export type {
+  ActionEvent,
   ChatUpdatedEvent,
   DeviceEvent,
   MediaInfo,
@@ -44,6 +46,7 @@ export type StoredEvent =
   | ChatWideEvent
   | DeviceEvent
   | StatusEvent
+  | ActionEvent
   | WebhookDisabledEvent
   | WebhookTestEvent
 
@@ -56,6 +59,7 @@ export type WebhookPayload =
   | ChatWideEvent
   | DeviceEvent
   | StatusEvent
+  | ActionEvent
   | WebhookDisabledEvent
   | WebhookTestEvent
 

@@ -128,8 +128,6 @@ export interface MatrixSession {
   upload(path: string, fileName: string, mimeType: string): Promise<string>
   /** The bytes behind an mxc:// URI, as a stream. */
   download(mxcUri: string): Promise<Response>
-  /** Takes an event back. @param txnId as of `send` */
-  redact(roomId: string, eventId: string, txnId: string): Promise<void>
   /**
    * Sets state of a room. A repeat changes nothing, and may answer another event.
    * @returns the event id
@@ -137,6 +135,11 @@ export interface MatrixSession {
   sendState(roomId: string, type: string, stateKey: string, content: Record<string, unknown>): Promise<string>
   /** Shows the user as typing there for `timeoutMs`, or no longer: null. */
   typing(roomId: string, timeoutMs: number | null): Promise<void>
+  /**
+   * Takes an event back. @param txnId and isRepeat as of `send`
+   * @returns the id of the event that does so
+   */
+  redact(roomId: string, eventId: string, txnId: string, isRepeat?: boolean): Promise<string>
   join(roomId: string): Promise<void>
   createDirectRoom(invitee: string): Promise<string>
   state(roomId: string): Promise<RoomEvent[]>

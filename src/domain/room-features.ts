@@ -43,4 +43,19 @@ export interface RoomFeatures {
   maxPollOptionLength: number | null
   /** Where it isn't taken, an answer arrives as a message of its own, unless it is refused. */
   reply: FeatureLevel
+  /** Null where the bridge doesn't say; below `TAKEN_IN_PART` it is refused. */
+  edit: FeatureLevel | null
+  /** Null: at any time. */
+  editMaxAgeMs: number | null
+  /** How often one message may be edited; null: any number. */
+  editMaxCount: number | null
+  /** Taking back from everybody; as `edit`. */
+  delete: FeatureLevel | null
+  deleteMaxAgeMs: number | null
+  /** As `edit`. */
+  reaction: FeatureLevel | null
+  /** How many one person may have on one message; null: any number. */
+  reactionCount: number | null
+  /** Null: any emoji. */
+  allowedReactions: readonly string[] | null
 }

@@ -41,6 +41,10 @@ export function shownStatus(status: MessageStatus): ShownMessageStatus {
   return status === 'submitted' ? 'sending' : status
 }
 
+/** Things done to a message or a chat, each in the order of its chat. */
+export const ACT_TYPES = ['react', 'unreact', 'unsend'] as const
+export type ActType = (typeof ACT_TYPES)[number]
+
 export const RECIPIENT_KINDS = ['contact', 'group'] as const
 export type RecipientKind = (typeof RECIPIENT_KINDS)[number]
 
@@ -117,7 +121,7 @@ export const ASIDE_EVENT_NAMES = [
 const CHAT_EVENT_NAMES = ['chat.updated', 'member.joined', 'member.left'] as const
 
 /** Webhooks and readers of the feed get these only if they name them, or ask for `*`. */
-export const NAMED_ONLY_EVENT_NAMES = [...ASIDE_EVENT_NAMES, ...CHAT_EVENT_NAMES] as const
+export const NAMED_ONLY_EVENT_NAMES = [...ASIDE_EVENT_NAMES, 'action.status', ...CHAT_EVENT_NAMES] as const
 
 /** Events about something said in a chat. */
 export const SAID_EVENT_NAMES = [...MESSAGE_EVENT_NAMES, UNDECRYPTABLE, ...ASIDE_EVENT_NAMES] as const
@@ -145,6 +149,7 @@ export const LIVE_EVENT_NAMES = ['chat.typing'] as const
 export const EVENT_NAMES = [
   ...SAID_EVENT_NAMES,
   'message.status',
+  'action.status',
   ...CHAT_EVENT_NAMES,
   ...DEVICE_EVENT_NAMES,
   'webhook.disabled',

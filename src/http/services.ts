@@ -1,4 +1,5 @@
 /** Services that HTTP routes call. Most are the modules' own contracts; the rest is stated here. */
+import type { Actions } from '../modules/actions/actions.ts'
 import type { Directory } from '../modules/chats/directory.ts'
 import type { Conversations } from '../modules/conversations/conversations.ts'
 import type { Devices } from '../modules/devices/devices.ts'
@@ -24,6 +25,7 @@ export interface HttpServices {
   conversations: Conversations
   groups: GroupsModule
   messages: Messages
+  actions: Actions
   media: Pick<MediaFiles, 'stage' | 'discard'>
   /** Without it, signed media addresses answer 404. */
   downloads?: MediaDownloads

@@ -10,10 +10,17 @@ export function sizeInWords(bytes: number): string {
   return `${bytes} bytes`
 }
 
-/** @returns such as "90 seconds" or "5 minutes" */
+const LONGER = [
+  { unit: 'days', seconds: 86_400 },
+  { unit: 'hours', seconds: 3_600 },
+  { unit: 'minutes', seconds: 60 },
+]
+
+/** @returns such as "90 seconds", "5 minutes" or "24 hours": two of a unit, or the smaller one */
 export function durationInWords(ms: number): string {
   const seconds = ms / 1_000
-  return seconds >= 120 && seconds % 60 === 0 ? `${seconds / 60} minutes` : `${rounded(seconds)} seconds`
+  const longer = LONGER.find(one => seconds >= 2 * one.seconds && seconds % one.seconds === 0)
+  return longer ? `${seconds / longer.seconds} ${longer.unit}` : `${rounded(seconds)} seconds`
 }
 
 /** Down, as what is more than a limit isn't taken. */

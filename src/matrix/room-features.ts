@@ -17,6 +17,7 @@ const FILE_KEYS: Readonly<Record<FileKind, string>> = {
 }
 
 const level = z.number().catch(0).default(0)
+const statedLevel = z.number().optional().catch(undefined)
 /** Go leaves a zero out, which here means that there is no limit. */
 const limit = z
   .number()
@@ -46,6 +47,14 @@ const roomFeatures = z.object({
   poll_max_options: limit,
   poll_option_max_length: limit,
   reply: level,
+  edit: statedLevel,
+  edit_max_age: limit,
+  edit_max_count: limit,
+  delete: statedLevel,
+  delete_max_age: limit,
+  reaction: statedLevel,
+  reaction_count: limit,
+  allowed_reactions: z.array(z.string()).nullish().catch(null),
 })
 
 /** @param content of the state event; what of it isn't as it should be says nothing */
@@ -63,6 +72,22 @@ export function readRoomFeatures(content: Readonly<Record<string, unknown>>): Ro
     maxPollOptions: told.poll_max_options,
     maxPollOptionLength: told.poll_option_max_length,
     reply: told.reply,
+    ...featuresOfActs(told, isComplete),
+  }
+}
+
+function featuresOfActs(told: z.infer<typeof roomFeatures>, isComplete: boolean) {
+  const levelOf = (stated: number | undefined) => stated ?? (isComplete ? 0 : null)
+  const inMs = (seconds: number | null) => (seconds === null ? null : seconds * 1_000)
+  return {
+    edit: levelOf(told.edit),
+    editMaxAgeMs: inMs(told.edit_max_age),
+    editMaxCount: told.edit_max_count,
+    delete: levelOf(told.delete),
+    deleteMaxAgeMs: inMs(told.delete_max_age),
+    reaction: levelOf(told.reaction),
+    reactionCount: told.reaction_count,
+    allowedReactions: told.allowed_reactions?.length ? told.allowed_reactions : null,
   }
 }
 

@@ -81,9 +81,15 @@ function createSession(calls: MatrixCalls, userId: string, isOurs: boolean): Mat
       },
     }),
 
-    async redact(roomId, eventId, txnId) {
+    async redact(roomId, eventId, txnId, isRepeat) {
+      const isMarked = !isOurs && isRepeat !== undefined
+      const known = isMarked && isRepeat ? await sentBefore(roomId, 'm.room.redaction', txnId) : null
+      if (known !== null) return known
       const path = `${roomPath(roomId)}/redact/${encodeURIComponent(eventId)}/${encodeURIComponent(txnId)}`
-      await calls.json(userId, 'take the message back', { method: 'PUT', path, body: {} })
+      const call: JsonCall = { method: 'PUT', path, body: isMarked ? { [TRANSACTION_FIELD]: txnId } : {} }
+      // Whoever tells if it is a repeat repeats it by itself.
+      const options = isRepeat === undefined ? undefined : WAITING_BY_ITSELF
+      return (await ask(eventIdAnswer, 'take the message back', call, options)).event_id
     },
 
     async sendState(roomId, type, stateKey, content) {

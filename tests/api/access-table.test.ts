@@ -142,6 +142,7 @@ const ABSENT: Things = {
   device: '491519999999',
   message: `msg_${'0'.repeat(32)}`,
   chat: `chat_${'0'.repeat(32)}`,
+  action: `act_${'0'.repeat(32)}`,
   webhook: '987654',
   link: `lnk_${'0'.repeat(32)}`,
   token: '987654',

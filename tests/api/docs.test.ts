@@ -49,8 +49,10 @@ describe('the document', () => {
       'delete /api/v1/devices/links/{id}',
       'delete /api/v1/devices/{device_id}',
       'delete /api/v1/messages/{id}',
+      'delete /api/v1/messages/{id}/reaction',
       'delete /api/v1/tokens/{id}',
       'delete /api/v1/webhooks/{id}',
+      'get /api/v1/actions/{id}',
       'get /api/v1/chats',
       'get /api/v1/chats/{chat_id}',
       'get /api/v1/chats/{chat_id}/members',
@@ -86,12 +88,14 @@ describe('the document', () => {
       'post /api/v1/devices/{device_id}/groups',
       'post /api/v1/devices/{device_id}/groups/join',
       'post /api/v1/devices/{device_id}/message',
+      'post /api/v1/messages/{id}/unsend',
       'post /api/v1/tokens',
       'post /api/v1/webhooks',
       'post /api/v1/webhooks/{id}/replay',
       'post /api/v1/webhooks/{id}/rotate-secret',
       'post /api/v1/webhooks/{id}/test',
       'put /api/v1/credentials/{client_id}',
+      'put /api/v1/messages/{id}/reaction',
       'put /api/v1/webhooks/{id}',
     ])
   })
@@ -178,7 +182,7 @@ describe('for generated clients', () => {
     expect(new Set(ids).size).toBe(ids.length)
     for (const id of ids)
       expect(id).toMatch(
-        /^(add|answer|cancel|check|create|delete|download|get|join|list|read|replay|retry|rotate|send|set|test|update|watch)[A-Z]\w+$/,
+        /^(add|answer|cancel|check|create|delete|download|edit|forward|get|join|list|mark|react|read|remove|replay|retry|rotate|send|set|test|unsend|update|vote|watch)[A-Z]\w+$/,
       )
   })
 

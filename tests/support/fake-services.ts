@@ -2,13 +2,16 @@
 import { createHash } from 'node:crypto'
 import type { Db } from '../../src/db/open.ts'
 import { GatewayError } from '../../src/domain/errors.ts'
+import { ACTION_EXAMPLE, type ActionView } from '../../src/domain/views/action.ts'
 import type { ContactView } from '../../src/domain/views/contact.ts'
 import type { ListedDevice } from '../../src/domain/views/device.ts'
 import type { LinkEvent, LinkView } from '../../src/domain/views/link.ts'
 import type { PlatformView } from '../../src/domain/views/platform.ts'
 import type { HttpServices } from '../../src/http/services.ts'
+import type { MessageRef } from '../../src/modules/actions/actions.ts'
 import { stateOf } from '../../src/modules/devices/link-events.ts'
 import type { LinkRequest } from '../../src/modules/devices/linking.ts'
+import type { Recorder } from '../../src/modules/idempotency/types.ts'
 import type { SendRequest } from '../../src/modules/sending/content/request.ts'
 import { stagedFile } from './messages.ts'
 
@@ -116,6 +119,7 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
     | 'conversations'
     | 'groups'
   > = {
+    actions: fakeActions(db, asked),
     devices: {
       list: async () => [DEVICE],
       linked: async () => [DEVICE],
@@ -260,4 +264,24 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
     },
   }
   return { services, link, sends, asked, listed, uploads, onDisk, failures }
+}
+
+/** There is one message, `msg_1`. */
+function fakeActions(db: Pick<Db, 'write'>, asked: Record<string, unknown>[]): HttpServices['actions'] {
+  const accept = async (message: MessageRef, act: object, record?: Recorder<ActionView>) => {
+    if (message.messageId !== 'msg_1')
+      throw new GatewayError('not_found', `there is no message ${message.messageId}`)
+    asked.push({ ...message, ...act })
+    if (record) await db.write(tx => record(tx, ACTION_EXAMPLE))
+    return ACTION_EXAMPLE
+  }
+  return {
+    react: (message, emoji, record) => accept(message, { type: 'react', emoji }, record),
+    unreact: (message, record) => accept(message, { type: 'unreact' }, record),
+    unsend: (message, record) => accept(message, { type: 'unsend' }, record),
+    get: async (_identityId, id) => {
+      if (id === ACTION_EXAMPLE.id) return ACTION_EXAMPLE
+      throw new GatewayError('not_found', `there is no action ${id}`)
+    },
+  }
 }

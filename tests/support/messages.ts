@@ -3,6 +3,7 @@ import type { Db } from '../../src/db/open.ts'
 import { GatewayError } from '../../src/domain/errors.ts'
 import type { Observer } from '../../src/domain/observation.ts'
 import type { Bridge, Bridges } from '../../src/domain/ports.ts'
+import { ACT_TYPES } from '../../src/domain/states.ts'
 import { createChatRepository } from '../../src/modules/chats/chat-repository.ts'
 import { createRecipientRepository } from '../../src/modules/chats/recipient-repository.ts'
 import type { StagedFile } from '../../src/modules/media/media.ts'
@@ -73,6 +74,11 @@ export const inRoom: OutboxOptions['recipients'] = {
   follow: async () => undefined,
   forget: async () => undefined,
 }
+
+/** For messages alone. */
+export const noActs = Object.fromEntries(
+  ACT_TYPES.map(type => [type, () => Promise.reject(new Error('no acts here'))]),
+) as unknown as OutboxOptions['acts']
 
 /** For messages without files. */
 export const noMedia: OutboxOptions['media'] = {

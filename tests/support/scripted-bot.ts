@@ -59,9 +59,10 @@ export class ScriptedBot implements Partial<MatrixSession> {
     return eventId
   }
 
-  async redact(roomId: string, eventId: string): Promise<void> {
+  async redact(roomId: string, eventId: string): Promise<string> {
     const event = this.rooms.get(roomId)?.find(candidate => candidate.event_id === eventId)
     this.takenBack.push(String(event?.content.body))
+    return `${eventId}-taken-back`
   }
 
   async download(uri: string): Promise<Response> {

@@ -1,7 +1,8 @@
-/** The outbox: one row for each recipient of an accepted send. */
+/** The outbox: one row for each recipient of an accepted send, and for each act. */
 import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
-import { MESSAGE_STATUSES, RECIPIENT_KINDS } from '../../domain/states.ts'
+import type { ActArguments } from '../../domain/act-arguments.ts'
+import { ACT_TYPES, MESSAGE_STATUSES, RECIPIENT_KINDS } from '../../domain/states.ts'
 import type { Metadata, SendContent } from '../../domain/views/message-content.ts'
 import { timestamps } from './columns.ts'
 
@@ -16,14 +17,18 @@ export const messages = sqliteTable(
     /** Messages of one lane are sent in order of `seq`: a scheduled one gets it when it is due. */
     lane: text('lane').notNull(),
     recipientKind: text('recipient_kind', { enum: RECIPIENT_KINDS }).notNull(),
-    /** As written by the caller. */
+    /** Null: it is a message. */
+    act: text('act', { enum: ACT_TYPES }),
+    /** The message that an act is for: its id, or its event's if it wasn't sent from here. */
+    target: text('target'),
+    /** As written by the caller; of an act the chat, as far as it is known. */
     recipient: text('recipient').notNull(),
     text: text('text'),
     mediaId: text('media_id'),
     replyTo: text('reply_to'),
     /** Id of the message whose caption this is; null for a client's own text. */
     captionOf: text('caption_of'),
-    content: text('content', { mode: 'json' }).$type<SendContent>(),
+    content: text('content', { mode: 'json' }).$type<SendContent & ActArguments>(),
     metadata: text('metadata', { mode: 'json' }).$type<Metadata>(),
     /** It isn't sent before; null: at once. */
     sendAt: integer('send_at'),
@@ -41,6 +46,8 @@ export const messages = sqliteTable(
     failingSince: integer('failing_since'),
     /** Since when the bridge refuses each try of a connected device; null after another outcome. */
     refusedSince: integer('refused_since'),
+    /** When it was taken back from those who got it. */
+    deletedAt: integer('deleted_at'),
     ...timestamps,
   },
   table => [
@@ -64,6 +71,8 @@ export const messages = sqliteTable(
     index('messages_scheduled_lanes').on(table.lane).where(sql`status = 'scheduled'`),
     // Finds out whether a message still needs a file.
     index('messages_media').on(table.mediaId).where(sql`media_id is not null`),
+    // The acts on a message.
+    index('messages_target').on(table.target, table.seq).where(sql`target is not null`),
   ],
 )
 

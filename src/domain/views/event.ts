@@ -1,6 +1,7 @@
 /** Events as webhooks and readers of the feed get them. */
 import { type Static, Type } from '@sinclair/typebox'
 import { CHAT_KINDS, DEVICE_EVENT_NAMES, MESSAGE_KINDS, SAID_EVENT_NAMES } from '../states.ts'
+import { Action } from './action.ts'
 import { DEVICE_EXAMPLE, Device } from './device.ts'
 import { Message } from './message.ts'
 import { model, nullable, oneOf, timestamp } from './schema.ts'
@@ -113,7 +114,14 @@ export type MessagePayload = Static<typeof ChatEvent>
 
 const LEARNED = timestamp('When the gateway learned of it.')
 
-const { due_at: _dueAt, chat_id, metadata, ...messageFields } = Message.properties
+const {
+  due_at: _dueAt,
+  actions: _actions,
+  deleted_at: _deletedAt,
+  chat_id,
+  metadata,
+  ...messageFields
+} = Message.properties
 /** A sent message got another status: the message as GET /api/v1/messages/{id} shows it then. */
 const StatusEvent = model('MessageStatusEvent', {
   event: Type.Literal('message.status'),
@@ -124,6 +132,16 @@ const StatusEvent = model('MessageStatusEvent', {
   metadata: Type.Optional(metadata),
 })
 export type StatusEvent = Static<typeof StatusEvent>
+
+/** An action got another status: the action as GET /api/v1/actions/{id} shows it then. */
+const ActionEvent = model('ActionStatusEvent', {
+  event: Type.Literal('action.status'),
+  timestamp: LEARNED,
+  platform: Type.String(),
+  device_id: Type.String(),
+  ...Action.properties,
+})
+export type ActionEvent = Static<typeof ActionEvent>
 
 const { id: _id, restricted, ...deviceFields } = Device.properties
 /** A device got another state, or another restriction: the device as it is listed then. */
@@ -208,6 +226,7 @@ export const WebhookTestEvent = model('WebhookTestEvent', {
 export const EventPayload = Type.Union([
   ChatEvent,
   StatusEvent,
+  ActionEvent,
   DeviceEvent,
   WebhookDisabledEvent,
   ChatUpdatedEvent,

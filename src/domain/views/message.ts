@@ -1,6 +1,7 @@
 /** A message as clients see it. */
 import { type Static, Type } from '@sinclair/typebox'
 import { SHOWN_MESSAGE_STATUSES } from '../states.ts'
+import { ACTION_EXAMPLE, Action } from './action.ts'
 import { model, nullable, oneOf, timestamp } from './schema.ts'
 
 const CHAT_ID = nullable(
@@ -34,6 +35,8 @@ const EXAMPLE = {
   expires_at: null,
   created_at: '2026-04-27T10:00:00Z',
   updated_at: '2026-04-27T10:00:03Z',
+  deleted_at: null,
+  actions: [ACTION_EXAMPLE],
 }
 
 const FIELDS_OF_VIEW = {
@@ -66,6 +69,8 @@ const FIELDS_OF_VIEW = {
   ),
   created_at: timestamp(),
   updated_at: timestamp(),
+  deleted_at: nullable(timestamp('When it was unsent: nobody sees it any more.')),
+  actions: Type.Array(Action, { description: 'What was done to it, oldest first.' }),
 }
 
 export const Message = model('Message', FIELDS_OF_VIEW, { examples: [EXAMPLE] })

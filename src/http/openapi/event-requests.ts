@@ -19,6 +19,7 @@ const MEANS: Record<StoredEventName, string> = {
   'poll.vote': 'Somebody voted in a poll, changed the vote or took it back',
   'poll.ended': 'A poll was closed',
   'message.status': 'A message that you sent has another status',
+  'action.status': 'An action of yours has another status',
   'chat.updated': 'A chat is called or shown otherwise',
   'member.joined': 'Somebody came to a group',
   'member.left': 'Somebody is no longer in a group',

@@ -2,6 +2,7 @@
 import type { Logger } from '../../lib/logger.ts'
 import type { Route } from '../route.ts'
 import type { HttpServices } from '../services.ts'
+import { actionRoutes } from './actions/routes.ts'
 import { chatRoutes } from './chats/routes.ts'
 import { credentialRoutes } from './credentials/routes.ts'
 import { contactRoutes } from './devices/contact-routes.ts'
@@ -41,6 +42,7 @@ export function apiRoutes(options: ApiRoutesOptions): Route[] {
     ...groupRoutes(services),
     ...platformRoutes(services),
     ...messageRoutes(options),
+    ...actionRoutes(services),
     ...webhookRoutes(services),
     ...deliveryRoutes(services),
     ...eventRoutes({ ...services, clock, logger }),

@@ -34,6 +34,13 @@ export interface Unsupported {
     | 'poll'
     | 'poll_max_options'
     | 'poll_option_max_length'
+    | 'edit'
+    | 'edit_max_age'
+    | 'edit_max_count'
+    | 'delete'
+    | 'delete_max_age'
+    | 'reaction'
+    | 'allowed_reactions'
   /** In characters, bytes, seconds or pixels; null: it isn't taken at all. */
   limit: number | null
   /** The limit for people, behind the name of the network. */

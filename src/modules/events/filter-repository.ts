@@ -15,7 +15,7 @@ function leavesIn(list: keyof NonNullable<typeof webhooks.$inferSelect.filters>,
 const field = (path: string) => sql.raw(`json_extract(filtered.payload, '${path}')`)
 
 const isOfMessage = sql.raw(
-  "filtered.name = 'message.status' and messages.id = json_extract(filtered.payload, '$.id')",
+  "filtered.name in ('message.status', 'action.status') and messages.id = json_extract(filtered.payload, '$.id')",
 )
 // A message that waits, or has failed early, may have no room yet: that of its recipient, then.
 const room = sql`coalesce(nullif(filtered.room_id, ''), (
@@ -42,7 +42,9 @@ const isOfChats = sql`exists (
     select room_id from rooms
     union all select chats.id from rooms join chats
       on chats.identity_id = filtered.identity_id and chats.room_id = rooms.room_id))`
-const hasNoChat = sql.raw("(filtered.room_id = '' and filtered.name <> 'message.status')")
+const hasNoChat = sql.raw(
+  "(filtered.room_id = '' and filtered.name not in ('message.status', 'action.status'))",
+)
 
 /**
  * A condition of a query of `webhooks`: true when the webhook's filters let the event in.

@@ -9,7 +9,7 @@ import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
-import { findMessage, isInClosedRoom, waitsSince } from './message-repository.ts'
+import { findMessage, isInClosedRoom, type MessageWithDevice, waitsSince } from './message-repository.ts'
 import type { StatusWriter } from './status-repository.ts'
 
 /** Messages that ended. */
@@ -136,6 +136,16 @@ export function createMessageEndings(
     return { count: found.length, unneeded }
   }
 
+  /**
+   * Cancels a message if it is still queued. Nobody holds such a one: a claimed one is `sending`.
+   * @returns files that nothing needs any more; null when it was queued no more
+   */
+  async function takeBack(tx: Tx, { message }: MessageWithDevice, now: number): Promise<string[] | null> {
+    if (message.status !== 'queued' && message.status !== 'scheduled') return null
+    await statuses.endedUntried(tx, message, 'cancelled', null, now)
+    return releaseFile(tx, message.mediaId)
+  }
+
   const isAny = (query: typeof expired | typeof silent, values: Record<string, unknown>) =>
     db.read(async reader => (await reader.get<unknown>(query, values)) !== undefined)
 
@@ -155,14 +165,16 @@ export function createMessageEndings(
         const found = await findMessage(tx, identityId, id)
         if (!found) return null
         const { message } = found
-        // A message that is claimed is `sending`: nobody holds one that is queued.
-        if (message.status !== 'queued' && message.status !== 'scheduled')
-          return { found, cancelled: false, unneeded: [] }
-        await statuses.endedUntried(tx, message, 'cancelled', null, now)
+        const unneeded = await takeBack(tx, found, now)
+        if (unneeded === null) return { found, cancelled: false, unneeded: [] }
         const changed = { ...message, status: 'cancelled' as const, reason: null, updatedAt: now }
-        const unneeded = await releaseFile(tx, message.mediaId)
         return { found: { ...found, message: changed }, cancelled: true, unneeded }
       }),
+
+    takeBack: async (tx: Tx, identityId: string, id: string, now: number) => {
+      const found = await findMessage(tx, identityId, id)
+      return found && takeBack(tx, found, now)
+    },
 
     /** Fails at most `limit` messages that are queued beyond their `expires_at`, oldest first. */
     async expire(now: number, limit: number): Promise<Ended> {

@@ -44,12 +44,7 @@ export function createHandover(options: {
     message: Message,
     along: readonly Message[],
   ): Promise<HandedOver> {
-    if (chat.encrypted) {
-      throw new GatewayError(
-        'conflict',
-        'room_encrypted: the chat is end-to-end encrypted, so nothing is sent in clear',
-      )
-    }
+    refuseEncrypted(chat)
     const { roomId, bridgeBot, takes } = chat
     if (message.replyTo !== null && (await queue.isQuoteLost(message.identityId, message.replyTo, roomId)))
       throw new GatewayError('unprocessable', QUOTE_LOST)
@@ -124,6 +119,15 @@ export function createHandover(options: {
   return handOver
 }
 
+/** @throws GatewayError conflict */
+export function refuseEncrypted({ encrypted }: Pick<EnteredChat, 'encrypted'>): void {
+  if (!encrypted) return
+  throw new GatewayError(
+    'conflict',
+    'room_encrypted: the chat is end-to-end encrypted, so nothing is sent in clear',
+  )
+}
+
 function planned(
   { text, content, replyTo }: Message,
   file: PlannedFile | undefined,
@@ -133,15 +137,15 @@ function planned(
 }
 
 /** True for a message that is nothing but a text, which can go together with others. */
-export function isPlainText({ mediaId, content }: Message): boolean {
-  return mediaId === null && content === null
+export function isPlainText({ act, mediaId, content }: Message): boolean {
+  return act === null && mediaId === null && content === null
 }
 
 /**
  * The same for each repeat of a try, so that the homeserver answers the same event; another when it
  * is sent again.
  */
-function transactionId({ id, resends }: Message): string {
+export function transactionId({ id, resends }: Message): string {
   return resends === 0 ? id : `${id}.${resends}`
 }
 

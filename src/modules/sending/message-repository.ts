@@ -14,6 +14,7 @@ import type { MessageView } from '../../domain/views/message.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { isChatOf } from '../chats/chat-repository.ts'
 import type { StagedFile } from '../media/media.ts'
+import { actsOnMessages } from './act-repository.ts'
 import { openLane } from './lane-repository.ts'
 
 export type NewMessage = Pick<
@@ -70,6 +71,7 @@ const ownById = and(
   eq(messages.identityId, param('identityId')),
   eq(messages.id, param('id')),
   isNull(messages.captionOf),
+  isNull(messages.act),
 )
 const seqOf = statement(orm => orm.select({ seq: messages.seq }).from(messages).where(ownById))
 const one = statement(orm => withDevice(orm).where(ownById))
@@ -91,7 +93,8 @@ const sent = statement(orm =>
     .from(messages)
     .where(
       // Spelled out, as a partial index is found by its text.
-      sql`${messages.eventId} = ${param('eventId')} and event_id is not null and ${messages.deviceRowId} = ${param('deviceRowId')}`,
+      sql`${messages.eventId} = ${param('eventId')} and event_id is not null and ${messages.deviceRowId} = ${param('deviceRowId')}
+        and ${messages.act} is null`,
     ),
 )
 // As the index messages_unread has it: a message that was read has a reader, who mostly has
@@ -191,7 +194,12 @@ export function createMessageRepository(db: Pick<Db, 'read' | 'write'>) {
         const start = before && (await reader.get(seqOf, { identityId, id: before }))
         if (before && !start) return null
         const older = start ? lt(messages.seq, start.seq) : undefined
-        const own = and(eq(messages.identityId, identityId), isNull(messages.captionOf), older)
+        const own = and(
+          eq(messages.identityId, identityId),
+          isNull(messages.captionOf),
+          isNull(messages.act),
+          older,
+        )
         return reader.all(orm => withDevice(orm).where(own).orderBy(desc(messages.seq)).limit(limit))
       }),
 
@@ -208,6 +216,12 @@ export function createMessageRepository(db: Pick<Db, 'read' | 'write'>) {
     /** True once something was said in the direct chat, by either side. */
     isUnderWay: (identityId: string, roomId: string) =>
       db.read(async reader => (await reader.get<unknown>(saidInChat, { identityId, roomId })) !== undefined),
+
+    /** @returns the acts on messages of an identity, by message, oldest first */
+    actsOn: (identityId: string, ids: readonly string[]) =>
+      db.read(async reader =>
+        Map.groupBy(await actsOnMessages(reader, identityId, ids), act => act.target ?? ''),
+      ),
 
     /** @returns the message that is answered; null when the identity has none with this id */
     answered: async (identityId: string, id: string): Promise<AnsweredMessage | null> =>
@@ -275,7 +289,7 @@ export function withDevice(orm: Orm) {
 export function messageView(
   { message, platform, deviceId, chatId }: MessageWithDevice,
   updatedAt = message.updatedAt,
-): Omit<MessageView, 'due_at'> {
+): Omit<MessageView, 'due_at' | 'actions' | 'deleted_at'> {
   return {
     id: message.id,
     platform,

@@ -1,13 +1,14 @@
 /**
- * The outbox: sends the messages of lanes that are due. A crash between a send and its settlement
- * repeats the send with the same transaction id, which the homeserver answers with the same event.
+ * The outbox: sends the messages of lanes that are due, and does the acts that wait between them. A
+ * crash between a send and its settlement repeats the send with the same transaction id, which the
+ * homeserver answers with the same event.
  */
 import type { Device, Message } from '../../db/schema/index.ts'
 import { GatewayError, isPassing, messageOf } from '../../domain/errors.ts'
 import type { Observer } from '../../domain/observation.ts'
-import type { MatrixSessions } from '../../domain/ports.ts'
+import type { MatrixSession, MatrixSessions } from '../../domain/ports.ts'
 import type { Hears } from '../../domain/signals.ts'
-import type { DeviceState } from '../../domain/states.ts'
+import type { ActType, DeviceState } from '../../domain/states.ts'
 import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
@@ -18,13 +19,34 @@ import type { ChatRooms } from '../chats/chat-rooms.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { DeviceRestricted, refuseNewChat, restrictedUntil } from '../devices/restriction.ts'
 import type { MediaFiles } from '../media/media.ts'
+import { type Act, isAct } from './act-repository.ts'
 import { quotedEvent } from './content/replies.ts'
 import { DEVICE_DELETED, expiredReason, isDiscarded, isExpired } from './ending-repository.ts'
-import { createHandover, type HandedOver, isPlainText, takeWhile } from './handover.ts'
+import { createHandover, type HandedOver, isPlainText, takeWhile, transactionId } from './handover.ts'
 import type { Pace } from './limits.ts'
 import { type MessageRepository, waitsSince } from './message-repository.ts'
 import type { ClaimedLane, OutboxQueue, Settlement } from './queue-repository.ts'
 import type { Recipients } from './recipients.ts'
+
+/** A try at an act. */
+export interface ActTry {
+  act: Act
+  device: Device
+  session: MatrixSession
+  /** The same for each repeat of a try. */
+  txnId: string
+  /** True when an earlier try, whose end isn't known, may have gone through. */
+  isRepeat: boolean
+}
+
+/**
+ * @returns where it was done: `eventId` is null where no bridge will report on it; `waits` as long
+ * as the message that it is for is still to be sent
+ * @throws GatewayError when the act can't be done
+ */
+export type ActHandler = (
+  attempt: ActTry,
+) => Promise<{ eventId: string | null; roomId: string; bridgeBot: string | null } | 'waits'>
 
 export interface OutboxOptions {
   queue: OutboxQueue
@@ -33,6 +55,7 @@ export interface OutboxOptions {
   devices: Pick<LinkedDevices, 'get' | 'reconcile'>
   chatRooms: Pick<ChatRooms, 'ensureEntered'>
   media: Pick<MediaFiles, 'get' | 'upload'>
+  acts: Readonly<Record<ActType, ActHandler>>
   sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
   paceOf(platform: string): Pace
@@ -75,6 +98,7 @@ export function createOutbox(options: OutboxOptions): Worker {
     devices,
     chatRooms,
     media,
+    acts,
     sessions,
     matrixUserOf,
     paceOf,
@@ -105,10 +129,11 @@ export function createOutbox(options: OutboxOptions): Worker {
   ): Promise<Settlement | Sent | 'waits'> {
     if (isExpired(message, clock.now())) return { outcome: 'failed', reason: expiredReason(message) }
     const device = await connectedDevice(message)
-    const quoted = await quotedEvent(messages, message, sentJustNow)
-    if (quoted === 'waits') return 'waits'
     const userId = await matrixUserOf(message.identityId)
     const session = sessions.actingAs(userId)
+    if (isAct(message)) return doAct(message, device, session)
+    const quoted = await quotedEvent(messages, message, sentJustNow)
+    if (quoted === 'waits') return 'waits'
     const roomId = await recipients.resolve(device, userId, message.recipientKind, message.recipient)
     await holdFirstAgain(device, message, roomId)
     const along = takeWhile(behind, other => goesAlong(other) && !isDiscarded(other, device))
@@ -129,6 +154,14 @@ export function createOutbox(options: OutboxOptions): Worker {
         return { outcome: 'retry', reason: messageOf(error), refusedSince: null }
       throw error
     }
+  }
+
+  async function doAct(act: Act, device: Device, session: MatrixSession): Promise<Settlement | 'waits'> {
+    const attempt = { act, device, session, txnId: transactionId(act), isRepeat: act.attempts > 1 }
+    const done = await acts[act.act](attempt)
+    if (done === 'waits') return 'waits'
+    const { eventId, ...at } = done
+    return eventId === null ? { outcome: 'done' } : { outcome: 'submitted', eventId, ...at }
   }
 
   /**
@@ -204,7 +237,7 @@ export function createOutbox(options: OutboxOptions): Worker {
 
   function tell({ platform }: ClaimedLane, message: Message, settlement: Settlement, tookMs: number): void {
     const { id: messageId, identityId, deviceRowId, recipient, attempts: attempt } = message
-    const isSubmitted = settlement.outcome === 'submitted'
+    const isDone = settlement.outcome === 'submitted' || settlement.outcome === 'done'
     observer?.sendAttempted({
       messageId,
       identityId,
@@ -212,9 +245,9 @@ export function createOutbox(options: OutboxOptions): Worker {
       platform,
       recipient,
       attempt,
-      outcome: settlement.outcome,
-      reason: isSubmitted ? null : settlement.reason,
-      eventId: isSubmitted ? settlement.eventId : null,
+      outcome: settlement.outcome === 'done' ? 'submitted' : settlement.outcome,
+      reason: isDone ? null : settlement.reason,
+      eventId: settlement.outcome === 'submitted' ? settlement.eventId : null,
       tookMs,
       ageMs: clock.now() - waitsSince(message),
     })

@@ -30,6 +30,8 @@ export interface ClaimRequest extends LaneClaim {
 /** How a try ended. */
 export type Settlement =
   | ({ outcome: 'submitted' } & HandedOverAt)
+  /** An act of which nobody will say anything more. */
+  | { outcome: 'done' }
   /** `heldUpSince` where it is given up, and has held up its lane since then. */
   | { outcome: 'failed'; reason: string; heldUpSince?: number }
   /**
@@ -94,12 +96,12 @@ const lookAtDevices = statement(orm =>
     .where(gt(outboxDevices.dueAt, param('now'))),
 )
 const ofLane = eq(outboxLanes.lane, param('lane'))
-// As `quotedEvent` finds it.
+// As `quotedEvent` finds it, and the acts.
 const next = statement(orm =>
   orm
     .select({
       createdAt: messages.createdAt,
-      waits: sql<number>`exists (select 1 from messages as answered where answered.id = messages.reply_to
+      waits: sql<number>`exists (select 1 from messages as answered where answered.id in (messages.reply_to, messages.target)
         and answered.identity_id = messages.identity_id and answered.status in ('scheduled', 'queued', 'sending'))`,
     })
     .from(messages)
@@ -182,7 +184,7 @@ export type OutboxQueue = ReturnType<typeof createOutboxQueue>
 
 export function createOutboxQueue(
   db: Pick<Db, 'read' | 'write'>,
-  statuses: Pick<StatusWriter, 'submitted' | 'failed' | 'waits' | 'held' | 'closedOut'>,
+  statuses: Pick<StatusWriter, 'submitted' | 'done' | 'failed' | 'waits' | 'held' | 'closedOut'>,
 ) {
   /** When this process began: reports of what was handed over before may still come. */
   let begunAt = 0
@@ -207,12 +209,12 @@ export function createOutboxQueue(
           for (const { lane } of await tx.all(dueLanes, { deviceRowId, now, limit })) {
             if (nextSendAt > now) break
             if (!(await canGo(tx, lane, now))) continue
-            if (isPaced) nextSendAt = afterSending(pace, nextSendAt, now)
             const messages = await tx.all(startSending, {
               lane,
               limit: isPaced ? 1 : maxMessagesPerLane,
               now,
             })
+            if (isPaced) nextSendAt = afterSending(pace, nextSendAt, now)
             await tx.run(leases.lease, { lane, leaseId, dueAt: outOfTheWay })
             claimed.push({ lane, platform, leaseId, messages: messages.sort(inOrder) })
           }
@@ -230,6 +232,8 @@ export function createOutboxQueue(
         switch (settlement.outcome) {
           case 'submitted':
             return statuses.submitted(tx, message, settlement, now)
+          case 'done':
+            return statuses.done(tx, message, now)
           case 'failed':
             if (settlement.heldUpSince !== undefined)
               await tx.run(markHeldUp, { lane: message.lane, since: settlement.heldUpSince })

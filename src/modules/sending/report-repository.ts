@@ -30,7 +30,7 @@ export interface ReadReport {
 }
 
 const param = sql.placeholder
-const { seq, id, identityId, lane, deviceRowId, status, reason, resends, roomId, createdAt, sendAt } =
+const { seq, id, identityId, lane, deviceRowId, act, status, reason, resends, roomId, createdAt, sendAt } =
   getTableColumns(messages)
 
 /**
@@ -40,7 +40,7 @@ const { seq, id, identityId, lane, deviceRowId, status, reason, resends, roomId,
 export const messageOfEvent = statement(orm =>
   orm
     .select({
-      ...{ seq, id, identityId, lane, deviceRowId, status, reason, resends, roomId, createdAt, sendAt },
+      ...{ seq, id, identityId, lane, deviceRowId, act, status, reason, resends, roomId, createdAt, sendAt },
       place: PLACE,
       bridgeBot: sql<string | null>`(select bridge_bot from chats
         where chats.identity_id = messages.identity_id and chats.room_id = messages.room_id)`,

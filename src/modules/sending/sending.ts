@@ -16,6 +16,7 @@ import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
 import { restrictedUntil } from '../devices/restriction.ts'
 import type { MediaFiles } from '../media/media.ts'
+import { type Act, actionView } from './act-repository.ts'
 import { checkReply } from './content/replies.ts'
 import { checkContent, recipientsOf, refuseIncomplete, type SendRequest, textOf } from './content/request.ts'
 import type { MessageEndings } from './ending-repository.ts'
@@ -60,9 +61,20 @@ export function createMessages(options: MessagesOptions) {
 
   const dueTimes = createDueTimes({ waiting, paceOf, clock })
 
+  /** @param found of one identity */
+  async function actsOn(found: readonly MessageWithDevice[]): Promise<ReadonlyMap<string, Act[]>> {
+    const [first] = found
+    if (!first) return new Map()
+    return repository.actsOn(
+      first.message.identityId,
+      found.map(({ message }) => message.id),
+    )
+  }
+
   async function views(found: readonly MessageWithDevice[]): Promise<MessageView[]> {
     const due = await dueTimes(found)
-    return found.map(one => view(one, due.get(one.message.seq) ?? null))
+    const acts = await actsOn(found)
+    return found.map(one => view(one, due.get(one.message.seq) ?? null, acts.get(one.message.id)))
   }
 
   /**
@@ -182,7 +194,8 @@ export function createMessages(options: MessagesOptions) {
       const result = await endings.cancel(identityId, messageId, clock.now())
       if (!result) throw new GatewayError('not_found', `there is no message ${messageId}`)
       await media.discardAll(result.unneeded)
-      const shown = view(result.found, null)
+      const acts = await actsOn([result.found])
+      const shown = view(result.found, null, acts.get(messageId))
       if (result.cancelled) return shown
       throw new GatewayError(
         'conflict',
@@ -262,6 +275,12 @@ function refusals(
   return found.map(unsupported => unsupported && unsupportedReason(platform, unsupported))
 }
 
-function view(found: MessageWithDevice, dueAt: number | null): MessageView {
-  return { ...messageView(found), due_at: dueAt === null ? null : rfc3339(dueAt) }
+function view(found: MessageWithDevice, dueAt: number | null, acts: readonly Act[] = []): MessageView {
+  const { deletedAt } = found.message
+  return {
+    ...messageView(found),
+    due_at: dueAt === null ? null : rfc3339(dueAt),
+    deleted_at: deletedAt === null ? null : rfc3339(deletedAt),
+    actions: acts.map(act => actionView(act)),
+  }
 }

@@ -1,30 +1,19 @@
 /**
- * SQL of what becomes of a message: the one place where its status changes, for the outbox and for
- * receiving alike, with the event that webhooks and readers of the feed get. A message that the
- * network may take later goes back into its lane and is sent as a new event; the old one stays
- * failed at the bridge.
+ * SQL of what becomes of a message or an act: the one place where its status changes, for the
+ * outbox and for receiving alike, with the event that webhooks and readers of the feed get. One
+ * that the network may take later goes back into its lane and is sent as a new event; the old one
+ * stays failed at the bridge. An act ends at `sent`: nobody reads it.
  */
 import { eq, sql } from 'drizzle-orm'
-import { identities, type Message, messages } from '../../db/schema/index.ts'
-import { numberParam } from '../../db/stable-params.ts'
+import { type Message, messages } from '../../db/schema/index.ts'
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { MessageStatus } from '../../domain/states.ts'
-import { rfc3339 } from '../../lib/clock.ts'
-import { timeOrderedId } from '../../lib/tokens.ts'
-import { writeEvent } from '../events/event-repository.ts'
+import { actTaken } from './act-repository.ts'
 import { type Resent, resend } from './lane-repository.ts'
 import type { Backlog } from './limits.ts'
-import {
-  addCaption,
-  messageView,
-  passFailureOn,
-  REASON_OR_CAPTIONS,
-  type SentCaption,
-  waitsSince,
-  withDevice,
-} from './message-repository.ts'
+import { addCaption, REASON_OR_CAPTIONS, type SentCaption, waitsSince } from './message-repository.ts'
 import {
   advances,
   isOwn,
@@ -37,6 +26,7 @@ import {
   type StatusWord,
   takeUnmatched,
 } from './report-repository.ts'
+import { announce } from './status-event-repository.ts'
 
 /** Where a message was handed over. */
 export interface HandedOverAt {
@@ -48,15 +38,13 @@ export interface HandedOverAt {
 }
 
 /** Identifies a message that waits, so that it can be ended. */
-export type Waiting = Pick<Message, 'seq' | 'identityId'>
+export type Waiting = Pick<Message, 'seq' | 'identityId' | 'act'>
 
 type Settled = Pick<Message, 'id' | 'deviceRowId' | 'createdAt' | 'sendAt'>
 
 /** The reason of a message that counts as sent because its bridge says nothing. */
 const STATUS_TIMEOUT = 'status_timeout'
 const ROOM_CLOSED = 'the chat moved to another room before the message was taken'
-/** Statuses are kept for a reader of the feed until they have been away for so long. */
-const FEED_REMEMBERED_MS = 30 * 24 * 3_600_000
 
 const param = sql.placeholder
 const isMessage = eq(messages.seq, param('seq'))
@@ -119,24 +107,11 @@ const markRead = statement(orm =>
       sql`${messages.roomId} in (select ${param('roomId')} union all
           select room_id from chats where moved_to = ${param('roomId')} and moved_to is not null)
         and ${messages.seq} <= ${param('place')} and ${messages.status} in ('submitted', 'sent', 'delivered')
+        and ${messages.act} is null
         and (${messages.status} <> 'submitted' or ${messages.seq} = ${param('seq')})`,
     )
     .returning({ seq: messages.seq, identityId: messages.identityId }),
 )
-// Few webhooks ask for statuses, and few read the feed; for all others nothing more is read or
-// written. One that is switched off asks as well: events from meanwhile are replayed to it.
-const anyAsking = statement(orm =>
-  orm
-    .select({ id: identities.id })
-    .from(identities)
-    .where(
-      sql`${identities.id} = ${param('identityId')} and (${identities.feedReadAt} > ${param('since')}
-        or exists (select 1 from webhooks where identity_id = ${identities.id}
-          and (events like '%"message.status"%' or events = '["*"]')))`,
-    ),
-)
-const shown = statement(orm => withDevice(orm).where(eq(messages.seq, numberParam('seq'))))
-
 export type StatusWriter = ReturnType<typeof createStatusWriter>
 
 export function createStatusWriter(
@@ -166,7 +141,7 @@ export function createStatusWriter(
   }
 
   async function apply(tx: Tx, message: Reported, word: StatusWord, now: number): Promise<void> {
-    const { status, reason } = word
+    const { status, reason } = endOf(message, word)
     if (status === 'queued') {
       // A message that has arrived, or failed for good, isn't sent again by a late report.
       if (message.status !== 'submitted' && message.status !== 'sent') return
@@ -205,15 +180,24 @@ export function createStatusWriter(
       if (word?.status === 'queued') {
         if (!(await sendAgain(tx, message, word.reason, now))) leave(tx, message)
       } else {
-        const { status, reason } = word ?? { status: 'submitted' as const, reason: null }
+        const { status, reason } = word
+          ? endOf(message, word)
+          : { status: 'submitted' as const, reason: null }
         await tx.run(markSubmitted, { seq: message.seq, status, reason, eventId, roomId, now })
         leave(tx, message)
         if (word) {
           observe(tx, message, status, now)
-          await announce(tx, message, status, now)
+          await became(tx, message, status, now)
         }
       }
       if (caption) await captionSent(tx, message, caption, at, now)
+    },
+
+    /** The act is done: no bridge will say anything of it. */
+    async done(tx: Tx, act: Waiting & Settled, now: number): Promise<void> {
+      leave(tx, act)
+      observe(tx, act, 'sent', now)
+      await change(tx, act, 'sent', null, now)
     },
 
     /** The message was tried, and never will be handed over. */
@@ -258,13 +242,13 @@ export function createStatusWriter(
       if (message.roomId !== roomId || (await isOwn(tx, message, userId))) return
       // A bridge with `delivery_receipts` marks so what it has handed over to the network.
       if (userId === message.bridgeBot) return apply(tx, message, { status: 'sent', reason: null }, now)
-      if (message.status === 'submitted') observe(tx, message, 'read', now)
+      if (message.status === 'submitted' && message.act === null) observe(tx, message, 'read', now)
       const { seq, place } = message
       // A message accepted before a caption went is before its row, and behind it in the chat.
       if (place < seq && advances(message.status, 'read'))
         await tx.run(setStatus, { seq, status: 'read', reason: null, now })
       for (const read of await tx.all(markRead, { roomId, place, seq, reason: null, now }))
-        await announce(tx, read, 'read', now)
+        await announce(tx, { ...read, act: null }, 'read', now)
     },
 
     /** Nobody has said anything about a message that was handed over: it counts as sent. */
@@ -286,7 +270,18 @@ async function change(
   now: number,
 ): Promise<void> {
   await tx.run(setStatus, { seq: message.seq, status, reason, now })
+  await became(tx, message, status, now)
+}
+
+async function became(tx: Tx, message: Waiting, status: MessageStatus, now: number): Promise<void> {
+  if (message.act !== null && status === 'sent') await actTaken(tx, message.seq, now)
   await announce(tx, message, status, now)
+}
+
+/** Nobody reads an act, whatever is said of it. */
+function endOf({ act }: Pick<Message, 'act'>, word: StatusWord): StatusWord {
+  const isBeyond = act !== null && (word.status === 'delivered' || word.status === 'read')
+  return isBeyond ? { ...word, status: 'sent' } : word
 }
 
 /**
@@ -303,27 +298,4 @@ async function sendAgain(
   if (!waits) await tx.run(setStatus, { seq: message.seq, status: 'failed', reason, now })
   await announce(tx, message, waits ? 'queued' : 'failed', now)
   return waits
-}
-
-/** Writes the event of a message's status, after the change, if anybody asks for it. */
-async function announce(tx: Tx, message: Waiting, status: MessageStatus, now: number): Promise<void> {
-  // Clients see a caption's failure as its message's.
-  const captioned = status === 'failed' ? await passFailureOn(tx, message.seq) : null
-  const { seq, identityId } = captioned ?? message
-  if (!(await tx.get(anyAsking, { identityId, since: now - FEED_REMEMBERED_MS }))) return
-  const found = await tx.get(shown, { seq })
-  // To clients a caption is no message of its own.
-  if (found === undefined || found.message.captionOf !== null) return
-  const { lane, roomId, deviceRowId } = found.message
-  const event = {
-    identityId,
-    eventId: timeOrderedId('evt_'),
-    lane: `status/${lane}`,
-    roomId: roomId ?? '',
-    deviceRowId,
-    senderUserId: '',
-    mediaId: null,
-    payload: { event: 'message.status' as const, timestamp: rfc3339(now), ...messageView(found, now) },
-  }
-  await writeEvent(tx, event, now)
 }

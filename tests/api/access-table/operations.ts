@@ -9,6 +9,7 @@ export interface Things {
   device: string
   message: string
   chat: string
+  action: string
   webhook: string
   link: string
   token: string
@@ -204,6 +205,31 @@ export const OPERATIONS: Record<string, Operation> = {
     // It has been sent by then.
     ok: 409,
     request: ({ message }) => ({ path: { id: message } }),
+  },
+  'PUT /api/v1/messages/{id}/reaction': {
+    auth: 'bearer',
+    about: 'message',
+    ok: 202,
+    request: ({ message }) => ({ path: { id: message }, json: { emoji: '👍' } }),
+  },
+  'DELETE /api/v1/messages/{id}/reaction': {
+    auth: 'bearer',
+    about: 'message',
+    ok: 202,
+    request: ({ message }) => ({ path: { id: message } }),
+  },
+  'POST /api/v1/messages/{id}/unsend': {
+    auth: 'bearer',
+    about: 'message',
+    ok: 202,
+    request: ({ message }) => ({ path: { id: message }, json: {} }),
+  },
+  'GET /api/v1/actions/{id}': {
+    auth: 'bearer',
+    about: 'action',
+    lists: true,
+    ok: 200,
+    request: ({ action }) => ({ path: { id: action } }),
   },
 
   'POST /api/v1/webhooks': {

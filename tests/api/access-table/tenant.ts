@@ -39,6 +39,9 @@ export async function createTenant(client: GatewayClient, name: string, webhooks
   }
   const friend = await client.newPhone()
   const [message] = await account.send(device, { contact: friend.number, text: `said by ${name}` })
+  const reaction = await account.api.put<{ id: string }>(`/api/v1/messages/${message?.id}/reaction`, {
+    emoji: '🙏',
+  })
   const file = { name: `${name}.png`, type: 'image/png', content: `a file of ${name}` }
   await friend.send(formWith({ to: device, text: `heard by ${name}` }, file))
   const received = (await receiver.waitForCount(webhooks, 20_000)).find(({ path }) =>
@@ -51,6 +54,7 @@ export async function createTenant(client: GatewayClient, name: string, webhooks
     device,
     message: message?.id ?? '',
     chat: chat ?? '',
+    action: reaction.body.id,
     webhook,
     link: link.body.link.id,
     token: String(token?.id),

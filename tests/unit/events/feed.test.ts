@@ -393,7 +393,7 @@ describe('statuses of messages are kept', () => {
     const { seq } = scene.db.connection.query('SELECT seq FROM messages WHERE id = ?').get(id) as {
       seq: number
     }
-    const message = { seq, identityId: 'id_1' } as Parameters<typeof statuses.failed>[1]
+    const message = { seq, identityId: 'id_1', act: null } as Parameters<typeof statuses.failed>[1]
     await scene.db.write(tx => statuses.failed(tx, message, 'because', scene.clock.now()))
   }
 

@@ -17,7 +17,7 @@ import { createReceivingRepository } from '../../../src/modules/receiving/receiv
 import { createOutbox } from '../../../src/modules/sending/outbox.ts'
 import type { OutboxQueue } from '../../../src/modules/sending/queue-repository.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
-import { inRoom, messageStore, messagesOn, SEND_REQUEST, stagedFile } from '../../support/messages.ts'
+import { inRoom, messageStore, messagesOn, noActs, SEND_REQUEST, stagedFile } from '../../support/messages.ts'
 import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 import { moduleOn } from '../../support/test-module.ts'
@@ -94,6 +94,7 @@ function startOutbox(queue: OutboxQueue = store.queue) {
     queue,
     recipients: inRoom,
     messages: store.repository,
+    acts: noActs,
     devices: { get: async () => device(), reconcile: async () => undefined },
     chatRooms: { ensureEntered: async () => ({ ...insertedChat(), takes: TAKES }) },
     media: {

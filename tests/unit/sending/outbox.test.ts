@@ -13,7 +13,14 @@ import type { OutboxQueue } from '../../../src/modules/sending/queue-repository.
 import { createStatusWriter } from '../../../src/modules/sending/status-repository.ts'
 import { collectedLog } from '../../support/collected-log.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
-import { inRoom, type MessageStore, messageStore, noMedia, stagedFile } from '../../support/messages.ts'
+import {
+  inRoom,
+  type MessageStore,
+  messageStore,
+  noActs,
+  noMedia,
+  stagedFile,
+} from '../../support/messages.ts'
 import { insertChat, insertDevice, insertIdentity, insertMessage, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -83,6 +90,7 @@ function newOutbox(
     devices: { get: async () => insertedDevice(), reconcile: async () => reconcile() },
     chatRooms: { ensureEntered: async () => ({ ...chat, takes: null }) },
     media: noMedia,
+    acts: noActs,
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',
     paceOf: () => pace,

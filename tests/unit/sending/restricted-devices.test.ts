@@ -12,7 +12,14 @@ import { createRecipients } from '../../../src/modules/sending/recipients.ts'
 import type { Messages } from '../../../src/modules/sending/sending.ts'
 import { createStatusWriter } from '../../../src/modules/sending/status-repository.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
-import { type MessageStore, messageStore, messagesOn, noMedia, SEND_REQUEST } from '../../support/messages.ts'
+import {
+  type MessageStore,
+  messageStore,
+  messagesOn,
+  noActs,
+  noMedia,
+  SEND_REQUEST,
+} from '../../support/messages.ts'
 import { insertChat, insertDevice, insertIdentity, insertMessage } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 
@@ -107,6 +114,7 @@ function startOutbox() {
     queue,
     recipients,
     messages: store.repository,
+    acts: noActs,
     devices: { get: async () => device(), reconcile: async () => undefined },
     chatRooms: { ensureEntered: async (_, roomId) => ({ ...chat, roomId }) },
     media: noMedia,

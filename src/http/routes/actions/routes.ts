@@ -1,0 +1,70 @@
+/** Things done to messages that are there: each call is answered with an action and its status. */
+import { Action } from '../../../domain/views/action.ts'
+import { answer, bearerRoute } from '../../route.ts'
+import type { HttpServices } from '../../services.ts'
+import { Nothing } from '../webhooks/delivery-model.ts'
+import { ActedOnPath, ActionPath, Reaction } from './model.ts'
+
+const accepted = answer(202, 'Where the action stands', Action)
+
+export function actionRoutes({ actions }: Pick<HttpServices, 'actions'>) {
+  return [
+    bearerRoute('PUT', '/api/v1/messages/:id/reaction', {
+      id: 'reactToMessage',
+      tag: 'Messages',
+      summary: 'React to a message',
+      params: ActedOnPath,
+      body: Reaction,
+      answer: accepted,
+      records: true,
+      errors: [404, 409, 422],
+      run: ({ identityId, params, body, recorder }) =>
+        actions.react(
+          { identityId, messageId: params.id },
+          body.emoji,
+          recorder(view => view),
+        ),
+    }),
+    bearerRoute('DELETE', '/api/v1/messages/:id/reaction', {
+      id: 'removeReaction',
+      tag: 'Messages',
+      summary: 'Take a reaction back',
+      description: 'A 409 where none was sent from here.',
+      params: ActedOnPath,
+      answer: accepted,
+      records: true,
+      errors: [404, 409, 422],
+      run: ({ identityId, params, recorder }) =>
+        actions.unreact(
+          { identityId, messageId: params.id },
+          recorder(view => view),
+        ),
+    }),
+    bearerRoute('POST', '/api/v1/messages/:id/unsend', {
+      id: 'unsendMessage',
+      tag: 'Messages',
+      summary: 'Unsend a message',
+      description:
+        'Takes a message of your own back from everybody who got it. One that is still queued is cancelled.',
+      params: ActedOnPath,
+      body: Nothing,
+      answer: accepted,
+      records: true,
+      errors: [404, 409, 422],
+      run: ({ identityId, params, recorder }) =>
+        actions.unsend(
+          { identityId, messageId: params.id },
+          recorder(view => view),
+        ),
+    }),
+    bearerRoute('GET', '/api/v1/actions/:id', {
+      id: 'getAction',
+      tag: 'Messages',
+      summary: 'Get an action',
+      params: ActionPath,
+      answer: answer(200, 'Where it stands', Action),
+      errors: [404],
+      run: ({ identityId, params }) => actions.get(identityId, params.id),
+    }),
+  ]
+}

@@ -1,0 +1,201 @@
+/**
+ * Actions: what is done to messages and chats that are there. Each is a row of the outbox (an act),
+ * which waits in the lane of its chat: behind the message that it is for, and before what is
+ * accepted later. `handlers.ts` does them when their turn has come.
+ */
+import type { Chat, Device } from '../../db/schema/index.ts'
+import type { Tx } from '../../db/transaction.ts'
+import type { ActArguments } from '../../domain/act-arguments.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { RoomFeatures } from '../../domain/room-features.ts'
+import type { ActType, RecipientKind } from '../../domain/states.ts'
+import type { ActionView } from '../../domain/views/action.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { timeOrderedId } from '../../lib/tokens.ts'
+import { unsupportedReaction, unsupportedUnsend } from '../chats/act-capabilities.ts'
+import { type Unsupported, unsupportedByChat } from '../chats/capabilities.ts'
+import type { ChatRepository } from '../chats/chat-repository.ts'
+import type { LinkedDevices } from '../devices/devices.ts'
+import { loggedOut } from '../devices/refusals.ts'
+import type { Recorder } from '../idempotency/types.ts'
+import type { MediaFiles } from '../media/media.ts'
+import { type Act, actionView } from '../sending/act-repository.ts'
+import type { MessageEndings } from '../sending/ending-repository.ts'
+import type { WaitingMessages } from '../sending/lane-repository.ts'
+import type { Backlog, Pace } from '../sending/limits.ts'
+import type { Recipients } from '../sending/recipients.ts'
+import type { Accepting, ActRepository } from './action-repository.ts'
+import { NO_REACTION, refuseOtherRoom } from './handlers.ts'
+import { checkEmoji, hasReaction } from './reactions.ts'
+import { isWaiting, refuseGone, type Target, type Targets } from './targets.ts'
+
+export interface ActionsOptions {
+  acts: ActRepository
+  targets: Targets
+  chats: Pick<ChatRepository, 'get' | 'living' | 'featuresOf'>
+  devices: Pick<LinkedDevices, 'get'>
+  recipients: Pick<Recipients, 'keyOf' | 'known'>
+  waiting: Pick<WaitingMessages, 'lanesOfPeople'>
+  endings: Pick<MessageEndings, 'takeBack'>
+  media: Pick<MediaFiles, 'discardAll'>
+  backlog: Pick<Backlog, 'enter' | 'leave'>
+  paceOf(platform: string): Pace
+  clock: Clock
+}
+
+/** Whose message it is. */
+export interface MessageRef {
+  identityId: string
+  /** `msg_…`, or the id of its event. */
+  messageId: string
+}
+
+/** Keeps the answer. */
+type Record = Recorder<ActionView> | undefined
+
+/** Where an act waits for its turn. */
+interface Place {
+  lane: string
+  recipientKind: RecipientKind
+  recipient: string
+  /** Null where the network's features, or the chat itself, aren't known yet. */
+  takes: RoomFeatures | null
+}
+
+/** A message that can be acted on now. */
+interface Aim {
+  target: Target
+  device: Device
+  place: Place
+}
+
+export type Actions = ReturnType<typeof createActions>
+
+export function createActions(options: ActionsOptions) {
+  const { acts, targets, chats, devices, recipients, waiting, endings, media, backlog, paceOf, clock } =
+    options
+
+  /** @throws GatewayError not_found, conflict, unprocessable */
+  async function aimAt({ identityId, messageId }: MessageRef): Promise<Aim> {
+    const target = await targets.get(identityId, messageId)
+    refuseGone(target)
+    const device = await devices.get(target.deviceRowId)
+    if (!device || device.removedAt !== null)
+      throw new GatewayError('conflict', `the device of the message ${messageId} was deleted`)
+    if (device.state === 'logged_out') throw loggedOut(device)
+    return { target, device, place: await placeOf(target, device) }
+  }
+
+  async function placeOf(target: Target, device: Device): Promise<Place> {
+    const { sent, said, identityId } = target
+    if (sent && (said === null || isWaiting(target))) {
+      const { lane, recipientKind, recipient } = sent
+      const key = lane.slice(lane.indexOf('/') + 1)
+      const chat = await recipients.known(device, { kind: recipientKind, recipient, key })
+      return { lane, recipientKind, recipient: chat?.id ?? recipient, takes: chat?.takes ?? null }
+    }
+    const roomId = said?.roomId ?? ''
+    const chat = await chats.get(identityId, roomId)
+    if (!chat) throw new GatewayError('not_found', `the chat of the message ${target.id} is gone`)
+    const living = await chats.living(identityId, chat)
+    refuseOtherRoom(living, roomId)
+    const takes = await chats.featuresOf(living)
+    return { ...(await laneOf(device, living, sent)), recipient: living.id, takes }
+  }
+
+  /** The lane in which a send to the chat would wait now. */
+  async function laneOf(device: Device, chat: Chat, sent: Target['sent']) {
+    const kind: RecipientKind = sent?.recipientKind ?? (chat.kind === 'dm' ? 'contact' : 'group')
+    const recipient = sent?.recipient ?? chat.roomId
+    const key = await recipients.keyOf(device, kind, recipient)
+    const [other] = await waiting.lanesOfPeople(device.id, [{ key, recipient }])
+    return { lane: other ?? `${device.id}/${key}`, recipientKind: kind }
+  }
+
+  async function accept(
+    { target, device, place }: Aim,
+    act: ActType,
+    more: { text?: string; content?: ActArguments; doneAtOnce?: Accepting['doneAtOnce'] },
+    record: Record,
+  ): Promise<ActionView> {
+    const { identityId, id } = target
+    const { lane, recipientKind, recipient } = place
+    const row = {
+      id: timeOrderedId('act_'),
+      ...{ identityId, deviceRowId: device.id, lane, recipientKind, recipient, act, target: id },
+      text: more.text ?? null,
+      content: more.content ?? null,
+    }
+    backlog.enter(identityId, 1, paceOf(device.platform).intervalMs)
+    try {
+      const keep = async (tx: Tx, stored: Act) => record?.(tx, actionView(stored))
+      const accepted = await acts.accept(row, { doneAtOnce: more.doneAtOnce, record: keep }, clock.now())
+      if (!accepted.waits) backlog.leave(identityId, 1)
+      return actionView(accepted.act)
+    } catch (error) {
+      backlog.leave(identityId, 1)
+      throw error
+    }
+  }
+
+  /** @throws GatewayError unsupported_by_chat */
+  function refuseUnsupported({ device }: Aim, unsupported: Unsupported | null): void {
+    if (unsupported) throw unsupportedByChat(device.platform, unsupported)
+  }
+
+  return {
+    /**
+     * Reacts to a message; an earlier reaction goes.
+     * @throws GatewayError bad_request (no emoji), not_found, conflict, unprocessable,
+     * unsupported_by_chat, too_many_requests
+     */
+    async react(message: MessageRef, emoji: string, record?: Record): Promise<ActionView> {
+      checkEmoji(emoji)
+      const aim = await aimAt(message)
+      refuseUnsupported(aim, unsupportedReaction(emoji, aim.place.takes))
+      return accept(aim, 'react', { content: { emoji } }, record)
+    },
+
+    /** Takes the reaction back. @throws GatewayError as `react`, conflict when there is none */
+    async unreact(message: MessageRef, record?: Record): Promise<ActionView> {
+      const aim = await aimAt(message)
+      const { identityId, id: target } = aim.target
+      if (!hasReaction(await acts.on({ identityId, target }))) throw new GatewayError('conflict', NO_REACTION)
+      return accept(aim, 'unreact', {}, record)
+    },
+
+    /**
+     * Takes a message back from those who got it. One that is still queued is cancelled.
+     * @throws GatewayError as `react`, unprocessable when it isn't one's own
+     */
+    async unsend(message: MessageRef, record?: Record): Promise<ActionView> {
+      const aim = await aimAt(message)
+      const { target, place } = aim
+      refuseOthers(target, 'unsent')
+      if (!isWaiting(target))
+        refuseUnsupported(aim, unsupportedUnsend({ ageMs: clock.now() - target.sentAt }, place.takes))
+      let unneeded: string[] = []
+      const doneAtOnce = async (tx: Tx) => {
+        const files = await endings.takeBack(tx, message.identityId, target.id, clock.now())
+        unneeded = files ?? []
+        return files !== null
+      }
+      const action = await accept(aim, 'unsend', target.sent ? { doneAtOnce } : {}, record)
+      await media.discardAll(unneeded)
+      return action
+    },
+
+    /** @throws GatewayError not_found */
+    async get(identityId: string, id: string): Promise<ActionView> {
+      const act = await acts.get(identityId, id)
+      if (act) return actionView(act)
+      throw new GatewayError('not_found', `there is no action ${id}`)
+    },
+  }
+}
+
+/** @param done completes "only your own messages can be …" */
+function refuseOthers({ isOwn }: Target, done: string): void {
+  if (isOwn) return
+  throw new GatewayError('unprocessable', `only your own messages can be ${done}`)
+}

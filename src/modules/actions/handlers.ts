@@ -1,0 +1,137 @@
+/**
+ * How each act is done in Matrix, by its type. A handler is called when the act's turn has come,
+ * and again after a crash or a failure that passes, with the same transaction id.
+ */
+import { GatewayError } from '../../domain/errors.ts'
+import type { MatrixSession } from '../../domain/ports.ts'
+import type { ActType } from '../../domain/states.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { isSameEmoji, unsupportedReaction, unsupportedUnsend } from '../chats/act-capabilities.ts'
+import { type Unsupported, unsupportedReason } from '../chats/capabilities.ts'
+import type { ChatRooms, EnteredChat } from '../chats/chat-rooms.ts'
+import type { Act } from '../sending/act-repository.ts'
+import { refuseEncrypted, transactionId } from '../sending/handover.ts'
+import type { ActHandler, ActTry } from '../sending/outbox.ts'
+import type { ActRepository } from './action-repository.ts'
+import { standingReaction } from './reactions.ts'
+import { isWaiting, refuseGone, type Target, type Targets } from './targets.ts'
+
+export interface ActHandlersOptions {
+  targets: Pick<Targets, 'get'>
+  chatRooms: Pick<ChatRooms, 'ensureEntered'>
+  acts: Pick<ActRepository, 'on'>
+  clock: Clock
+}
+
+/** An act on a message, where it is done. */
+interface Aimed extends ActTry {
+  target: Target
+  chat: EnteredChat
+  /** The message's event. */
+  eventId: string
+  /** Acts on the message before this one, oldest first. */
+  earlier: readonly Act[]
+}
+
+/** @returns the event of the act; null where no bridge reports on it */
+type Doing = (aimed: Aimed) => Promise<string | null>
+
+export type ActHandlers = Readonly<Record<ActType, ActHandler>>
+
+export function createActHandlers({ targets, chatRooms, acts, clock }: ActHandlersOptions): ActHandlers {
+  /** Makes the handler of an act on a message. */
+  function onMessage(doIt: Doing): ActHandler {
+    return async attempt => {
+      const { act } = attempt
+      const target = await targets.get(act.identityId, targetIdOf(act))
+      refuseGone(target)
+      if (isWaiting(target) || target.said === null) return 'waits'
+      const { eventId, roomId } = target.said
+      const earlier = (await acts.on(act)).filter(({ seq }) => seq < act.seq)
+      // In the same lane, the end of one that was done just now is still being stored.
+      if (earlier.some(other => other.lane === act.lane && isUnderWay(other))) return 'waits'
+      const chat = await chatRooms.ensureEntered(act.identityId, roomId)
+      refuseOtherRoom(chat, roomId)
+      refuseEncrypted(chat)
+      return {
+        eventId: await doIt({ ...attempt, target, chat, eventId, earlier }),
+        roomId: chat.roomId,
+        bridgeBot: chat.bridgeBot,
+      }
+    }
+  }
+
+  const react: Doing = async ({ act, session, chat, eventId, earlier, txnId, isRepeat }) => {
+    const { roomId, takes } = chat
+    const emoji = act.content?.emoji ?? ''
+    refuseUnsupported(chat, unsupportedReaction(emoji, takes))
+    const standing = standingReaction(earlier)
+    if (standing && isSameEmoji(standing.emoji, emoji)) return null
+    // Where one person has one reaction, the bridge takes the other away.
+    if (standing && takes?.reactionCount !== 1)
+      await session.redact(roomId, standing.eventId, `${txnId}.before`, isRepeat)
+    if (act.resends > 0) await takeAwayRefused(act, session, roomId, reaction(eventId, emoji))
+    return session.send(roomId, 'm.reaction', reaction(eventId, emoji), txnId, isRepeat)
+  }
+
+  const unreact: Doing = async ({ session, chat, earlier, txnId, isRepeat }) => {
+    const standing = standingReaction(earlier)
+    if (!standing) throw new GatewayError('conflict', NO_REACTION)
+    return session.redact(chat.roomId, standing.eventId, txnId, isRepeat)
+  }
+
+  const unsend: Doing = async ({ act, session, chat, target, eventId, txnId, isRepeat }) => {
+    const age = { ageMs: clock.now() - target.sentAt }
+    refuseUnsupported(chat, unsupportedUnsend(age, chat.takes))
+    if (target.captionEventId !== null)
+      await session.redact(chat.roomId, target.captionEventId, `${act.id}.caption`, isRepeat)
+    return session.redact(chat.roomId, eventId, txnId, isRepeat)
+  }
+
+  return { react: onMessage(react), unreact: onMessage(unreact), unsend: onMessage(unsend) }
+}
+
+export const NO_REACTION = 'there is no reaction to take back: none was sent from here to this message'
+
+/** @throws GatewayError unsupported_by_chat, with the limit */
+function refuseUnsupported({ platform }: EnteredChat, unsupported: Unsupported | null): void {
+  if (!unsupported) return
+  throw new GatewayError('unsupported_by_chat', unsupportedReason(platform, unsupported))
+}
+
+function reaction(eventId: string, emoji: string): Record<string, unknown> {
+  return { 'm.relates_to': { rel_type: 'm.annotation', event_id: eventId, key: emoji } }
+}
+
+/**
+ * A reaction that the network refused for now is still in the room, where the same one can't be
+ * sent a second time. Its transaction id leads to its event.
+ */
+async function takeAwayRefused(
+  act: Act,
+  session: MatrixSession,
+  roomId: string,
+  content: Record<string, unknown>,
+): Promise<void> {
+  const before = transactionId({ ...act, resends: act.resends - 1 })
+  const refused = await session.send(roomId, 'm.reaction', content, before, true)
+  await session.redact(roomId, refused, `${before}.refused`, true)
+}
+
+/** @throws GatewayError unprocessable when the event can't be referred to where the chat goes on */
+export function refuseOtherRoom(chat: { roomId: string }, roomId: string): void {
+  if (chat.roomId === roomId) return
+  throw new GatewayError(
+    'unprocessable',
+    'the message was said in a room that its bridge has closed since: nothing can be done to it any more',
+  )
+}
+
+function isUnderWay({ status }: Act): boolean {
+  return status === 'queued' || status === 'sending'
+}
+
+function targetIdOf({ id, target }: Act): string {
+  if (target !== null) return target
+  throw new Error(`the act ${id} has no target`)
+}

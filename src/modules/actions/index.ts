@@ -1,0 +1,24 @@
+/** Actions, and how they are done when their turn has come. */
+import type { Db } from '../../db/open.ts'
+import type { ChatsModule } from '../chats/index.ts'
+import { createActRepository } from './action-repository.ts'
+import { type ActionsOptions, createActions } from './actions.ts'
+import { createActHandlers } from './handlers.ts'
+import { createTargetRepository } from './target-repository.ts'
+import { createTargets } from './targets.ts'
+
+export interface ActionsParts
+  extends Omit<ActionsOptions, 'acts' | 'targets' | 'chats'>,
+    Pick<ChatsModule, 'chats' | 'chatRooms'> {
+  db: Db
+}
+
+export function createActionsModule(parts: ActionsParts) {
+  const acts = createActRepository(parts.db)
+  const targets = createTargets(createTargetRepository(parts.db))
+  return {
+    actions: createActions({ ...parts, acts, targets }),
+    /** For the outbox. */
+    acts: createActHandlers({ ...parts, acts, targets }),
+  }
+}

@@ -1,0 +1,80 @@
+/** SQL of the messages that acts are for: sent from here, received, and from before the link. */
+import { eq, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { equal, rowsBy } from '../../db/row-statements.ts'
+import { type ChatMessage, events, type Message, messages } from '../../db/schema/index.ts'
+import { statement } from '../../db/statement.ts'
+import type { Reader } from '../../db/transaction.ts'
+import { isMessageEvent, type MessageEvent } from '../../domain/events.ts'
+import { chatMessage } from '../history/history-repository.ts'
+import { captionId } from '../sending/message-repository.ts'
+
+export interface ReceivedMessage {
+  payload: MessageEvent
+  roomId: string
+  deviceRowId: string
+  mediaId: string | null
+}
+
+export type FoundMessage =
+  | { from: 'sent'; message: Message; caption: Message | null }
+  | { from: 'events'; message: ReceivedMessage }
+  | { from: 'history'; message: ChatMessage }
+
+const param = sql.placeholder
+const byId = rowsBy(messages, 'identityId', 'id')
+const byEvent = statement(orm =>
+  orm
+    .select()
+    .from(messages)
+    // Spelled out, as a partial index is found by its text.
+    .where(
+      sql`${messages.eventId} = ${param('eventId')} and event_id is not null and ${eq(messages.identityId, param('identityId'))}`,
+    ),
+)
+const received = statement(orm =>
+  orm
+    .select({
+      payload: events.payload,
+      roomId: events.roomId,
+      deviceRowId: events.deviceRowId,
+      mediaId: events.mediaId,
+    })
+    .from(events)
+    .where(equal(events, 'identityId', 'eventId')),
+)
+
+export type TargetRepository = ReturnType<typeof createTargetRepository>
+
+export function createTargetRepository(db: Pick<Db, 'read'>) {
+  return {
+    /**
+     * Finds a message by its id (`msg_…`) or its event's.
+     * @returns null when the identity has none; what is said by an act is no message
+     */
+    find: (identityId: string, id: string): Promise<FoundMessage | null> =>
+      db.read(async reader => {
+        if (!id.startsWith('$')) return sent(reader, await reader.get(byId, { identityId, id }))
+        const own = await reader.get(byEvent, { identityId, eventId: id })
+        if (own) return sent(reader, await messageOf(reader, own))
+        const past = await reader.get(chatMessage, { identityId, eventId: id })
+        if (past) return { from: 'history', message: past }
+        const event = await reader.get(received, { identityId, eventId: id })
+        if (!event || !isMessageEvent(event.payload)) return null
+        return { from: 'events', message: { ...event, payload: event.payload } }
+      }),
+  }
+}
+
+async function sent(reader: Reader, message: Message | undefined): Promise<FoundMessage | null> {
+  if (!message || message.act !== null || message.captionOf !== null) return null
+  const { identityId, id } = message
+  const caption = message.mediaId === null ? null : await reader.get(byId, { identityId, id: captionId(id) })
+  return { from: 'sent', message, caption: caption ?? null }
+}
+
+/** The message itself, or the one whose caption it is. */
+async function messageOf(reader: Reader, message: Message): Promise<Message | undefined> {
+  const { identityId, captionOf } = message
+  return captionOf === null ? message : reader.get(byId, { identityId, id: captionOf })
+}

@@ -1,0 +1,110 @@
+/** Finds the message that an act is for, wherever it is kept, and tells if it can be acted on. */
+import type { Message } from '../../db/schema/index.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { MessageKind, MessageStatus } from '../../domain/states.ts'
+import type { FoundMessage, TargetRepository } from './target-repository.ts'
+
+/** A message that something is done to. */
+export interface Target {
+  /** `msg_…` if it was sent from here, else its event id. */
+  id: string
+  identityId: string
+  deviceRowId: string
+  /** True for what the account itself has said, here or at the phone. */
+  isOwn: boolean
+  kind: MessageKind
+  text: string
+  /** When it was sent, as closely as it is known; epoch milliseconds. */
+  sentAt: number
+  isDeleted: boolean
+  /** Where it was said; null until it is handed over. */
+  said: { eventId: string; roomId: string } | null
+  /** Its row, if it was sent from here. */
+  sent: Message | null
+  /** The event of its caption, where that went by itself. */
+  captionEventId: string | null
+}
+
+/** Somebody said it, but as no message. */
+const NO_MESSAGES: readonly MessageKind[] = ['reaction', 'edit', 'redaction', 'vote', 'poll_end', 'call']
+const WAITING: readonly MessageStatus[] = ['scheduled', 'queued', 'sending']
+const ENDED: readonly MessageStatus[] = ['failed', 'cancelled']
+
+export type Targets = ReturnType<typeof createTargets>
+
+export function createTargets(repository: TargetRepository) {
+  return {
+    /** @throws GatewayError not_found */
+    async get(identityId: string, id: string): Promise<Target> {
+      const found = await repository.find(identityId, id)
+      const target = found && targetOf(identityId, found)
+      if (target && !NO_MESSAGES.includes(target.kind)) return target
+      throw new GatewayError('not_found', `there is no message ${id}`)
+    },
+  }
+}
+
+/** True as long as the message is still to be sent. */
+export function isWaiting({ sent }: Target): boolean {
+  return sent !== null && WAITING.includes(sent.status)
+}
+
+/** @throws GatewayError conflict when there is nothing that could be acted on */
+export function refuseGone({ id, sent, isDeleted }: Target): void {
+  if (isDeleted) throw new GatewayError('conflict', `the message ${id} was deleted`)
+  if (sent === null || !ENDED.includes(sent.status)) return
+  const how = sent.status === 'cancelled' ? 'was cancelled' : 'failed'
+  throw new GatewayError('conflict', `the message ${id} was never sent: it ${how}`)
+}
+
+function targetOf(identityId: string, found: FoundMessage): Target {
+  const common = { identityId, sent: null, captionEventId: null }
+  switch (found.from) {
+    case 'sent': {
+      const { message, caption } = found
+      const { id, deviceRowId, eventId, roomId } = message
+      return {
+        ...common,
+        id,
+        deviceRowId,
+        isOwn: true,
+        kind: message.mediaId === null ? 'text' : 'file',
+        text: message.text ?? '',
+        sentAt: message.updatedAt,
+        isDeleted: message.deletedAt !== null,
+        said: eventId === null || roomId === null ? null : { eventId, roomId },
+        sent: message,
+        captionEventId: caption?.eventId ?? null,
+      }
+    }
+    case 'events': {
+      const { payload, roomId, deviceRowId } = found.message
+      const said = { eventId: payload.id, roomId }
+      return {
+        ...common,
+        id: payload.id,
+        deviceRowId,
+        isOwn: false,
+        kind: payload.kind,
+        text: payload.message,
+        sentAt: Date.parse(payload.timestamp),
+        isDeleted: false,
+        said,
+      }
+    }
+    case 'history': {
+      const { eventId, roomId, deviceRowId, direction, kind, text, sentAt, deletedAt } = found.message
+      return {
+        ...common,
+        id: eventId,
+        deviceRowId,
+        isOwn: direction === 'out',
+        kind,
+        text,
+        sentAt,
+        isDeleted: deletedAt !== null,
+        said: { eventId, roomId },
+      }
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/** Decides by the features of a chat whether its network takes an act on a message. */
+import { type FeatureLevel, type RoomFeatures, TAKEN_IN_PART } from '../../domain/room-features.ts'
+import { durationInWords } from '../../lib/amounts.ts'
+import type { Unsupported } from './capabilities.ts'
+
+/** Emoji listed in an answer: networks that restrict them mostly have about as many. */
+const MAX_LISTED = 30
+
+/**
+ * @param features null where the bridge doesn't say
+ * @returns null when the network takes it
+ */
+export function unsupportedReaction(emoji: string, features: RoomFeatures | null): Unsupported | null {
+  if (isRefused(features?.reaction)) return refusal('reaction', null, 'takes no reactions here')
+  const allowed = features?.allowedReactions ?? null
+  if (allowed === null || allowed.some(one => isSameEmoji(one, emoji))) return null
+  const more = allowed.length > MAX_LISTED ? ' …' : ''
+  const listed = `${allowed.slice(0, MAX_LISTED).join(' ')}${more}`
+  return refusal('allowed_reactions', null, `takes only these reactions here: ${listed}`)
+}
+
+/** @param ageMs since the message was sent */
+export function unsupportedUnsend(
+  { ageMs }: { ageMs: number },
+  features: RoomFeatures | null,
+): Unsupported | null {
+  if (isRefused(features?.delete)) return refusal('delete', null, 'takes no message back here')
+  const maxAgeMs = features?.deleteMaxAgeMs ?? null
+  if (maxAgeMs === null || ageMs <= maxAgeMs) return null
+  const words = `allows unsending for ${durationInWords(maxAgeMs)}`
+  return refusal('delete_max_age', maxAgeMs / 1_000, words)
+}
+
+/** Some write a heart with the mark for emoji, and some without. */
+export function isSameEmoji(one: string, other: string): boolean {
+  return one.replaceAll('\ufe0f', '') === other.replaceAll('\ufe0f', '')
+}
+
+function isRefused(level: FeatureLevel | null | undefined): boolean {
+  return level !== null && level !== undefined && level < TAKEN_IN_PART
+}
+
+function refusal(feature: Unsupported['feature'], limit: number | null, words: string): Unsupported {
+  return { feature, limit, words }
+}

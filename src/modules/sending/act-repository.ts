@@ -1,0 +1,148 @@
+/**
+ * SQL of acts: rows of the outbox like messages, which change a message or a chat instead of being
+ * one. They wait in the lane of their chat, so each goes behind what was accepted before it.
+ */
+import { and, eq, isNotNull, sql } from 'drizzle-orm'
+import { given } from '../../db/row-statements.ts'
+import { type Message, messages } from '../../db/schema/index.ts'
+import { textParam } from '../../db/stable-params.ts'
+import { statement } from '../../db/statement.ts'
+import type { Reader, Tx } from '../../db/transaction.ts'
+import type { ActArguments } from '../../domain/act-arguments.ts'
+import { type ActType, type MessageStatus, shownStatus } from '../../domain/states.ts'
+import type { ActionView } from '../../domain/views/action.ts'
+import { rfc3339 } from '../../lib/clock.ts'
+import { eraseHistory } from '../history/history-repository.ts'
+import { openLane } from './lane-repository.ts'
+
+export type NewAct = Pick<
+  Message,
+  'id' | 'identityId' | 'deviceRowId' | 'lane' | 'recipientKind' | 'recipient' | 'target' | 'text'
+> & { act: ActType; content: ActArguments | null }
+
+/** A row of the outbox that is an act. */
+export type Act = Message & { act: ActType }
+
+export function isAct(message: Message): message is Act {
+  return message.act !== null
+}
+
+const param = sql.placeholder
+const insertAct = statement(orm =>
+  orm
+    .insert(messages)
+    .values({
+      ...given('id', 'identityId', 'deviceRowId', 'lane', 'recipientKind', 'recipient'),
+      ...given('act', 'target', 'text', 'content', 'status'),
+      attempts: 0,
+      resends: 0,
+      createdAt: param('now'),
+      updatedAt: param('now'),
+    })
+    .returning(),
+)
+const ownAct = statement(orm =>
+  orm
+    .select()
+    .from(messages)
+    .where(
+      and(
+        eq(messages.identityId, param('identityId')),
+        eq(messages.id, param('id')),
+        isNotNull(messages.act),
+      ),
+    ),
+)
+// The condition of the index messages_target follows from the list.
+const actsOn = statement(orm =>
+  orm
+    .select()
+    .from(messages)
+    .where(
+      sql`${messages.target} in (select value from json_each(${textParam('targets')})) and ${messages.target} is not null
+        and ${messages.identityId} = ${textParam('identityId')}`,
+    )
+    .orderBy(messages.target, messages.seq),
+)
+const bySeq = statement(orm =>
+  orm
+    .select()
+    .from(messages)
+    .where(eq(messages.seq, param('seq'))),
+)
+const deleteMessage = statement(orm =>
+  orm
+    .update(messages)
+    .set({ deletedAt: sql`coalesce(${messages.deletedAt}, ${param('now')})`, text: null, content: null })
+    .where(
+      sql`${messages.identityId} = ${param('identityId')}
+        and (${messages.id} = ${param('id')} or ${messages.id} = ${param('id')} || '-caption')`,
+    )
+    .returning({ eventId: messages.eventId, roomId: messages.roomId }),
+)
+
+/** Stores an act that waits for its turn. */
+export async function acceptAct(tx: Tx, act: NewAct, now: number): Promise<Act> {
+  const row = await storeAct(tx, act, 'queued', now)
+  await openLane(tx, { lane: act.lane, deviceRowId: act.deviceRowId, dueAt: now })
+  return row
+}
+
+/** Stores an act that needed no network. */
+export function noteAct(tx: Tx, act: NewAct, now: number): Promise<Act> {
+  return storeAct(tx, act, 'sent', now)
+}
+
+async function storeAct(tx: Tx, act: NewAct, status: MessageStatus, now: number): Promise<Act> {
+  return (await tx.get(insertAct, { ...act, status, now })) as Act
+}
+
+/** @returns null when the identity has no such act */
+export async function findAct(reader: Reader, identityId: string, id: string): Promise<Act | null> {
+  return ((await reader.get(ownAct, { identityId, id })) as Act | undefined) ?? null
+}
+
+/** @returns the acts on messages of an identity, those on one message oldest first */
+export async function actsOnMessages(
+  reader: Reader,
+  identityId: string,
+  targets: readonly string[],
+): Promise<Act[]> {
+  return (await reader.all(actsOn, { identityId, targets: JSON.stringify(targets) })) as Act[]
+}
+
+/**
+ * Does what follows here from an act that the network has taken.
+ * @param seq of the act
+ */
+
+export async function actTaken(tx: Tx, seq: number, now: number): Promise<void> {
+  const act = await tx.get(bySeq, { seq })
+  if (act?.act === 'unsend' && act.target !== null) await eraseTarget(tx, { ...act, target: act.target }, now)
+}
+
+async function eraseTarget(
+  tx: Tx,
+  { identityId, target, roomId }: Pick<Message, 'identityId' | 'roomId'> & { target: string },
+  now: number,
+): Promise<void> {
+  const sent = await tx.all(deleteMessage, { identityId, id: target, now })
+  const events = sent.length > 0 ? sent : [{ eventId: target, roomId }]
+  for (const { eventId, roomId: saidIn } of events)
+    if (eventId !== null && saidIn !== null)
+      await eraseHistory(tx, { identityId, roomId: saidIn, eventId }, now)
+}
+
+/** An act as clients see it. */
+export function actionView(act: Act, updatedAt = act.updatedAt): ActionView {
+  return {
+    id: act.id,
+    type: act.act,
+    message_id: act.target,
+    chat_id: act.recipient.startsWith('chat_') ? act.recipient : null,
+    status: shownStatus(act.status),
+    reason: act.reason,
+    created_at: rfc3339(act.createdAt),
+    updated_at: rfc3339(updatedAt),
+  }
+}
