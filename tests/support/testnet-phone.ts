@@ -45,6 +45,8 @@ export interface TestnetMessage {
   /** Chosen options, by voter. */
   votes?: Record<string, string[]>
   reply_to?: string
+  /** RFC 3339. */
+  timestamp: string
   edited?: boolean
   deleted?: boolean
   through: 'phone' | 'bridge'

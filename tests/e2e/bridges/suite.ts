@@ -6,6 +6,7 @@ import { Testnet } from '../../support/testnet.ts'
 import { addressingCases } from './cases/addressing.ts'
 import { botDriverCases } from './cases/bot-driver.ts'
 import { chatCases } from './cases/chats.ts'
+import { conversationCases } from './cases/conversations.ts'
 import { deviceCases } from './cases/devices.ts'
 import { featureCases } from './cases/features.ts'
 import { historyCases } from './cases/history.ts'
@@ -76,6 +77,7 @@ export function bridgeSuite(kind: HomeserverKind): void {
     describe('history', () => historyCases(current, kind))
     describe('moved chats', () => movedChatCases(current))
     describe('chats', () => chatCases(current))
+    describe('conversations', () => conversationCases(current))
     describe('devices', () => deviceCases(current))
     describe('restrictions', () => restrictionCases(current))
     // The embedded homeserver pushes events as Synapse does, so two kinds are enough.
