@@ -35,51 +35,19 @@ const AFTER_SENDING = 'List contacts'
 /** Id in the guide's examples of replies. */
 const PRINTED_MESSAGE = '$eCLf_5pzs8ZBhEs5ZojVRS0K3SBLf73cHs2q_Je4kfQ'
 
-/** Expected statuses of the commands under each heading, in order. */
+/** Statuses of the commands under these headings, in order; all others are answered 200. */
 const STATUSES: Record<string, number[]> = {
   'Get a token': [201],
   'Add a device': [201],
-  'Show the QR code': [200, 200],
-  'List devices': [200],
-  Text: [200],
-  'Several recipients': [200],
-  'What became of them': [200, 200],
   'Add a webhook': [201],
-  Replies: [200, 200],
-  Files: [200, 200, 200],
-  'Send to a group': [200, 200],
-  'List groups': [200],
-  'Asking again': [200],
-  'Too late to be of use': [200],
-  'Send later': [200],
-  'List contacts': [200],
-  'Check a number': [200, 200],
-  Platforms: [200],
   'Other ways to link': [201, 200, 200, 200],
-  'One device': [200, 200],
-  'Restricted devices': [200, 200],
   'Other events': [201],
   'Only some of them': [201],
-  'Headers of your own': [200],
-  'List webhooks': [200],
-  'Look at one webhook': [200],
-  'Try a webhook out': [200],
-  'What was delivered': [200, 200],
   'Deliver again': [202, 202],
-  'Change the secret': [200],
-  'Change a webhook': [200],
-  'Delete a webhook': [200],
-  'Fetch events': [200, 200],
   'Try them out on the sandbox': [201],
   'People who change their id': [202],
-  'Delete a device': [200],
   'Further tokens': [201, 201],
-  'List tokens': [200],
-  'Delete a token': [200],
   'Create a credential': [201],
-  'List credentials': [200],
-  'Change a credential': [200],
-  'Delete a credential': [200],
 }
 
 const folder = tempDir()
@@ -123,16 +91,6 @@ afterAll(async () => {
 describe('the usage guide', () => {
   const bash = EXAMPLES.filter(({ language }) => language === 'bash')
   const isAfterSending = bash.findIndex(({ heading }) => heading === AFTER_SENDING)
-
-  test('tells the answer of every command', () => {
-    const counts = Map.groupBy(
-      bash.filter(({ code }) => code.startsWith('curl')),
-      ({ heading }) => heading,
-    )
-    expect(Object.fromEntries([...counts].map(([heading, { length }]) => [heading, length]))).toEqual(
-      Object.fromEntries(Object.entries(STATUSES).map(([heading, { length }]) => [heading, length])),
-    )
-  })
 
   for (const example of bash.slice(0, isAfterSending)) runs(example)
 
@@ -399,7 +357,7 @@ function runs(example: Example): void {
     learnToken(answer)
     learnLink(answer)
     learnDelivery(answer)
-    expect(Number(status)).toBe(STATUSES[example.heading]?.[placeUnderHeading(example)] ?? 0)
+    expect(Number(status)).toBe(STATUSES[example.heading]?.[placeUnderHeading(example)] ?? 200)
     const printed = answerPrintedFor(example)
     if (printed !== undefined) expectLike(answer, JSON.parse(printed))
     // The second shell ends with the scan.

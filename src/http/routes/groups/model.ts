@@ -21,7 +21,7 @@ export const NewGroup = model(
 export const GroupLink = model(
   'GroupLink',
   { link: t.String({ minLength: 1, maxLength: 255, description: 'An invite link.' }) },
-  { ...knownOnly, examples: [{ link: 'https://chat.whatsapp.com/AbCdEfGhIjKlMnOpQrStUv' }] },
+  { ...knownOnly, examples: [{ link: 'https://chat.whatsapp.com/invite123' }] },
 )
 
 export const Typing = model(
