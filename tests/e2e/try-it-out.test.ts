@@ -97,7 +97,7 @@ async function openedPage(
   return page
 }
 
-/** What stands for the parameters of paths, by their names and the calls' tags. */
+/** Values for the parameters of paths, by their names and the calls' tags. */
 async function idsOf(client: GatewayClient, account: Account): Promise<Record<string, string>> {
   const { api } = account
   const link = await api.post<{ link: { id: string } }>('/api/v1/devices', { platform: 'signal' })
