@@ -49,13 +49,19 @@ CREATE TABLE chat_messages (
   sent_at integer NOT NULL,
   stored_at integer NOT NULL,
   deleted_at integer
-);
-
-CREATE INDEX chat_messages_chat ON chat_messages (identity_id,room_id,sent_at,seq);
+, message_id text, media_id text, edited_at integer);
 
 CREATE INDEX chat_messages_device ON chat_messages (device_row_id);
 
 CREATE UNIQUE INDEX chat_messages_event ON chat_messages (identity_id,event_id);
+
+CREATE INDEX chat_messages_media ON chat_messages (media_id) WHERE media_id is not null;
+
+CREATE INDEX chat_messages_related ON chat_messages (identity_id,relates_to) WHERE relates_to is not null;
+
+CREATE UNIQUE INDEX chat_messages_sent ON chat_messages (message_id) WHERE message_id is not null;
+
+CREATE INDEX chat_messages_shown ON chat_messages (identity_id,room_id,sent_at,seq) WHERE relates_to is null;
 
 CREATE TABLE "chats" (
   id text NOT NULL,

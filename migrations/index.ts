@@ -105,6 +105,8 @@ import scheduledMessagesDown from './0052_scheduled_messages.down.sql' with { ty
 import scheduledMessagesUp from './0052_scheduled_messages.up.sql' with { type: 'text' }
 import actsDown from './0053_acts.down.sql' with { type: 'text' }
 import actsUp from './0053_acts.up.sql' with { type: 'text' }
+import oneHistoryDown from './0054_one_history.down.sql' with { type: 'text' }
+import oneHistoryUp from './0054_one_history.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -168,4 +170,5 @@ export const migrations: readonly Migration[] = [
   { version: 51, name: 'sandbox_chats', up: sandboxChatsUp, down: sandboxChatsDown },
   { version: 52, name: 'scheduled_messages', up: scheduledMessagesUp, down: scheduledMessagesDown },
   { version: 53, name: 'acts', up: actsUp, down: actsDown },
+  { version: 54, name: 'one_history', up: oneHistoryUp, down: oneHistoryDown },
 ]

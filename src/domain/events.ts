@@ -4,6 +4,7 @@
  */
 import type {
   ActionEvent,
+  ChatReadEvent,
   ChatUpdatedEvent,
   DeviceEvent,
   MediaInfo,
@@ -16,6 +17,7 @@ import type {
 
 export type {
   ActionEvent,
+  ChatReadEvent,
   ChatUpdatedEvent,
   DeviceEvent,
   MediaInfo,
@@ -39,7 +41,7 @@ export interface WebhookTestEvent {
 }
 
 /** Events about a chat as a whole. */
-export type ChatWideEvent = ChatUpdatedEvent | MemberEvent
+export type ChatWideEvent = ChatReadEvent | ChatUpdatedEvent | MemberEvent
 
 export type StoredEvent =
   | MessageEvent

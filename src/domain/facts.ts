@@ -31,6 +31,8 @@ interface Said extends FromEvent {
   sentAt: number
   /** True for history, which a bridge brings by itself or when asked: it makes no event. */
   isHistory: boolean
+  /** True when a bridge wrote it as the identity: its owner said it at the phone. */
+  isPuppeted: boolean
 }
 
 /** Somebody has said, edited or deleted something, voted, or called. */

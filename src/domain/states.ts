@@ -108,8 +108,12 @@ export const MESSAGE_EVENT_NAMES = [
  */
 export const UNDECRYPTABLE = 'message.undecryptable'
 
-/** Said in a chat, but no message to anybody. */
+/**
+ * Said in a chat, but no message to the device's owner. `message.own` is whatever its owner says at
+ * the phone, or elsewhere.
+ */
 export const ASIDE_EVENT_NAMES = [
+  'message.own',
   'call.received',
   'status.posted',
   'channel.posted',
@@ -118,7 +122,7 @@ export const ASIDE_EVENT_NAMES = [
 ] as const
 
 /** Events about a chat as a whole. */
-const CHAT_EVENT_NAMES = ['chat.updated', 'member.joined', 'member.left'] as const
+const CHAT_EVENT_NAMES = ['chat.read', 'chat.updated', 'member.joined', 'member.left'] as const
 
 /** Webhooks and readers of the feed get these only if they name them, or ask for `*`. */
 export const NAMED_ONLY_EVENT_NAMES = [...ASIDE_EVENT_NAMES, 'action.status', ...CHAT_EVENT_NAMES] as const

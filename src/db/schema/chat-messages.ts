@@ -1,4 +1,8 @@
-/** Messages of chats from before a device was linked, as its bridge brings them. */
+/**
+ * The history of chats: messages that came in, were written at the phone, or were sent from here,
+ * and those from before a device was linked, as its bridge brings them.
+ */
+import { sql } from 'drizzle-orm'
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import type { MessageContent } from '../../domain/facts.ts'
 import { DIRECTIONS, MESSAGE_KINDS } from '../../domain/states.ts'
@@ -17,22 +21,34 @@ export const chatMessages = sqliteTable(
     deviceRowId: text('device_row_id').notNull(),
     /** Matrix user id of a ghost, the identity, or the bot that speaks for a channel. */
     senderUserId: text('sender_user_id').notNull(),
-    /** `out`: by the device's owner, at the phone or elsewhere. */
+    /** `out`: by the device's owner, here, at the phone or elsewhere. */
     direction: text('direction', { enum: DIRECTIONS }).notNull(),
-    /** Edits and reactions are rows of their own, which name the message. */
+    /** Reactions and votes are rows of their own, which name the message; so are edits, empty. */
     kind: text('kind', { enum: MESSAGE_KINDS }).notNull(),
+    /** As the last edit has it. */
     text: text('text').notNull(),
-    /** Null once the message was deleted. Media stays at the homeserver: this has its address. */
+    /** Null once the message was deleted. */
     content: text('content', { mode: 'json' }).$type<ChatMessageContent>(),
     replyTo: text('reply_to'),
     relatesTo: text('relates_to'),
     sentAt: integer('sent_at').notNull(),
     storedAt: integer('stored_at').notNull(),
     deletedAt: integer('deleted_at'),
+    /** The id of a message that was sent from here. */
+    messageId: text('message_id'),
+    /** Its file, which may still be at the homeserver alone. */
+    mediaId: text('media_id'),
+    editedAt: integer('edited_at'),
   },
   table => [
     uniqueIndex('chat_messages_event').on(table.identityId, table.eventId),
-    index('chat_messages_chat').on(table.identityId, table.roomId, table.sentAt, table.seq),
+    // Conditions are spelled out, as a partial index is found by its text.
+    index('chat_messages_shown')
+      .on(table.identityId, table.roomId, table.sentAt, table.seq)
+      .where(sql`relates_to is null`),
+    index('chat_messages_related').on(table.identityId, table.relatesTo).where(sql`relates_to is not null`),
+    uniqueIndex('chat_messages_sent').on(table.messageId).where(sql`message_id is not null`),
+    index('chat_messages_media').on(table.mediaId).where(sql`media_id is not null`),
     index('chat_messages_device').on(table.deviceRowId),
   ],
 )

@@ -100,9 +100,7 @@ const SAID = {
   reply_to: eventId('that this one answers'),
   relates_to: eventId('that is reacted to, edited, deleted or voted on'),
   location: nullable(Type.Object({ latitude: Type.Number(), longitude: Type.Number(), uri: Type.String() })),
-  removed: Type.Optional(
-    Type.Boolean({ description: 'Only in message.reaction: true when it was taken back.' }),
-  ),
+  removed: Type.Optional(Type.Boolean({ description: 'Only of a reaction: true when it was taken back.' })),
   poll: Type.Optional(Poll),
   vote: Type.Optional(Vote),
   call: Type.Optional(Call),
@@ -222,6 +220,19 @@ export const WebhookTestEvent = model('WebhookTestEvent', {
   webhook_id: Type.Integer(),
 })
 
+/** The account has read a chat at the phone, or elsewhere. */
+const ChatReadEvent = model('ChatReadEvent', {
+  event: Type.Literal('chat.read'),
+  timestamp: LEARNED,
+  device_id: SAID.device_id,
+  platform: SAID.platform,
+  chat_id: Type.String({ description: 'The chat’s own id, which stays when it moves.' }),
+  chat: SAID.chat,
+  up_to: Type.String({ description: 'Matrix event id of the last message that was read.' }),
+  unread_count: Type.Integer({ description: 'Messages that are unread now.' }),
+})
+export type ChatReadEvent = Static<typeof ChatReadEvent>
+
 /** The payload of an event of the feed. */
 export const EventPayload = Type.Union([
   ChatEvent,
@@ -232,4 +243,5 @@ export const EventPayload = Type.Union([
   ChatUpdatedEvent,
   MemberEvent,
   TypingEvent,
+  ChatReadEvent,
 ])

@@ -15,11 +15,16 @@ export function factsOf(event: RoomEvent): Fact[] {
   }
   if (event.state_key !== undefined) return roomFactsOf(event)
   const { event_id: eventId, room_id: roomId, sender, origin_server_ts: sentAt } = event
-  const said = { eventId, roomId, sender, sentAt, isHistory: isHistory(event) }
+  const said = { eventId, roomId, sender, sentAt, isHistory: isHistory(event), isPuppeted: isPuppeted(event) }
   const content = messageContentOf(event)
   // A reaction without content is told, too: its removal then is no removal of a message.
   if (event.type === 'm.reaction') return [{ fact: 'reaction', ...said, content }]
   return content === null ? [] : [{ fact: 'message', ...said, content }]
+}
+
+/** A bridge says so of what it writes as a user of its own ("double puppeting"). */
+function isPuppeted({ content }: RoomEvent): boolean {
+  return content['fi.mau.double_puppet_source'] !== undefined
 }
 
 /** @param events of a timeline, in order; state among them is left out */

@@ -102,6 +102,11 @@ export function messageContentOf(event: RoomEvent): MessageContent | null {
   }
 }
 
+/** Reads what we send ourselves as others read it. */
+export function readBack(type: string, content: Record<string, unknown>): MessageContent | null {
+  return messageContentOf({ type, content, event_id: '', room_id: '', sender: '', origin_server_ts: 0 })
+}
+
 function translateMessage(event: RoomEvent): MessageContent | null {
   const content = messageContent.safeParse(event.content)
   if (!content.success) return translatePoll(event.content)

@@ -13,13 +13,19 @@ const INTERVAL_MS = 600_000
 export interface HistoryErasureParts {
   db: Pick<Db, 'write'>
   signals: Hears<'queues-discarded'>
+  /** Removes files from the disk. */
+  discard(mediaIds: readonly string[]): Promise<void>
   clock: Clock
 }
 
-export function createHistoryErasure({ db, signals, clock }: HistoryErasureParts): Worker {
+export function createHistoryErasure({ db, signals, discard, clock }: HistoryErasureParts): Worker {
   const { deleteOfRemovedDevices } = createHistoryRepository(db)
   const nudge = new Nudge()
   signals.on('queues-discarded', () => nudge.nudge())
-  const eraseSome = async () => (await deleteOfRemovedDevices(BATCH)) === BATCH
+  async function eraseSome(): Promise<boolean> {
+    const { count, files } = await deleteOfRemovedDevices(BATCH)
+    await discard(files)
+    return count === BATCH
+  }
   return every('history-erasure', INTERVAL_MS, eraseSome, { clock, nudge })
 }

@@ -10,7 +10,8 @@ export type HeldFact = MessageFact | ReactionFact
 
 const TYPES = { message: 'org.meshgate.message', reaction: 'org.meshgate.reaction' } as const
 
-export function heldEventOf({ fact, eventId, roomId, sender, sentAt, isHistory, content }: HeldFact) {
+export function heldEventOf(said: HeldFact) {
+  const { fact, eventId, roomId, sender, sentAt, isHistory, isPuppeted, content } = said
   return {
     event_id: eventId,
     room_id: roomId,
@@ -19,13 +20,15 @@ export function heldEventOf({ fact, eventId, roomId, sender, sentAt, isHistory, 
     origin_server_ts: sentAt,
     content: { ...content },
     ...(isHistory ? { is_history: true } : {}),
+    ...(isPuppeted ? { is_puppeted: true } : {}),
   }
 }
 
 /** @param event as stored by this version or an earlier one */
-export function heldFactsOf(event: RoomEvent & { is_history?: true }): HeldFact[] {
+export function heldFactsOf(event: RoomEvent & { is_history?: true; is_puppeted?: true }): HeldFact[] {
   const { event_id: eventId, room_id: roomId, sender, origin_server_ts: sentAt } = event
-  const said = { eventId, roomId, sender, sentAt, isHistory: event.is_history ?? false }
+  const kind = { isHistory: event.is_history ?? false, isPuppeted: event.is_puppeted ?? false }
+  const said = { eventId, roomId, sender, sentAt, ...kind }
   const content = event.content as unknown as MessageFact['content']
   if (event.type === TYPES.message) return [{ fact: 'message', ...said, content }]
   if (event.type === TYPES.reaction) return [{ fact: 'reaction', ...said, content }]

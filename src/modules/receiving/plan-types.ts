@@ -5,7 +5,7 @@ import type { Fact } from '../../domain/facts.ts'
 import type { EventBatch } from '../../domain/ports.ts'
 import type { Features } from '../chats/chat-repository.ts'
 import type { ChatKnowledge } from '../chats/knowledge.ts'
-import type { NewChatMessage } from '../history/history-repository.ts'
+import type { NewChatMessage, SaidEvent } from '../history/history-repository.ts'
 import type { ReadReport, StatusReport } from '../sending/report-repository.ts'
 import type { Earlier } from './earlier-said.ts'
 import type { HeldFact } from './held-events.ts'
@@ -23,13 +23,16 @@ export interface Knowledge extends ChatKnowledge {
   unanswered?: ReadonlySet<string>
 }
 
+/** Something said, as the history has it, with its event. */
 export interface PlannedMessage {
-  identityId: string
-  deviceRowId: string
-  roomId: string
-  senderUserId: string
-  payload: MessageEvent
+  history: NewChatMessage
+  /** True for what only takes something back: the history has no row of it. */
+  isRemoval: boolean
   media: { id: string; mxcUri: string; info: MediaInfo } | null
+  /** Null for what makes no event, as it is from before the device received any. */
+  payload: MessageEvent | null
+  /** Empty when the event shows nobody in particular as its sender. */
+  senderUserId: string
 }
 
 /** Something that happened to a chat as a whole. */
@@ -57,8 +60,6 @@ export interface Plan {
   features: Features[]
   messages: PlannedMessage[]
   events: PlannedEvent[]
-  /** Messages from before the device received any: they make no events. */
-  history: NewChatMessage[]
   /** Events that were taken back. */
   erased: { identityId: string; roomId: string; eventId: string }[]
   /** Facts of rooms whose join isn't complete, or whose device isn't known yet. */
@@ -68,6 +69,8 @@ export interface Plan {
   statuses: StatusReport[]
   /** Read receipts: everything of ours in the room up to the event has been read. */
   reads: ReadReport[]
+  /** Receipts of the accounts themselves. */
+  ownReads: SaidEvent[]
   /** People's names by Matrix user id. */
   names: Map<string, string>
   /** Facts that nothing could be made of, by a defect of ours. */

@@ -6,13 +6,12 @@ import { type Chat, type Device, newChatId } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Fact, MembershipFact, MessageContent, NameFact, SaidFact } from '../../domain/facts.ts'
 import type { EventBatch } from '../../domain/ports.ts'
-import type { ChatMembership, Direction } from '../../domain/states.ts'
+import type { ChatMembership } from '../../domain/states.ts'
 import { UNKNOWN_CHAT } from '../chats/chat-repository.ts'
 import { columnsOf, describeChat } from '../chats/description.ts'
 import { deviceOfChat } from '../chats/knowledge.ts'
 import { isOwnGhost } from '../devices/ghosts.ts'
 import { receivesFrom } from '../devices/history.ts'
-import type { NewChatMessage } from '../history/history-repository.ts'
 import { chatUpdated, memberNews } from './chat-changes.ts'
 import { eventContent } from './chat-events.ts'
 import { EarlierSaid } from './earlier-said.ts'
@@ -71,12 +70,12 @@ class Planner {
     features: [],
     messages: [],
     events: [],
-    history: [],
     erased: [],
     held: [],
     rejoined: new Set(),
     statuses: [],
     reads: [],
+    ownReads: [],
     names: new Map(),
     givenUp: [],
     unknownDevices: [],
@@ -123,7 +122,9 @@ class Planner {
       }
       case 'receipt': {
         const { roomId, eventId, userId } = fact
-        if (!this.knowledge.identities.has(userId)) this.plan.reads.push({ roomId, eventId, userId })
+        const identityId = this.knowledge.identities.get(userId)
+        if (identityId === undefined) this.plan.reads.push({ roomId, eventId, userId })
+        else if (this.hears(identityId)) this.plan.ownReads.push({ identityId, roomId, eventId })
         break
       }
       case 'membership':
@@ -194,7 +195,7 @@ class Planner {
 
   private receive(chat: ChatState, said: HeldFact, spoken: MessageContent): void {
     if (chat.membership === 'left') return
-    if (this.isIdentity(said.sender, chat) && !this.isOwnHistory(said, chat)) return
+    if (this.isIdentity(said.sender, chat) && !this.isFromPhone(said, chat)) return
     if (chat.membership !== 'joined') {
       this.plan.held.push({ identityId: chat.identityId, said })
       return
@@ -213,25 +214,21 @@ class Planner {
     if (!device || device.state === 'logged_out')
       this.plan.unknownDevices.push({ identityId: chat.identityId, platform: chat.platform })
     if (!device) return
-    if (isPast(said, device)) this.planPast(chat, device, said, content)
-    else this.planReceived(chat, device, said, content)
+    // `erased` does it to history.
+    if (isPast(said, device) && said.content?.event === 'message.deleted') return
+    this.noteUnknownSender(device, said)
+    const message = this.planMessage(chat, device, said, content)
+    this.plan.messages.push(message)
+    const { payload, history } = message
+    if (payload && chat.kind === 'dm' && history.direction === 'in' && chat.peer !== said.sender)
+      this.update(chat, { peer: said.sender })
   }
 
-  private planPast(chat: ChatState, device: Device, said: HeldFact, content: MessageContent): void {
-    // A deletion is done by `erased`.
-    if (said.content?.event === 'message.deleted') return
-    const direction = this.isOwn(said, chat, device) ? 'out' : 'in'
-    this.plan.history.push(historyOf(chat, device, said, content, direction))
-  }
-
-  private planReceived(chat: ChatState, device: Device, said: HeldFact, content: MessageContent): void {
-    if (isOwnGhost(said.sender, device)) return
+  private noteUnknownSender(device: Device, said: HeldFact): void {
+    if (isPast(said, device) || isOwnGhost(said.sender, device)) return
     const key = phoneKey(device.id, said.sender)
     if (this.knowledge.phones.has(key) && this.knowledge.phones.get(key) === undefined)
       this.plan.unknownSenders.push({ device, userId: said.sender })
-    if (this.isOwn(said, chat, device)) return
-    this.plan.messages.push(this.planMessage(chat, device, said, content))
-    if (chat.kind === 'dm' && chat.peer !== said.sender) this.update(chat, { peer: said.sender })
   }
 
   /** True for words of the account, which has a ghost, or two, beside the identity. */
@@ -245,9 +242,9 @@ class Planner {
     return this.knowledge.identities.get(userId) === identityId
   }
 
-  /** True for words of the identity that may have been said at the phone, before it was linked. */
-  private isOwnHistory(said: HeldFact, chat: ChatState): boolean {
-    if (said.isHistory) return true
+  /** True for words of the identity that were said at the phone, and not by way of us. */
+  private isFromPhone(said: HeldFact, chat: ChatState): boolean {
+    if (said.isHistory || said.isPuppeted) return true
     const device = this.deviceOf(chat)
     return device !== undefined && isPast(said, device)
   }
@@ -259,11 +256,15 @@ class Planner {
   private planMessage(chat: ChatState, device: Device, said: HeldFact, content: MessageContent) {
     const { names, identities, phones } = this.knowledge
     const [to] = [...identities].find(([, identityId]) => identityId === chat.identityId) ?? []
-    return plannedMessage(chat, device, said, content, {
+    const isOwn = this.isOwn(said, chat, device)
+    const direction = isOwn ? 'out' : 'in'
+    const name = this.plan.names.get(said.sender) ?? names.get(said.sender) ?? ''
+    const people = {
       to: to ?? '',
-      name: this.plan.names.get(said.sender) ?? names.get(said.sender) ?? '',
-      phone: phones.get(phoneKey(device.id, said.sender)) ?? null,
-    })
+      name: isOwn ? device.name : name,
+      phone: isOwn ? device.phone : (phones.get(phoneKey(device.id, said.sender)) ?? null),
+    }
+    return plannedMessage(chat, device, said, content, { people, direction, isPast: isPast(said, device) })
   }
 
   update(chat: ChatState, change: Partial<ChatState>): void {
@@ -279,18 +280,6 @@ class Planner {
 /** True for what isn't received, as it is from before the device received anything. */
 function isPast({ isHistory, sentAt }: Pick<HeldFact, 'isHistory' | 'sentAt'>, device: Device): boolean {
   return isHistory || sentAt < oldestReceived(sentAt, receivesFrom(device))
-}
-
-function historyOf(
-  chat: ChatState,
-  device: Device,
-  { eventId, roomId, sender, sentAt }: HeldFact,
-  { kind, message, replyTo, relatesTo, ...content }: MessageContent,
-  direction: Direction,
-): NewChatMessage {
-  const { identityId } = chat
-  const place = { identityId, roomId, eventId, deviceRowId: device.id, senderUserId: sender }
-  return { ...place, direction, kind, text: message, content, replyTo, relatesTo, sentAt }
 }
 
 /** A network that counts whole seconds rounds its times down. */

@@ -9,7 +9,6 @@ import {
   events,
   heldEvents,
   identities,
-  media,
   profiles,
   unmatchedStatuses,
 } from '../../db/schema/index.ts'
@@ -20,13 +19,15 @@ import type { Observer } from '../../domain/observation.ts'
 import type { EventBatch, RoomEvent } from '../../domain/ports.ts'
 import { rememberFeatures, settleMoves } from '../chats/chat-repository.ts'
 import { writeEvent } from '../events/event-repository.ts'
-import { chatMessage, eraseHistory, writeHistory } from '../history/history-repository.ts'
+import { chatMessage, eraseHistory } from '../history/history-repository.ts'
 import type { Backlog } from '../sending/limits.ts'
 import { createStatusWriter } from '../sending/status-repository.ts'
 import type { Earlier } from './earlier-said.ts'
 import { type HeldFact, heldEventOf, heldFactsOf } from './held-events.ts'
+import { ownReadsOf, writeOwnRead } from './own-reads-repository.ts'
 import { chatKey } from './plan.ts'
-import type { Plan, PlannedChat, PlannedMessage } from './plan-types.ts'
+import type { Plan, PlannedChat } from './plan-types.ts'
+import { writeSaid } from './said-repository.ts'
 
 type Position = EventBatch['position']
 
@@ -76,34 +77,37 @@ export function createReceivingRepository(
       const row = { identityId, roomId: said.roomId, event: heldEventOf(said) }
       await tx.run(orm => orm.insert(heldEvents).values(row))
     }
-    for (const message of plan.messages) await writeMessage(tx, message, now)
+    await writeSaid(tx, plan.messages, now)
     for (const event of plan.events)
       await writeEvent(tx, { ...event, lane: event.roomId, senderUserId: '', mediaId: null }, now)
-    for (const message of plan.history) await writeHistory(tx, message, now)
     for (const event of plan.erased) await eraseHistory(tx, event, now)
     for (const status of plan.statuses) await statuses.report(tx, status, now)
-    for (const receipt of plan.reads) await statuses.read(tx, receipt, now)
+    for (const receipt of plan.reads) {
+      await statuses.read(tx, receipt, now)
+      for (const read of await ownReadsOf(tx, receipt)) await writeOwnRead(tx, read, now)
+    }
+    for (const read of plan.ownReads) await writeOwnRead(tx, read, now)
   }
 
   return {
     /** True when the batch at this position has been stored already. */
     isRepeat: (position: Position) => db.read(reader => isStored(reader, position)),
 
-    /** Finds what any of the identities was told of events, or has of history, by their ids. */
+    /** Finds what the history of any of the identities has, else its events, by the events’ ids. */
     earlier: (identityIds: readonly string[], eventIds: readonly string[]) =>
       db.read(async reader => {
         const found = new Map<string, Earlier>()
         for (const eventId of eventIds) {
           for (const identityId of identityIds) {
-            const payload = (await reader.get(storedEvent, { identityId, eventId }))?.payload
-            if (payload && isMessageEvent(payload)) {
-              const { event, message, relates_to: relatesTo, poll } = payload
-              found.set(eventId, { event, message, relatesTo, ...(poll ? { poll } : {}) })
+            const said = await reader.get(chatMessage, { identityId, eventId })
+            if (said?.content) {
+              found.set(eventId, { ...said.content, message: said.text, relatesTo: said.relatesTo })
               continue
             }
-            const past = await reader.get(chatMessage, { identityId, eventId })
-            if (past?.content)
-              found.set(eventId, { ...past.content, message: past.text, relatesTo: past.relatesTo })
+            const payload = (await reader.get(storedEvent, { identityId, eventId }))?.payload
+            if (!payload || !isMessageEvent(payload)) continue
+            const { event, message, relates_to: relatesTo, poll } = payload
+            found.set(eventId, { event, message, relatesTo, ...(poll ? { poll } : {}) })
           }
         }
         return found
@@ -173,42 +177,6 @@ async function writeChat(tx: Tx, { chat, change }: PlannedChat, now: number): Pr
   )
   await settleMoves(tx, chat.identityId, chat.roomId, change.movedTo)
   if (chat.membership === 'invited' || chat.membership === 'joining') tx.emit('invited')
-}
-
-async function writeMessage(tx: Tx, message: PlannedMessage, now: number): Promise<void> {
-  const { media: file, ...event } = message
-  const isNew = await writeEvent(
-    tx,
-    { ...event, eventId: event.payload.id, lane: event.roomId, mediaId: file?.id ?? null },
-    now,
-  )
-  // The homeserver may tell it twice.
-  if (isNew && file) await writeMedia(tx, event.identityId, file, now)
-}
-
-function writeMedia(
-  tx: Tx,
-  identityId: string,
-  { id, mxcUri, info }: NonNullable<PlannedMessage['media']>,
-  now: number,
-): Promise<void> {
-  return tx.run(orm =>
-    orm.insert(media).values({
-      id,
-      identityId,
-      mxcUri,
-      fileName: info.file_name,
-      mimeType: info.mime_type,
-      sizeBytes: info.size,
-      width: info.width,
-      height: info.height,
-      durationMs: info.duration,
-      blurHash: info.blur_hash,
-      stored: false,
-      createdAt: now,
-      updatedAt: now,
-    }),
-  )
 }
 
 async function isStored(reader: Reader, position: Position): Promise<boolean> {

@@ -108,6 +108,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   /** Once for each chat and run: nobody may have asked for the event that tells of it. */
   function warnOfEncryption({ messages }: Plan): void {
     for (const { payload } of messages) {
+      if (!payload) continue
       const room = payload.chat.id
       if (payload.event !== UNDECRYPTABLE || warnedOf.has(room)) continue
       if (warnedOf.size < MAX_WARNED_OF) warnedOf.add(room)
@@ -175,7 +176,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       outcome,
       events: eventCount,
       receipts: facts.filter(fact => fact.fact === 'receipt').length,
-      messages: plan?.messages.map(message => message.payload.id) ?? [],
+      messages: plan?.messages.flatMap(({ payload }) => payload?.id ?? []) ?? [],
       tookMs: performance.now() - startedAt,
       // The homeserver's clock may be ahead of ours.
       lagMs: newestAt ? Math.max(0, clock.now() - newestAt) : null,

@@ -4,8 +4,10 @@
  */
 import type { Message } from '../../db/schema/index.ts'
 import { GatewayError, isPassing, messageOf } from '../../domain/errors.ts'
+import type { MessageContent } from '../../domain/facts.ts'
 import type { MatrixSession } from '../../domain/ports.ts'
 import type { RoomFeatures } from '../../domain/room-features.ts'
+import { readBack } from '../../matrix/translate/message.ts'
 import { type PlannedFile, planMessage, unsupportedReason } from '../chats/capabilities.ts'
 import type { EnteredChat } from '../chats/chat-rooms.ts'
 import type { MediaFiles } from '../media/media.ts'
@@ -21,6 +23,8 @@ export interface HandedOver {
   bridgeBot: string | null
   /** Where it went by itself. */
   caption?: SentCaption
+  /** As others read it; null: as nothing. Absent for a text. */
+  said?: MessageContent | null
 }
 
 const QUOTE_LOST =
@@ -60,7 +64,8 @@ export function createHandover(options: {
     const eventId = await session.send(roomId, type, content, transactionId(message), isRepeat)
     const caption =
       captionApart === null ? undefined : await sendCaption(roomId, session, message, captionApart)
-    return { eventId, alsoSent: [], bridgeBot, ...(caption && { caption }) }
+    const said = readBack('m.room.message', content)
+    return { eventId, alsoSent: [], bridgeBot, said, ...(caption && { caption }) }
   }
 
   function textsThatFit(messages: readonly Message[], takes: RoomFeatures | null) {

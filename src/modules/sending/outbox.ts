@@ -273,7 +273,7 @@ export function createOutbox(options: OutboxOptions): Worker {
         return { settling, heldUntil: clock.now() + waitMs }
       }
       if (!('alsoSent' in settlement)) return { settling }
-      const { alsoSent, ...submitted } = settlement
+      const { alsoSent, said: _, ...submitted } = settlement
       const others = behind
         .slice(0, alsoSent.length)
         .map((other, index) => settle(other, { ...submitted, eventId: alsoSent[index] ?? '' }))

@@ -10,6 +10,7 @@ import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { MessageStatus } from '../../domain/states.ts'
+import { type SentAt, writeSent } from '../history/sent-message.ts'
 import { actTaken } from './act-repository.ts'
 import { type Resent, resend } from './lane-repository.ts'
 import type { Backlog } from './limits.ts'
@@ -29,9 +30,7 @@ import {
 import { announce } from './status-event-repository.ts'
 
 /** Where a message was handed over. */
-export interface HandedOverAt {
-  eventId: string
-  roomId: string
+export interface HandedOverAt extends SentAt {
   /** Null when it isn't known: then no report is believed. */
   bridgeBot: string | null
   caption?: SentCaption | undefined
@@ -184,6 +183,7 @@ export function createStatusWriter(
           ? endOf(message, word)
           : { status: 'submitted' as const, reason: null }
         await tx.run(markSubmitted, { seq: message.seq, status, reason, eventId, roomId, now })
+        if (message.act === null) await writeSent(tx, message, at, now)
         leave(tx, message)
         if (word) {
           observe(tx, message, status, now)

@@ -12,6 +12,7 @@ import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
 import { type Statement, sqlStatement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { MessageStatus } from '../../domain/states.ts'
+import { forgetHistory } from '../history/history-repository.ts'
 
 export interface Step<Cursor> {
   /** Where the next step goes on; null: there is nothing more that is old. */
@@ -73,8 +74,18 @@ const deliveryOfEvent = anyWhere(
 )
 const replayOf = anyWhere(replays, eq(replays.identityId, textParam('identityId')))
 const deleteEvent = statement(orm => orm.delete(events).where(eq(events.seq, param('at'))))
-const nextHistory = rowsBehind(chatMessages, { at: chatMessages.seq, createdAt: chatMessages.storedAt })
-const deleteHistory = statement(orm => orm.delete(chatMessages).where(eq(chatMessages.seq, param('at'))))
+const nextHistory = rowsBehind(chatMessages, {
+  at: chatMessages.seq,
+  createdAt: chatMessages.storedAt,
+  identityId: chatMessages.identityId,
+  eventId: chatMessages.eventId,
+  mediaId: chatMessages.mediaId,
+})
+// Spelled out, as a partial index is found by its text.
+const historyWithFile = anyWhere(
+  chatMessages,
+  sql`${chatMessages.mediaId} = ${textParam('mediaId')} and media_id is not null`,
+)
 const deleteFile = statement(orm => orm.delete(media).where(eq(media.id, param('mediaId'))))
 const nextFiles = rowsBehind(
   media,
@@ -132,7 +143,9 @@ export function createRetentionRepository(db: Pick<Db, 'write'>) {
       })
   }
 
+  /** Unless the history still has it. */
   async function forgetFile(tx: Tx, mediaId: string, files: string[]): Promise<void> {
+    if (await tx.get(historyWithFile, { mediaId })) return
     await tx.run(deleteFile, { mediaId })
     files.push(mediaId)
   }
@@ -143,8 +156,8 @@ export function createRetentionRepository(db: Pick<Db, 'write'>) {
       const { at, status, updatedAt, mediaId } = row
       if (updatedAt >= before || !SETTLED.includes(status)) return false
       await tx.run(deleteMessage, { at })
-      const isUnneeded = mediaId !== null && !(await tx.get(messageWithFile, { mediaId }))
-      if (isUnneeded) await forgetFile(tx, mediaId, files)
+      if (mediaId !== null && !(await tx.get(messageWithFile, { mediaId })))
+        await forgetFile(tx, mediaId, files)
       return true
     }),
 
@@ -164,9 +177,10 @@ export function createRetentionRepository(db: Pick<Db, 'write'>) {
       return true
     }),
 
-    /** Messages from before a link, from when they were stored. */
-    history: stepsThrough(nextHistory, true, async (tx, { at }) => {
-      await tx.run(deleteHistory, { at })
+    /** The history of chats, by when it was stored. */
+    history: stepsThrough(nextHistory, true, async (tx, { at, ...row }, _before, files) => {
+      const file = await forgetHistory(tx, { seq: at, ...row })
+      if (file !== null) files.push(file)
       return true
     }),
 

@@ -124,6 +124,7 @@ test('what polls, votes and calls say', () => {
       sender: '@a:s',
       sentAt: 0,
       isHistory: false,
+      isPuppeted: false,
     } as const
     return earlier.contentOf({ ...fact, content: translated })
   })

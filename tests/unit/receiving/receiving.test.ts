@@ -301,15 +301,20 @@ describe('what isn’t a message', () => {
     expect(asked).toEqual([own.event_id])
   })
 
-  test('nor what the owner does at the phone: a vote, a call, a post', async () => {
+  test('what the owner does at the phone is told as that: a vote, a call, a post', async () => {
     insertChat(db, { roomId: '!status:s', kind: 'status' })
     const sender = '@whatsapp_237:s'
     const own = poll({ sender })
     const post = event({ room_id: '!status:s', sender })
     await source.accept(batch([own, vote(own, ['h'], { sender }), call({ sender }), post]))
-    expect(stored()).toEqual([])
+    expect(payloads().map(({ event, kind }) => [event, kind])).toEqual([
+      ['message.own', 'poll'],
+      ['message.own', 'vote'],
+      ['message.own', 'call'],
+      ['message.own', 'text'],
+    ])
     await source.accept(batch([vote(own, ['h'])]))
-    expect(names()).toEqual(['poll.vote'])
+    expect(names().at(-1)).toBe('poll.vote')
   })
 
   describe.each(['channel', 'status'] as const)('in a %s chat', kind => {
@@ -329,8 +334,9 @@ describe('what isn’t a message', () => {
       const changed = event({ room_id, sender, content: { ...edit, 'm.relates_to': relation } })
       await source.accept(batch([post, changed, reaction, redact(reaction), redact(post)]))
       expect(payloads()).toMatchObject([
-        { event: posted, kind: 'text', message: 'Good morning', chat: { kind, name: 'News' } },
-        { event: posted, kind: 'edit', message: 'b', relates_to: post.event_id },
+        // A deleted post says nothing any more, wherever it was told.
+        { event: posted, kind: 'text', message: '', chat: { kind, name: 'News' } },
+        { event: posted, kind: 'edit', message: '', relates_to: post.event_id },
         { event: posted, kind: 'redaction', relates_to: post.event_id },
       ])
       expect(db.orm.select().from(deliveries).all()).toEqual([])
@@ -423,16 +429,36 @@ describe('a message from the phone network', () => {
 
   test.each([
     ['from our own user', { sender: '@mg1:s' }],
-    ["from the account's own phone", { sender: '@whatsapp_237:s' }],
     ["from the bridge's bot", { sender: '@whatsappbot:s' }],
     ['from before the device was linked', { origin_server_ts: LINKED_AT - 60_000 }],
     ['from a moment before the device was linked', { origin_server_ts: LINKED_AT - 501 }],
     ['in a room that is none of our chats', { room_id: '!other:s' }],
-    ["from the account's own phone, by its hidden id", { sender: '@whatsapp_lid-7:s' }],
+    ['from the identity, as we send', { sender: '@mg1:s' }],
   ])('is not received when it is %s', async (_, change) => {
-    numbers = { 'lid-7': '237' }
     await source.accept(batch([event(change)]))
     expect(stored()).toEqual([])
+  })
+
+  test.each([
+    ["from the account's own phone", { sender: '@whatsapp_237:s' }],
+    ['from there by its hidden id', { sender: '@whatsapp_lid-7:s' }],
+    [
+      'from there by its bridge as the identity',
+      {
+        sender: '@mg1:s',
+        content: { msgtype: 'm.text', body: 'hi', 'fi.mau.double_puppet_source': 'mautrix-whatsapp' },
+      },
+    ],
+  ])('is its owner’s when it is %s', async (_, change) => {
+    numbers = { 'lid-7': '237' }
+    const own = event(change)
+    await source.accept(batch([own]))
+    await source.accept(batch([own]))
+    expect(payloads()).toMatchObject([
+      { event: 'message.own', from: own.sender, sender: { phone: '237', name: 'Amina' } },
+    ])
+    expect(db.orm.select().from(deliveries).all()).toEqual([])
+    expect(db.orm.select().from(chats).get()?.peer).toBeNull()
   })
 
   test('from a hidden id has the number that the bridge knows', async () => {
