@@ -4,7 +4,7 @@
  * How a network shows a file: `voice` is recorded on the spot, `file` is any kind, to be
  * downloaded.
  */
-export type FileKind = 'image' | 'video' | 'audio' | 'voice' | 'file'
+export type FileKind = 'image' | 'video' | 'audio' | 'voice' | 'sticker' | 'gif' | 'file'
 
 /**
  * -2: a message with it is refused; -1: it is lost on the way; 0: something else may stand in for
@@ -34,6 +34,8 @@ export interface RoomFeatures {
   files: Readonly<Partial<Record<FileKind, FileFeatures>>> | null
   /** In characters; null: the bridge tells no limit. */
   maxTextLength: number | null
+  /** Null: the bridge doesn't say. */
+  mentions: FeatureLevel | null
   location: FeatureLevel
   /** Null: the bridge doesn't say. */
   poll: FeatureLevel | null

@@ -13,6 +13,8 @@ const FILE_KEYS: Readonly<Record<FileKind, string>> = {
   video: 'm.video',
   audio: 'm.audio',
   voice: 'org.matrix.msc3245.voice',
+  sticker: 'm.sticker',
+  gif: 'fi.mau.gif',
   file: 'm.file',
 }
 
@@ -42,6 +44,7 @@ const roomFeatures = z.object({
   id: z.string().optional().catch(undefined),
   file: z.record(z.string(), fileFeatures).nullish().catch(null),
   max_text_length: limit,
+  formatting: z.record(z.string(), level).nullish().catch(null),
   location_message: level,
   poll: level,
   poll_max_options: limit,
@@ -67,6 +70,7 @@ export function readRoomFeatures(content: Readonly<Record<string, unknown>>): Ro
   return {
     files: listed && filesOf(listed),
     maxTextLength: told.max_text_length,
+    mentions: told.formatting || isComplete ? (told.formatting?.user_link ?? 0) : null,
     location: told.location_message,
     poll: isComplete || told.poll !== 0 ? told.poll : null,
     maxPollOptions: told.poll_max_options,

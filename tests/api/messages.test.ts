@@ -341,6 +341,40 @@ describe('a place, a poll, a contact card and notes', () => {
       expect(request).toMatchObject({ content: { [name]: part }, metadata })
   })
 
+  test('how a text is written and a file is shown, as JSON and in a form', async () => {
+    const content = {
+      format: 'markdown' as const,
+      mentions: ['1', '2'],
+      link_preview: false as const,
+      as: 'sticker' as const,
+    }
+    const { as: _as, ...ofText } = content
+    expect((await send({ json: { ...FIELDS, text: '@1 @2', ...ofText } })).status).toBe(200)
+    expect(app.sends.at(-1)).toMatchObject({ content: ofText })
+    const fields = { format: 'markdown', link_preview: 'false', as: 'sticker', mentions: '1' }
+    const data = form({ ...FIELDS, text: '@1 @2', ...fields, file: pdf() })
+    data.append('mentions', '2')
+    expect((await send({ body: data })).status).toBe(200)
+    expect(app.sends.at(-1)).toMatchObject({ content })
+    const defaults = { format: 'plain', link_preview: true, as: 'auto', mentions: [] }
+    expect((await send({ json: { ...FIELDS, text: 'x', ...defaults } })).status).toBe(200)
+    expect(app.sends.at(-1)?.content).toBeUndefined()
+    const empty = { format: '', link_preview: '', as: '', mentions: '' }
+    expect((await send({ body: form({ ...FIELDS, text: 'x', ...empty }) })).status).toBe(200)
+    expect(app.sends.at(-1)?.content).toBeUndefined()
+  })
+
+  test.each([
+    [{ format: 'html' }, 'format: expected one of plain, markdown'],
+    [{ link_preview: 'no' }, 'link_preview: expected true or false'],
+    [{ as: 'gif' }, 'as: expected with a file'],
+    [{ as: 'photo' }, 'as: expected one of auto, image'],
+    [{ mentions: '1' }, 'mentions: expected a list'],
+    [{ mentions: [''] }, 'mentions.0: expected text of 1 to 512 characters'],
+  ])('%j: 400', async (fields, says) => {
+    expectError(await send({ json: { ...FIELDS, text: 'x', ...fields } }), 400, 'bad_request', says)
+  })
+
   test('a contact card is a file', async () => {
     await send({ json: { ...FIELDS, contact_card: PARTS.contact_card, text: 'call her' } })
     expect(app.sends.at(-1)?.file?.fileName).toBe('Ada L.vcf')

@@ -50,6 +50,9 @@ export interface SendFields {
   poll?: unknown
   contact_card?: unknown
   metadata?: Record<string, string>
+  mentions?: readonly string[]
+  format?: string
+  link_preview?: boolean
 }
 
 /** A phone of the sandbox. */

@@ -70,6 +70,7 @@ export function messagesOn(store: MessageStore, change: Partial<MessagesOptions>
 /** Everybody’s chat is in one room, or goes on in the room that it has moved to. */
 export const inRoom: OutboxOptions['recipients'] = {
   resolve: async () => '!r:s',
+  mentioned: async () => undefined,
   closedRooms: async (_device, _recipient, found, roomId) => (found === roomId ? [] : [found]),
   follow: async () => undefined,
   forget: async () => undefined,

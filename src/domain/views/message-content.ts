@@ -49,8 +49,16 @@ export const ContactCard = model('ContactCard', {
   ),
 })
 
+/** `auto` is as the chat's network shows such a file. */
+export const SEND_AS = ['auto', 'image', 'video', 'audio', 'voice', 'sticker', 'gif', 'file'] as const
+
 /** Fields that are absent ask for nothing. */
 export interface SendContent {
+  format?: 'markdown'
+  /** Contacts, each of whom the text mentions. */
+  mentions?: string[]
+  link_preview?: false
+  as?: Exclude<(typeof SEND_AS)[number], 'auto'>
   location?: Static<typeof Location>
   poll?: Static<typeof NewPoll>
   contact_card?: Static<typeof ContactCard>

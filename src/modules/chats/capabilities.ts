@@ -30,6 +30,7 @@ export interface Unsupported {
     | 'mime_types'
     | 'file'
     | 'reply'
+    | 'mentions'
     | 'location_message'
     | 'poll'
     | 'poll_max_options'
@@ -81,15 +82,20 @@ export function planMessage(
   const refused = content && features && unsupportedPart(content, features)
   if (refused) return { unsupported: refused }
   if (file) {
-    const plan = planFile(file, text, features)
+    const plan = planFile(file, text, features, content?.as)
     return 'unsupported' in plan ? plan : { file: plan }
   }
   const unsupported = unsupportedText(text ?? '', features)
   return unsupported ? { unsupported } : { file: null }
 }
 
-/** @returns null when the network takes the message's place or poll, or there is none */
-function unsupportedPart({ location, poll }: SendContent, features: RoomFeatures): Unsupported | null {
+/** @returns null when the network takes the message's mentions, place and poll */
+function unsupportedPart(
+  { mentions, location, poll }: SendContent,
+  features: RoomFeatures,
+): Unsupported | null {
+  if (mentions && features.mentions !== null && features.mentions < TAKEN_IN_PART)
+    return { feature: 'mentions', limit: null, words: 'takes no mentions here' }
   if (location && features.location === REFUSED)
     return { feature: 'location_message', limit: null, words: 'takes no locations here' }
   if (!poll || features.poll === null) return null
@@ -118,21 +124,39 @@ export function unsupportedReason(platform: string | null, { words }: Unsupporte
 
 /**
  * @param features null where the bridge doesn't say
+ * @param as the only kind that will do; undefined: the best
  * @returns the plan, or why the network takes neither the file nor, as text, its caption
  */
 export function planFile(
   file: PlannedFile,
   caption: string | null,
   features: RoomFeatures | null,
+  as?: FileKind,
 ): FilePlan | { unsupported: Unsupported } {
+  const noVoice = as === 'voice' ? unsupportedVoice(file) : null
+  if (noVoice) return { unsupported: noVoice }
   const files = features?.files ?? COMMON_FILES
-  const fits = kindsOf(file).map(kind => fitOf(file, kind, files[kind]))
+  const fits = (as ? [as] : kindsOf(file)).map(kind => fitOf(file, kind, files[kind]))
   const best = [TAKEN_IN_PART, SUBSTITUTED].flatMap(least => fits.find(fit => fit.level >= least) ?? [])[0]
   if (!best) return { unsupported: closestOf(fits) }
   const { kind, mimeType } = best
   const isCaptionApart = caption !== null && !takesCaption(files[kind], caption)
   const unsupported = isCaptionApart ? unsupportedText(caption, features) : null
   return unsupported ? { unsupported } : { kind, mimeType, isCaptionApart }
+}
+
+/** @returns null when the file can be a voice message, which phones record in one format */
+export function unsupportedVoice({
+  mimeType,
+  durationMs,
+}: Pick<PlannedFile, 'mimeType' | 'durationMs'>): Unsupported | null {
+  if (mimeType === OGG_OPUS && durationMs > 0) return null
+  const found = mimeType === OGG_OPUS ? 'a recording that can’t be read' : mimeType
+  return {
+    feature: 'mime_types',
+    limit: null,
+    words: `takes voice messages as Ogg with Opus alone, not ${found}`,
+  }
 }
 
 /** @returns null when the network takes the text, or the bridge doesn't say */
@@ -155,6 +179,8 @@ const COMMON_FILES: NonNullable<RoomFeatures['files']> = {
   video: commonly('video/mp4', 'video/3gpp', 'video/quicktime', 'video/webm'),
   audio: commonly('audio/mpeg', 'audio/mp4', 'audio/aac', 'audio/amr', 'audio/ogg'),
   voice: commonly(OGG_OPUS),
+  sticker: commonly('image/webp', 'image/png', 'image/jpeg'),
+  gif: commonly('video/mp4', 'image/gif'),
   file: commonly('*/*'),
 }
 
@@ -225,6 +251,8 @@ const NOUNS: Readonly<Record<FileKind, string>> = {
   video: 'videos',
   audio: 'audio',
   voice: 'voice messages',
+  sticker: 'stickers',
+  gif: 'GIFs',
   file: 'files',
 }
 

@@ -11,7 +11,8 @@ import { readBack } from '../../matrix/translate/message.ts'
 import { type PlannedFile, planMessage, unsupportedReason } from '../chats/capabilities.ts'
 import type { EnteredChat } from '../chats/chat-rooms.ts'
 import type { MediaFiles } from '../media/media.ts'
-import { type MatrixEvent, messageEvent } from './content/event.ts'
+import { type MatrixEvent, messageEvent, textContent } from './content/event.ts'
+import type { Mentioned } from './content/formatting.ts'
 import { captionId, type SentCaption } from './message-repository.ts'
 import type { OutboxQueue } from './queue-repository.ts'
 
@@ -29,6 +30,7 @@ export interface HandedOver {
 
 const QUOTE_LOST =
   'reply_id: the message that is answered was said in a room that its bridge has closed since, and can’t be quoted any more: send it without reply_id'
+const NOBODY: Mentioned = new Map()
 /** Texts sent together, besides the first: well below what a request may hold, as JSON too. */
 const MAX_CHARACTERS_TOGETHER = 100_000
 
@@ -40,6 +42,7 @@ export function createHandover(options: {
 
   /**
    * @param along texts behind the message that may go with it
+   * @param mentioned whom the message mentions
    * @throws GatewayError conflict in an encrypted chat, unsupported_by_chat, and as sessions do
    */
   async function handOver(
@@ -47,12 +50,13 @@ export function createHandover(options: {
     session: MatrixSession,
     message: Message,
     along: readonly Message[],
+    mentioned: Mentioned = NOBODY,
   ): Promise<HandedOver> {
     refuseEncrypted(chat)
     const { roomId, bridgeBot, takes } = chat
     if (message.replyTo !== null && (await queue.isQuoteLost(message.identityId, message.replyTo, roomId)))
       throw new GatewayError('unprocessable', QUOTE_LOST)
-    const { event, captionApart } = await eventFor(message, chat)
+    const { event, captionApart } = await eventFor(message, chat, mentioned)
     const { type, content } = event
     const others = session.sendTogether && isPlainText(message) ? textsThatFit(along, takes) : []
     if (session.sendTogether && others.length > 0) {
@@ -75,7 +79,7 @@ export function createHandover(options: {
       return characters <= MAX_CHARACTERS_TOGETHER && !('unsupported' in planned(message, undefined, takes))
     })
     return fit.map(message => ({
-      content: messageEvent(message, undefined).content,
+      content: { msgtype: 'm.text', body: message.text ?? '' },
       txnId: transactionId(message),
     }))
   }
@@ -90,12 +94,11 @@ export function createHandover(options: {
     roomId: string,
     session: MatrixSession,
     message: Message,
-    text: string,
+    content: Record<string, unknown>,
   ): Promise<SentCaption | undefined> {
     // A file that the network didn't take is sent again, as a new event; its caption was not
     // refused.
     if (message.resends > 0 && (await queue.isCaptionSent(message.id))) return undefined
-    const content = { msgtype: 'm.text', body: text }
     try {
       const txnId = captionId(message.id)
       return { eventId: await session.send(roomId, 'm.room.message', content, txnId, message.attempts > 1) }
@@ -109,16 +112,18 @@ export function createHandover(options: {
   async function eventFor(
     message: Message,
     { platform, takes }: EnteredChat,
-  ): Promise<{ event: MatrixEvent; captionApart: string | null }> {
+    mentioned: Mentioned,
+  ): Promise<{ event: MatrixEvent; captionApart: Record<string, unknown> | null }> {
     const file = message.mediaId === null ? undefined : await media.get(message.mediaId)
     const plan = planned(message, file, takes)
     if ('unsupported' in plan)
       throw new GatewayError('unsupported_by_chat', unsupportedReason(platform, plan.unsupported))
     const { file: filePlan } = plan
-    if (!file || !filePlan) return { event: messageEvent(message, undefined), captionApart: null }
+    if (!file || !filePlan)
+      return { event: await messageEvent(message, undefined, mentioned), captionApart: null }
     const { mxcUri } = await media.upload(file.id)
-    const event = messageEvent(message, { media: file, mxcUri, plan: filePlan })
-    return { event, captionApart: filePlan.isCaptionApart ? message.text : null }
+    const event = await messageEvent(message, { media: file, mxcUri, plan: filePlan }, mentioned)
+    return { event, captionApart: filePlan.isCaptionApart ? await textContent(message, mentioned) : null }
   }
 
   return handOver

@@ -50,7 +50,7 @@ export type ActHandler = (
 
 export interface OutboxOptions {
   queue: OutboxQueue
-  recipients: Pick<Recipients, 'resolve' | 'closedRooms' | 'follow' | 'forget'>
+  recipients: Pick<Recipients, 'resolve' | 'mentioned' | 'closedRooms' | 'follow' | 'forget'>
   messages: Pick<MessageRepository, 'isUnderWay' | 'answered'>
   devices: Pick<LinkedDevices, 'get' | 'reconcile'>
   chatRooms: Pick<ChatRooms, 'ensureEntered'>
@@ -136,6 +136,7 @@ export function createOutbox(options: OutboxOptions): Worker {
     if (quoted === 'waits') return 'waits'
     const roomId = await recipients.resolve(device, userId, message.recipientKind, message.recipient)
     await holdFirstAgain(device, message, roomId)
+    const mentioned = await recipients.mentioned(device, userId, message.content?.mentions)
     const along = takeWhile(behind, other => goesAlong(other) && !isDiscarded(other, device))
     try {
       const chat = await chatRooms.ensureEntered(message.identityId, roomId)
@@ -144,7 +145,13 @@ export function createOutbox(options: OutboxOptions): Worker {
         if (waitMs !== null)
           return { outcome: 'retry', reason: MOVING, refusedSince: null, retryInMs: waitMs }
       }
-      const handedOver = await handOver(chat, session, { ...message, replyTo: quoted.eventId }, along)
+      const handedOver = await handOver(
+        chat,
+        session,
+        { ...message, replyTo: quoted.eventId },
+        along,
+        mentioned,
+      )
       if (chat.roomId !== roomId) await recipients.follow(device, roomId, chat.roomId)
       return { outcome: 'submitted', roomId: chat.roomId, ...handedOver }
     } catch (error) {

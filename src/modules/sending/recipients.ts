@@ -16,6 +16,7 @@ import type { FoundRoom, RecipientRepository } from '../chats/recipient-reposito
 import { resolveContact } from '../chats/resolve.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { refuseNewChat } from '../devices/restriction.ts'
+import { type Mentioned, mentionOf } from './content/formatting.ts'
 
 export interface RecipientsOptions {
   repository: RecipientRepository
@@ -42,6 +43,16 @@ export interface KnownChat {
   roomId: string
   /** Features of its network; null where they aren't known. */
   takes: RoomFeatures | null
+}
+
+/** Says of whom a bridge found nothing. */
+async function namingThem<T>({ platform }: Device, written: string, asking: Promise<T>): Promise<T> {
+  try {
+    return await asking
+  } catch (error) {
+    if (!(error instanceof GatewayError && error.code === 'not_found')) throw error
+    throw new GatewayError('not_found', `${written} isn't on ${platform}: ${error.message}`)
+  }
 }
 
 export type ReferredChat = Pick<Chat, 'platform' | 'receiver' | 'kind'>
@@ -79,18 +90,12 @@ export function createRecipients(options: RecipientsOptions) {
     // Who has written to us can be answered, also on a network that can't look anybody up.
     const direct = await chatNamed(device, 'contact', recipient)
     if (direct) return { roomId: direct.roomId, matrixUserId: recipient }
-    try {
-      const { contact, identifier } = await resolveContact(bridge, device, userId, recipient)
-      await phones.note(device, contact, recipient)
-      const { roomId, matrixUserId } = contact
-      if (roomId !== null) return { roomId, matrixUserId }
-      refuseNewChat(device, clock.now())
-      const created = await bridge.createDirectChat(userId, device.loginId, identifier)
-      return { roomId: created.roomId, matrixUserId }
-    } catch (error) {
-      if (!(error instanceof GatewayError && error.code === 'not_found')) throw error
-      throw new GatewayError('not_found', `${recipient} isn't on ${device.platform}: ${error.message}`)
-    }
+    const { contact, identifier } = await whoIs(device, userId, recipient)
+    const { roomId, matrixUserId } = contact
+    if (roomId !== null) return { roomId, matrixUserId }
+    refuseNewChat(device, clock.now())
+    const creating = bridge.createDirectChat(userId, device.loginId, identifier)
+    return { roomId: (await namingThem(device, recipient, creating)).roomId, matrixUserId }
   }
 
   /**
@@ -189,6 +194,24 @@ export function createRecipients(options: RecipientsOptions) {
     return userOfId(device, recipient) ?? repository.userOf(device.id, `contact:${contactKey(recipient)}`)
   }
 
+  /** @returns the Matrix user of somebody who may never have been written to */
+  async function personOf(device: Device, userId: string, written: string): Promise<string> {
+    if (isMatrixUserId(written)) return written
+    const known = await repository.userOf(device.id, await keyOf(device, 'contact', written))
+    if (known !== null) return known
+    const { contact } = await whoIs(device, userId, written)
+    if (contact.matrixUserId !== null) return contact.matrixUserId
+    throw new GatewayError('not_found', `${written} has no Matrix user`)
+  }
+
+  /** @throws GatewayError not_found, and as bridges do */
+  async function whoIs(device: Device, userId: string, written: string) {
+    const resolving = resolveContact(bridges.forPlatform(device.platform), device, userId, written)
+    const found = await namingThem(device, written, resolving)
+    await phones.note(device, found.contact, written)
+    return found
+  }
+
   /** @returns the other party of a direct chat, perhaps only written to; null if unknown */
   async function partyOf(device: Device, chat: Chat): Promise<string | null> {
     if (chat.peer !== null) return chat.peer
@@ -280,6 +303,22 @@ export function createRecipients(options: RecipientsOptions) {
     ): Promise<string[]> {
       if (!isChatReference(trimmed(recipient))) return foundRoom === roomId ? [] : [foundRoom]
       return (await chats.movedInto(identityId, roomId)).map(chat => chat.roomId)
+    },
+
+    /**
+     * @returns who the contacts are that a message mentions; undefined when it mentions nobody
+     * @throws GatewayError not_found when nobody answers to one of them, and as bridges do
+     */
+    async mentioned(
+      device: Device,
+      userId: string,
+      contacts: readonly string[] | undefined,
+    ): Promise<Mentioned | undefined> {
+      if (!contacts) return undefined
+      const users = new Map<string, string>()
+      for (const contact of contacts)
+        users.set(mentionOf(contact), await personOf(device, userId, trimmed(contact)))
+      return users
     },
 
     /** The chat goes on in another room, which is remembered from now on. */

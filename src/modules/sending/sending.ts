@@ -10,7 +10,7 @@ import type { RecipientKind } from '../../domain/states.ts'
 import type { AcceptedMessage, MessageView } from '../../domain/views/message.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
-import { planMessage, unsupportedByChat, unsupportedReason } from '../chats/capabilities.ts'
+import { planMessage, unsupportedByChat, unsupportedReason, unsupportedVoice } from '../chats/capabilities.ts'
 import { isChatOf } from '../chats/chat-repository.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
@@ -264,6 +264,8 @@ function refusals(
   platform: string,
   addressed: readonly { chat: KnownChat | null }[],
 ): (string | null)[] | null {
+  const noVoice = content?.as === 'voice' && file ? unsupportedVoice(file) : null
+  if (noVoice) throw unsupportedByChat(platform, noVoice)
   const message = { text: textOf(text), content: content ?? null, file, isReply: Boolean(replyId) }
   const found = addressed.map(({ chat }) => {
     const plan = chat && planMessage(message, chat.takes)

@@ -3,6 +3,7 @@
  * all, with the reason.
  */
 import { describe, expect, test } from 'bun:test'
+import type { FileKind, RoomFeatures } from '../../../src/domain/room-features.ts'
 import type { SendContent } from '../../../src/domain/views/message-content.ts'
 import { readRoomFeatures } from '../../../src/matrix/room-features.ts'
 import {
@@ -202,7 +203,41 @@ describe('the limit that is told', () => {
   })
 })
 
-describe('a place or a poll', () => {
+describe('a file that is to be shown as one kind', () => {
+  const as = (kind: FileKind, of: ReturnType<typeof file>, features: RoomFeatures | null = FEATURES) => {
+    const plan = planFile(of, 'hi', features, kind)
+    if ('unsupported' in plan) return plan.unsupported.words
+    return `${plan.kind} ${plan.mimeType}${plan.isCaptionApart ? ', then its caption' : ''}`
+  }
+
+  test.each([
+    ['file', file('image/jpeg'), 'file image/jpeg'],
+    ['image', file('application/pdf'), 'takes no images of the type application/pdf here'],
+    ['audio', file(OPUS, { durationMs: 1 }), 'audio audio/ogg; codecs=opus, then its caption'],
+    ['voice', file(OPUS, { durationMs: 1 }), 'voice audio/ogg; codecs=opus, then its caption'],
+    ['voice', file('audio/mpeg'), 'takes voice messages as Ogg with Opus alone, not audio/mpeg'],
+    ['sticker', file('image/webp'), 'takes no stickers here'],
+    ['gif', file('video/mp4'), 'takes no GIFs here'],
+  ] as const)('%s of %j', (kind, of, expected) => {
+    expect(as(kind, of)).toBe(expected)
+  })
+
+  test('where the bridge says what stickers and GIFs it takes, and where it says nothing', () => {
+    const features = readRoomFeatures({
+      file: {
+        'm.sticker': { mime_types: { 'image/webp': 2 }, caption: -1 },
+        'fi.mau.gif': { mime_types: { 'video/mp4': 2 }, caption: 2 },
+      },
+    })
+    expect(as('sticker', file('image/webp'), features)).toBe('sticker image/webp, then its caption')
+    expect(as('sticker', file('image/gif'), features)).toBe('takes no stickers of the type image/gif here')
+    expect(as('gif', file('video/mp4'), features)).toBe('gif video/mp4')
+    expect(as('gif', file('image/gif'), null)).toBe('gif image/gif')
+    expect(as('sticker', file('image/png'), null)).toBe('sticker image/png')
+  })
+})
+
+describe('a mention, a place or a poll', () => {
   const plan = (content: SendContent, features: Record<string, unknown>) => {
     const message = { text: null, file: undefined, isReply: false, content }
     const found = planMessage(message, readRoomFeatures(features))
@@ -219,6 +254,18 @@ describe('a place or a poll', () => {
       limit: null,
       words: 'takes no locations here',
     })
+  })
+
+  test.each([
+    [{}, true],
+    [{ formatting: { user_link: 2 } }, true],
+    [{ id: 'x', formatting: { user_link: 1 } }, true],
+    [{ id: 'x' }, false],
+    [{ formatting: { bold: 2 } }, false],
+    [{ formatting: { user_link: -1 } }, false],
+  ])('a mention with the features %j', (features, isTaken) => {
+    const unsupported = { feature: 'mentions' as const, limit: null, words: 'takes no mentions here' }
+    expect(plan({ mentions: ['1'] }, features)).toEqual(isTaken ? null : unsupported)
   })
 
   test.each([

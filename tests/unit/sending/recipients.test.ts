@@ -163,6 +163,28 @@ test('a room means its own chat, also where another is remembered for the person
   expect((await known('!r:s'))?.roomId).toBe('!r:s')
 })
 
+describe('people who are mentioned', () => {
+  const mentioned = async (...contacts: string[]) =>
+    Object.fromEntries((await recipients.mentioned(device(), '@mg1:s', contacts)) ?? [])
+
+  test('are who the bridge says they are, or who they were when they were written to', async () => {
+    expect(await mentioned('+1 23', '@whatsapp_9:s')).toEqual({
+      '@+1 23': '@whatsapp_1:s',
+      '@whatsapp_9:s': '@whatsapp_9:s',
+    })
+    expect(calls).toEqual(['resolve 237 +123'])
+    await contact('77')
+    calls = []
+    expect(await mentioned('77')).toEqual({ '@77': '@whatsapp_1:s' })
+    expect(calls).toEqual([])
+  })
+
+  test('must be somebody', async () => {
+    expect(mentioned('999')).rejects.toMatchObject({ code: 'not_found' })
+    expect(await recipients.mentioned(device(), '@mg1:s', undefined)).toBeUndefined()
+  })
+})
+
 describe('a chat that its bridge has moved', () => {
   beforeEach(() => {
     insertChat(db, { peer: '@whatsapp_1:s', movedTo: '!r2:s' })

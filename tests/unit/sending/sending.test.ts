@@ -173,6 +173,8 @@ describe('the parts of a message', () => {
       'contact_card.phones.1: expected a phone',
     ],
     [{ metadata: { a: 'x'.repeat(2_041) } }, 'metadata: expected at most 2048 bytes'],
+    [{ text: '@12', content: { mentions: ['1'] } }, 'mentions: expected "@1" in text'],
+    [{ text: 'x', content: { as: 'gif' as const } }, 'as: expected with a file'],
   ])('%j is refused', async (change, says) => {
     const text = 'content' in change ? '' : 'x'
     expect(messages.accept({ ...SEND_REQUEST, text, ...change })).rejects.toMatchObject({
@@ -180,6 +182,20 @@ describe('the parts of a message', () => {
       message: expect.stringContaining(says),
     })
     await messages.accept({ ...SEND_REQUEST, metadata: { a: 'x'.repeat(2_040) } })
+  })
+
+  test('a file is no voice message unless it was recorded as one, whoever it goes to', async () => {
+    const voice = { ...SEND_REQUEST, text: '', content: { as: 'voice' as const } }
+    for (const [mimeType, words] of [
+      ['audio/mpeg', 'not audio/mpeg'],
+      ['audio/ogg; codecs=opus', 'not a recording that can’t be read'],
+    ] as const)
+      expect(messages.accept({ ...voice, file: stagedFile({ mimeType }) })).rejects.toMatchObject({
+        code: 'unsupported_by_chat',
+        message: `WhatsApp takes voice messages as Ogg with Opus alone, ${words}`,
+      })
+    const file = stagedFile({ id: 'file_2', mimeType: 'audio/ogg; codecs=opus', durationMs: 1 })
+    expect(await messages.accept({ ...voice, file })).toMatchObject([{ status: 'queued' }])
   })
 
   test('that the chat doesn’t take are refused', async () => {

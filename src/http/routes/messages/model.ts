@@ -9,8 +9,8 @@ import {
   MAX_TEXT_BYTES,
 } from '../../../domain/limits.ts'
 import { AcceptedMessage, Message } from '../../../domain/views/message.ts'
-import { ContactCard, Location, NewPoll } from '../../../domain/views/message-content.ts'
-import { model } from '../../../domain/views/schema.ts'
+import { ContactCard, Location, NewPoll, SEND_AS } from '../../../domain/views/message-content.ts'
+import { model, oneOf } from '../../../domain/views/schema.ts'
 import { AS_INTEGER, knownOnly, pageLimit } from '../../schemas.ts'
 
 const EACH_AT_MOST = `Each has at most ${MAX_RECIPIENT_LENGTH} characters.`
@@ -60,6 +60,29 @@ const FIELDS = {
       maxLength: MAX_TEXT_BYTES,
       description: `With a file it is its caption. At most ${MAX_TEXT_BYTES} bytes of UTF-8, written as JSON: what JSON escapes counts as its escape.`,
       examples: ['Hello from API'],
+    }),
+  ),
+  format: t.Optional(
+    oneOf(['plain', 'markdown'], {
+      description: 'How `text` is written: as it is (default), or with Markdown, shown as the network can.',
+      ...UNFILLED,
+    }),
+  ),
+  mentions: t.Optional(
+    t.Array(t.String({ minLength: 1, maxLength: MAX_RECIPIENT_LENGTH }), {
+      maxItems: 100,
+      description: 'Contacts, each of whom stands in `text` as `@` and what is written here.',
+      examples: [[]],
+    }),
+  ),
+  link_preview: t.Optional(
+    t.Boolean({ description: 'false: no preview of a link in `text`.', examples: [true] }),
+  ),
+  as: t.Optional(
+    oneOf(SEND_AS, {
+      description:
+        'How the file is shown; by default (`auto`) as the network shows such files best. `voice` takes Ogg with Opus alone.',
+      ...UNFILLED,
     }),
   ),
   location: t.Optional(Location),

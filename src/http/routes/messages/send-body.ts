@@ -78,7 +78,9 @@ function fieldsOf(entries: Iterable<[name: string, value: string]>): Record<stri
 }
 
 /** Fields that may be there several times. */
-const LISTS = ['contact', 'group_url']
+const LISTS = ['contact', 'group_url', 'mentions']
+/** Fields of a form that are none when they are empty. */
+const CHOICES = ['format', 'link_preview', 'as', 'mentions']
 
 /**
  * Forms know texts alone.
@@ -87,6 +89,9 @@ const LISTS = ['contact', 'group_url']
  */
 function typed(name: string, text: string): unknown {
   if (name === 'expires_in' && /^[0-9]{1,16}$/.test(text)) return Number(text)
+  if (text === '' && CHOICES.includes(name)) return undefined
+  if (name === 'mentions') return [text]
+  if (name === 'link_preview' && /^(true|false)$/.test(text)) return text === 'true'
   if (!OBJECTS.some(object => object === name)) return text
   if (text === '') return undefined
   try {
@@ -123,9 +128,17 @@ function check(body: unknown, hasFile: boolean): SendBody['fields'] {
 
 /** @returns undefined where there is nothing but text and file, as nearly always */
 export function contentOf(fields: SendBody['fields']): SendContent | undefined {
-  const { location, poll, contact_card } = fields
-  if (!location && !poll && !contact_card) return undefined
-  return { ...(location && { location }), ...(poll && { poll }), ...(contact_card && { contact_card }) }
+  const { format, mentions = [], link_preview, as = 'auto', location, poll, contact_card } = fields
+  const content: SendContent = {
+    ...(format === 'markdown' && { format }),
+    ...(mentions.length > 0 && { mentions }),
+    ...(link_preview === false && { link_preview }),
+    ...(as !== 'auto' && { as }),
+    ...(location && { location }),
+    ...(poll && { poll }),
+    ...(contact_card && { contact_card }),
+  }
+  return Object.keys(content).length > 0 ? content : undefined
 }
 
 const PARTS = ['location', 'contact_card', 'poll'] as const

@@ -5,6 +5,7 @@
 import type { Media, Message } from '../../../db/schema/index.ts'
 import type { SendContent } from '../../../domain/views/message-content.ts'
 import type { FilePlan } from '../../chats/capabilities.ts'
+import { htmlOfMarkdown, htmlOfText, type Mentioned } from './formatting.ts'
 
 /** A file at the homeserver, and how the chat's network takes it. */
 export interface PlacedFile {
@@ -22,24 +23,62 @@ export interface MatrixEvent {
 }
 
 /** @param file what `mediaId` refers to */
-export function messageEvent(message: Message, file: PlacedFile | undefined): MatrixEvent {
+export async function messageEvent(
+  message: Message,
+  file: PlacedFile | undefined,
+  mentioned: Mentioned,
+): Promise<MatrixEvent> {
   const { content, replyTo } = message
   const relation = replyTo ? { 'm.relates_to': { 'm.in_reply_to': { event_id: replyTo } } } : {}
   if (content?.poll) return { type: POLL_START, content: { ...pollContent(content.poll), ...relation } }
-  return { type: 'm.room.message', content: { ...bodyOf(message, file), ...relation } }
+  const type = file?.plan.kind === 'sticker' ? 'm.sticker' : 'm.room.message'
+  return { type, content: { ...(await bodyOf(message, file, mentioned)), ...relation } }
 }
 
-function bodyOf(message: Message, file: PlacedFile | undefined): Record<string, unknown> {
+async function bodyOf(
+  message: Message,
+  file: PlacedFile | undefined,
+  mentioned: Mentioned,
+): Promise<Record<string, unknown>> {
   const location = message.content?.location
   if (location) return locationContent(location)
-  return file ? fileContent(message, file) : { msgtype: 'm.text', body: message.text ?? '' }
+  return file ? fileContent(message, file, mentioned) : textContent(message, mentioned)
 }
 
-function fileContent(message: Message, { media, mxcUri, plan }: PlacedFile): Record<string, unknown> {
+/** The message's text, or the caption that goes behind its file, as an event of its own. */
+export async function textContent(message: Message, mentioned: Mentioned): Promise<Record<string, unknown>> {
+  return { msgtype: 'm.text', ...(await textFields(message.text ?? '', message.content, mentioned)) }
+}
+
+/** Most texts are nothing but a body. */
+async function textFields(
+  text: string,
+  content: SendContent | null,
+  mentioned: Mentioned,
+): Promise<Record<string, unknown>> {
+  if (content === null) return { body: text }
+  const { format, mentions, link_preview } = content
+  const html = format ? await htmlOfMarkdown(text, mentioned) : mentions && htmlOfText(text, mentioned)
   return {
-    msgtype: MSGTYPES[plan.kind],
+    body: text,
+    ...(html === undefined ? {} : { format: 'org.matrix.custom.html', formatted_body: html }),
+    ...(mentions ? { 'm.mentions': { user_ids: [...new Set(mentioned.values())] } } : {}),
+    // Without the field a bridge looks for links by itself.
+    ...(link_preview === false ? { 'com.beeper.linkpreviews': [] } : {}),
+  }
+}
+
+async function fileContent(
+  { text, content }: Message,
+  { media, mxcUri, plan }: PlacedFile,
+  mentioned: Mentioned,
+): Promise<Record<string, unknown>> {
+  const caption = plan.isCaptionApart ? null : text
+  const msgtype = MSGTYPES[plan.kind]
+  return {
+    ...(msgtype === null ? {} : { msgtype }),
     // A body that differs from the file's name is its caption: one event, one message on the phone.
-    body: (plan.isCaptionApart ? null : message.text) ?? media.fileName,
+    ...(caption === null ? { body: media.fileName } : await textFields(caption, content, mentioned)),
     filename: media.fileName,
     url: mxcUri,
     info: {
@@ -48,6 +87,7 @@ function fileContent(message: Message, { media, mxcUri, plan }: PlacedFile): Rec
       ...(media.width > 0 ? { w: media.width, h: media.height } : {}),
       ...(media.durationMs > 0 ? { duration: media.durationMs } : {}),
       ...(media.blurHash ? { 'xyz.amorgan.blurhash': media.blurHash } : {}),
+      ...(plan.kind === 'gif' ? { 'fi.mau.gif': true } : {}),
     },
     ...(plan.kind === 'voice' ? voiceFields(media) : {}),
   }
@@ -85,10 +125,13 @@ function voiceFields({ durationMs, waveform }: Media): Record<string, unknown> {
   }
 }
 
-const MSGTYPES: Readonly<Record<FilePlan['kind'], string>> = {
+/** Null where the event's type says it. */
+const MSGTYPES: Readonly<Record<FilePlan['kind'], string | null>> = {
   image: 'm.image',
   video: 'm.video',
   audio: 'm.audio',
   voice: 'm.audio',
+  gif: 'm.video',
+  sticker: null,
   file: 'm.file',
 }

@@ -11,6 +11,7 @@ import { vCard } from '../../../lib/vcard.ts'
 import { contactProblem } from '../../chats/resolve.ts'
 import type { Recorder } from '../../idempotency/types.ts'
 import type { StagedFile } from '../../media/media.ts'
+import { mentionOf, notMentioned } from './formatting.ts'
 import { checkReplyId } from './replies.ts'
 
 /** Several are separated by commas, or are items of a list. */
@@ -78,6 +79,7 @@ export function refuseIncomplete(
   if (first && another) throw refusal(`${another}: expected in a message of its own, not beside ${first}`)
   if (!isBlank(text) && (first === 'location' || first === 'poll'))
     throw refusal(`text: expected in a message of its own, as a ${first} has no caption`)
+  if (content?.as && first !== 'file') throw refusal('as: expected with a file')
 }
 
 /** A message has one of them, or a file. */
@@ -123,10 +125,19 @@ export function checkContent({ text, replyId, content, metadata }: SendRequest):
   if (text && text.length * 6 > MAX_TEXT_BYTES && jsonBytes(text) > MAX_TEXT_BYTES)
     throw refusal(`text: expected at most ${MAX_TEXT_BYTES} bytes as JSON`)
   if (replyId) checkReplyId(replyId)
+  if (content?.mentions) checkMentions(text ?? '', content.mentions)
   if (content?.poll) checkPoll(content.poll)
   if (content?.contact_card) checkCard(content.contact_card)
   if (metadata && jsonBytes(metadata) > MAX_METADATA_BYTES)
     throw refusal(`metadata: expected at most ${MAX_METADATA_BYTES} bytes as JSON`)
+}
+
+function checkMentions(text: string, mentions: readonly string[]): void {
+  const missed = notMentioned(text, mentions)
+  if (missed !== undefined)
+    throw refusal(
+      `mentions: expected ${JSON.stringify(mentionOf(missed))} in text, where the mention is to be`,
+    )
 }
 
 function checkPoll({ options, max_selections: most = 1 }: NonNullable<SendContent['poll']>): void {
