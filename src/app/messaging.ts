@@ -100,6 +100,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     recipients,
     waiting,
     endings,
+    statuses,
     media,
     backlog,
     paceOf,

@@ -2,4 +2,8 @@
 export interface ActArguments {
   /** A reaction has it. */
   emoji?: string
+  /** Ids of the options that are voted for. */
+  votes?: string[]
+  /** The event up to which a chat is read. */
+  upTo?: string
 }

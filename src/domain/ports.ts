@@ -140,6 +140,8 @@ export interface MatrixSession {
    * @returns the id of the event that does so
    */
   redact(roomId: string, eventId: string, txnId: string, isRepeat?: boolean): Promise<string>
+  /** Marks everything in a room as read, up to an event. A repeat changes nothing. */
+  readUpTo(roomId: string, eventId: string): Promise<void>
   join(roomId: string): Promise<void>
   createDirectRoom(invitee: string): Promise<string>
   state(roomId: string): Promise<RoomEvent[]>

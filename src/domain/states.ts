@@ -42,7 +42,7 @@ export function shownStatus(status: MessageStatus): ShownMessageStatus {
 }
 
 /** Things done to a message or a chat, each in the order of its chat. */
-export const ACT_TYPES = ['react', 'unreact', 'unsend'] as const
+export const ACT_TYPES = ['react', 'unreact', 'edit', 'unsend', 'vote', 'read'] as const
 export type ActType = (typeof ACT_TYPES)[number]
 
 export const RECIPIENT_KINDS = ['contact', 'group'] as const

@@ -98,6 +98,11 @@ function createSession(calls: MatrixCalls, userId: string, isOurs: boolean): Mat
       return (await ask(eventIdAnswer, 'change the chat', call, WAITING_BY_ITSELF)).event_id
     },
 
+    async readUpTo(roomId, eventId) {
+      const path = `${roomPath(roomId)}/receipt/m.read/${encodeURIComponent(eventId)}`
+      await calls.json(userId, 'mark as read', { method: 'POST', path, body: {} }, WAITING_BY_ITSELF)
+    },
+
     async typing(roomId, timeoutMs) {
       const path = `${roomPath(roomId)}/typing/${encodeURIComponent(userId)}`
       const body = timeoutMs === null ? { typing: false } : { typing: true, timeout: timeoutMs }

@@ -79,6 +79,8 @@ describe('the document', () => {
       'get /metrics',
       'get /ready',
       'patch /api/v1/devices/{device_id}',
+      'patch /api/v1/messages/{id}',
+      'post /api/v1/chats/{chat_id}/read',
       'post /api/v1/chats/{chat_id}/typing',
       'post /api/v1/credentials',
       'post /api/v1/deliveries/{id}/retry',
@@ -96,6 +98,7 @@ describe('the document', () => {
       'post /api/v1/webhooks/{id}/test',
       'put /api/v1/credentials/{client_id}',
       'put /api/v1/messages/{id}/reaction',
+      'put /api/v1/messages/{id}/vote',
       'put /api/v1/webhooks/{id}',
     ])
   })

@@ -278,6 +278,10 @@ function fakeActions(db: Pick<Db, 'write'>, asked: Record<string, unknown>[]): H
   return {
     react: (message, emoji, record) => accept(message, { type: 'react', emoji }, record),
     unreact: (message, record) => accept(message, { type: 'unreact' }, record),
+    edit: (message, text, record) => accept(message, { type: 'edit', text }, record),
+    vote: (message, options, record) => accept(message, { type: 'vote', options }, record),
+    read: ({ identityId, chatId, upTo }, record) =>
+      accept({ identityId, messageId: chatId }, { type: 'read', upTo }, record),
     unsend: (message, record) => accept(message, { type: 'unsend' }, record),
     get: async (_identityId, id) => {
       if (id === ACTION_EXAMPLE.id) return ACTION_EXAMPLE

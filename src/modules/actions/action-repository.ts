@@ -8,10 +8,11 @@ import {
   findAct,
   type NewAct,
   noteAct,
+  queuedActs,
 } from '../sending/act-repository.ts'
 
 export interface Accepting {
-  doneAtOnce?: ((tx: Tx) => Promise<boolean>) | undefined
+  before?: ((tx: Tx) => Promise<boolean>) | undefined
   record?: ((tx: Tx, act: Act) => Promise<void>) | undefined
 }
 
@@ -20,12 +21,12 @@ export type ActRepository = ReturnType<typeof createActRepository>
 export function createActRepository(db: Pick<Db, 'read' | 'write'>) {
   return {
     /**
-     * @param how.doneAtOnce tries to do it without the network: true when that was all
+     * @param how.before is called first: true when there is nothing to be done in Matrix
      * @param how.record is called with the act in the same transaction
      */
     accept: (act: NewAct, how: Accepting, now: number): Promise<{ act: Act; waits: boolean }> =>
       db.write(async tx => {
-        const isDone = (await how.doneAtOnce?.(tx)) ?? false
+        const isDone = (await how.before?.(tx)) ?? false
         const accepted = await (isDone ? noteAct : acceptAct)(tx, act, now)
         await how.record?.(tx, accepted)
         return { act: accepted, waits: !isDone }
@@ -33,6 +34,8 @@ export function createActRepository(db: Pick<Db, 'read' | 'write'>) {
 
     /** @returns null when the identity has no such act */
     get: (identityId: string, id: string) => db.read(reader => findAct(reader, identityId, id)),
+
+    queued: queuedActs,
 
     /** @returns all acts on the message that an act is for, or on one of this id, oldest first */
     on: ({ identityId, target }: { identityId: string; target: string | null }) =>

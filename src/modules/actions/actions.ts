@@ -10,38 +10,54 @@ import { GatewayError } from '../../domain/errors.ts'
 import type { RoomFeatures } from '../../domain/room-features.ts'
 import type { ActType, RecipientKind } from '../../domain/states.ts'
 import type { ActionView } from '../../domain/views/action.ts'
+import { isBlank } from '../../lib/blank-text.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
-import { unsupportedReaction, unsupportedUnsend } from '../chats/act-capabilities.ts'
-import { type Unsupported, unsupportedByChat } from '../chats/capabilities.ts'
-import type { ChatRepository } from '../chats/chat-repository.ts'
+import {
+  planEdit,
+  unsupportedEdit,
+  unsupportedReaction,
+  unsupportedUnsend,
+  unsupportedVote,
+} from '../chats/act-capabilities.ts'
+import { planMessage, type Unsupported, unsupportedByChat } from '../chats/capabilities.ts'
+import { type ChatRepository, isChatOf } from '../chats/chat-repository.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut } from '../devices/refusals.ts'
+import { markRead } from '../history/activity-repository.ts'
 import type { Recorder } from '../idempotency/types.ts'
 import type { MediaFiles } from '../media/media.ts'
-import { type Act, actionView } from '../sending/act-repository.ts'
+import { type Act, actionView, replaceText } from '../sending/act-repository.ts'
+import { checkContent } from '../sending/content/request.ts'
 import type { MessageEndings } from '../sending/ending-repository.ts'
 import type { WaitingMessages } from '../sending/lane-repository.ts'
 import type { Backlog, Pace } from '../sending/limits.ts'
 import type { Recipients } from '../sending/recipients.ts'
+import type { StatusWriter } from '../sending/status-repository.ts'
 import type { Accepting, ActRepository } from './action-repository.ts'
+import { editsIn, refuseUneditable } from './edits.ts'
 import { NO_REACTION, refuseOtherRoom } from './handlers.ts'
+import { chosenIn } from './polls.ts'
 import { checkEmoji, hasReaction } from './reactions.ts'
 import { isWaiting, refuseGone, type Target, type Targets } from './targets.ts'
 
 export interface ActionsOptions {
   acts: ActRepository
   targets: Targets
-  chats: Pick<ChatRepository, 'get' | 'living' | 'featuresOf'>
-  devices: Pick<LinkedDevices, 'get'>
+  chats: Pick<ChatRepository, 'get' | 'find' | 'living' | 'featuresOf'>
+  devices: Pick<LinkedDevices, 'get' | 'linked'>
   recipients: Pick<Recipients, 'keyOf' | 'known'>
   waiting: Pick<WaitingMessages, 'lanesOfPeople'>
   endings: Pick<MessageEndings, 'takeBack'>
-  media: Pick<MediaFiles, 'discardAll'>
+  statuses: Pick<StatusWriter, 'endedUntried'>
+  media: Pick<MediaFiles, 'get' | 'discardAll'>
   backlog: Pick<Backlog, 'enter' | 'leave'>
   paceOf(platform: string): Pace
   clock: Clock
 }
+
+/** Why a reading is cancelled that waits as another one comes. */
+const REPLACED = 'a newer reading of the chat replaced it'
 
 /** Whose message it is. */
 export interface MessageRef {
@@ -72,8 +88,20 @@ interface Aim {
 export type Actions = ReturnType<typeof createActions>
 
 export function createActions(options: ActionsOptions) {
-  const { acts, targets, chats, devices, recipients, waiting, endings, media, backlog, paceOf, clock } =
-    options
+  const {
+    acts,
+    targets,
+    chats,
+    devices,
+    recipients,
+    waiting,
+    endings,
+    statuses,
+    media,
+    backlog,
+    paceOf,
+    clock,
+  } = options
 
   /** @throws GatewayError not_found, conflict, unprocessable */
   async function aimAt({ identityId, messageId }: MessageRef): Promise<Aim> {
@@ -113,9 +141,13 @@ export function createActions(options: ActionsOptions) {
   }
 
   async function accept(
-    { target, device, place }: Aim,
+    {
+      target,
+      device,
+      place,
+    }: Pick<Aim, 'device' | 'place'> & { target: Pick<Target, 'identityId'> & { id: string | null } },
     act: ActType,
-    more: { text?: string; content?: ActArguments; doneAtOnce?: Accepting['doneAtOnce'] },
+    more: { text?: string; content?: ActArguments; before?: Accepting['before'] },
     record: Record,
   ): Promise<ActionView> {
     const { identityId, id } = target
@@ -129,7 +161,7 @@ export function createActions(options: ActionsOptions) {
     backlog.enter(identityId, 1, paceOf(device.platform).intervalMs)
     try {
       const keep = async (tx: Tx, stored: Act) => record?.(tx, actionView(stored))
-      const accepted = await acts.accept(row, { doneAtOnce: more.doneAtOnce, record: keep }, clock.now())
+      const accepted = await acts.accept(row, { before: more.before, record: keep }, clock.now())
       if (!accepted.waits) backlog.leave(identityId, 1)
       return actionView(accepted.act)
     } catch (error) {
@@ -143,6 +175,28 @@ export function createActions(options: ActionsOptions) {
     if (unsupported) throw unsupportedByChat(device.platform, unsupported)
   }
 
+  /** @returns why the network doesn't take the message with that text */
+  async function unsupportedText(
+    { sent, captionEventId }: Target,
+    text: string,
+    takes: RoomFeatures | null,
+  ): Promise<Unsupported | null> {
+    const mediaId = captionEventId === null ? (sent?.mediaId ?? null) : null
+    const file = mediaId === null ? undefined : await media.get(mediaId)
+    // Before it is sent, a caption may still go by itself.
+    const plan =
+      sent && sent.eventId === null
+        ? planMessage({ text, file, isReply: sent.replyTo !== null }, takes)
+        : planEdit({ text, file }, takes)
+    return 'unsupported' in plan ? plan.unsupported : null
+  }
+
+  async function eventIn(chat: Chat, identityId: string, messageId: string): Promise<string> {
+    const { said } = await targets.get(identityId, messageId)
+    if (said?.roomId === chat.roomId) return said.eventId
+    throw new GatewayError('unprocessable', `up_to: the message ${messageId} was not said in the chat`)
+  }
+
   return {
     /**
      * Reacts to a message; an earlier reaction goes.
@@ -152,6 +206,7 @@ export function createActions(options: ActionsOptions) {
     async react(message: MessageRef, emoji: string, record?: Record): Promise<ActionView> {
       checkEmoji(emoji)
       const aim = await aimAt(message)
+      refuseScheduled(aim.target)
       refuseUnsupported(aim, unsupportedReaction(emoji, aim.place.takes))
       return accept(aim, 'react', { content: { emoji } }, record)
     },
@@ -175,14 +230,83 @@ export function createActions(options: ActionsOptions) {
       if (!isWaiting(target))
         refuseUnsupported(aim, unsupportedUnsend({ ageMs: clock.now() - target.sentAt }, place.takes))
       let unneeded: string[] = []
-      const doneAtOnce = async (tx: Tx) => {
+      const before = async (tx: Tx) => {
         const files = await endings.takeBack(tx, message.identityId, target.id, clock.now())
         unneeded = files ?? []
         return files !== null
       }
-      const action = await accept(aim, 'unsend', target.sent ? { doneAtOnce } : {}, record)
+      const action = await accept(aim, 'unsend', target.sent ? { before } : {}, record)
       await media.discardAll(unneeded)
       return action
+    },
+
+    /**
+     * Changes the text of a message, or the caption of a file. One that nobody has tried to send is
+     * changed in its place.
+     * @throws GatewayError as `unsend`, bad_request
+     */
+    async edit(message: MessageRef, text: string, record?: Record): Promise<ActionView> {
+      if (isBlank(text)) throw new GatewayError('bad_request', 'text: expected a text')
+      const aim = await aimAt(message)
+      const { target, place } = aim
+      refuseOthers(target, 'edited')
+      refuseUneditable(target)
+      const content = target.sent?.content ?? undefined
+      checkContent({ identityId: target.identityId, deviceId: aim.device.deviceId, text, content })
+      const { identityId, id } = target
+      if (!isWaiting(target)) {
+        const edits = editsIn(await acts.on({ identityId, target: id }))
+        refuseUnsupported(aim, unsupportedEdit({ ageMs: clock.now() - target.sentAt, edits }, place.takes))
+      }
+      refuseUnsupported(aim, await unsupportedText(target, text, place.takes))
+      const inPlace = (tx: Tx) => replaceText(tx, { identityId, id, text }, clock.now())
+      return accept(aim, 'edit', { text, ...(target.sent && { before: inPlace }) }, record)
+    },
+
+    /**
+     * Votes in a poll; an earlier vote is replaced, and taken back where nothing is chosen.
+     * @param options ids or texts
+     * @throws GatewayError as `react`, unprocessable when it is no poll
+     */
+    async vote(message: MessageRef, options: readonly string[], record?: Record): Promise<ActionView> {
+      const aim = await aimAt(message)
+      const { poll } = aim.target
+      refuseScheduled(aim.target)
+      if (!poll) throw new GatewayError('unprocessable', `the message ${aim.target.id} is no poll`)
+      const votes = chosenIn(poll, options)
+      refuseUnsupported(aim, unsupportedVote(aim.place.takes))
+      return accept(aim, 'vote', { content: { votes } }, record)
+    },
+
+    /**
+     * Marks a chat as read; an earlier such action that still waits is cancelled.
+     * @param of.chatId its id, or that of a room
+     * @param of.upTo a message: everything up to it; by default up to the newest
+     * @throws GatewayError not_found, conflict, unprocessable (the message is of another chat)
+     */
+    async read(
+      { identityId, chatId, upTo }: { identityId: string; chatId: string; upTo?: string | undefined },
+      record?: Record,
+    ): Promise<ActionView> {
+      const chat = await chats.find(identityId, chatId)
+      if (!chat) throw new GatewayError('not_found', `there is no chat ${chatId}`)
+      const device = (await devices.linked(identityId)).find(one => isChatOf(one, chat))
+      if (!device) throw new GatewayError('conflict', `no device of the chat ${chatId} is linked`)
+      if (device.state === 'logged_out') throw loggedOut(device)
+      const eventId =
+        upTo === undefined ? await targets.newestIn(chat) : await eventIn(chat, identityId, upTo)
+      const { lane, recipientKind } = await laneOf(device, chat, null)
+      const place = { lane, recipientKind, recipient: chat.id, takes: null }
+      const before = async (tx: Tx) => {
+        if (eventId !== null) await markRead(tx, { identityId, roomId: chat.roomId, eventId })
+        for (const other of await acts.queued(tx, lane, 'read'))
+          if (other.recipient === chat.id)
+            await statuses.endedUntried(tx, other, 'cancelled', REPLACED, clock.now())
+        // Nothing was ever said there.
+        return eventId === null
+      }
+      const aim = { target: { identityId, id: null }, device, place }
+      return accept(aim, 'read', { content: eventId === null ? {} : { upTo: eventId }, before }, record)
     },
 
     /** @throws GatewayError not_found */
@@ -192,6 +316,12 @@ export function createActions(options: ActionsOptions) {
       throw new GatewayError('not_found', `there is no action ${id}`)
     },
   }
+}
+
+/** Whatever waits for such a message would hold up its chat for days. */
+function refuseScheduled({ id, sent }: Target): void {
+  if (sent?.status !== 'scheduled') return
+  throw new GatewayError('conflict', `the message ${id} is sent later (send_at): nobody has it yet`)
 }
 
 /** @param done completes "only your own messages can be …" */

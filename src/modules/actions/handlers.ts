@@ -2,17 +2,29 @@
  * How each act is done in Matrix, by its type. A handler is called when the act's turn has come,
  * and again after a crash or a failure that passes, with the same transaction id.
  */
+import type { Message } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { MatrixSession } from '../../domain/ports.ts'
 import type { ActType } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { isSameEmoji, unsupportedReaction, unsupportedUnsend } from '../chats/act-capabilities.ts'
+import {
+  isSameEmoji,
+  planEdit,
+  unsupportedEdit,
+  unsupportedReaction,
+  unsupportedUnsend,
+  unsupportedVote,
+} from '../chats/act-capabilities.ts'
 import { type Unsupported, unsupportedReason } from '../chats/capabilities.ts'
+import type { ChatRepository } from '../chats/chat-repository.ts'
 import type { ChatRooms, EnteredChat } from '../chats/chat-rooms.ts'
+import type { MediaFiles } from '../media/media.ts'
 import type { Act } from '../sending/act-repository.ts'
+import { messageEvent } from '../sending/content/event.ts'
 import { refuseEncrypted, transactionId } from '../sending/handover.ts'
 import type { ActHandler, ActTry } from '../sending/outbox.ts'
 import type { ActRepository } from './action-repository.ts'
+import { editsIn } from './edits.ts'
 import { standingReaction } from './reactions.ts'
 import { isWaiting, refuseGone, type Target, type Targets } from './targets.ts'
 
@@ -20,6 +32,8 @@ export interface ActHandlersOptions {
   targets: Pick<Targets, 'get'>
   chatRooms: Pick<ChatRooms, 'ensureEntered'>
   acts: Pick<ActRepository, 'on'>
+  chats: Pick<ChatRepository, 'find'>
+  media: Pick<MediaFiles, 'get' | 'upload'>
   clock: Clock
 }
 
@@ -38,7 +52,14 @@ type Doing = (aimed: Aimed) => Promise<string | null>
 
 export type ActHandlers = Readonly<Record<ActType, ActHandler>>
 
-export function createActHandlers({ targets, chatRooms, acts, clock }: ActHandlersOptions): ActHandlers {
+export function createActHandlers({
+  targets,
+  chatRooms,
+  acts,
+  chats,
+  media,
+  clock,
+}: ActHandlersOptions): ActHandlers {
   /** Makes the handler of an act on a message. */
   function onMessage(doIt: Doing): ActHandler {
     return async attempt => {
@@ -88,7 +109,73 @@ export function createActHandlers({ targets, chatRooms, acts, clock }: ActHandle
     return session.redact(chat.roomId, eventId, txnId, isRepeat)
   }
 
-  return { react: onMessage(react), unreact: onMessage(unreact), unsend: onMessage(unsend) }
+  const edit: Doing = async ({ act, session, chat, target, eventId, earlier, txnId, isRepeat }) => {
+    const age = { ageMs: clock.now() - target.sentAt, edits: editsIn(earlier) }
+    refuseUnsupported(chat, unsupportedEdit(age, chat.takes))
+    const isCaption = target.captionEventId !== null
+    const edited = isCaption ? null : target.sent
+    const content = await contentOf(edited, act.text ?? '', chat)
+    const replaced = target.captionEventId ?? eventId
+    return session.send(chat.roomId, 'm.room.message', replacing(replaced, content), txnId, isRepeat)
+  }
+
+  /** @param message null for a text that has no row, or no other part */
+  async function contentOf(
+    message: Message | null,
+    text: string,
+    { platform, takes }: EnteredChat,
+  ): Promise<Record<string, unknown>> {
+    if (!message) return { msgtype: 'm.text', body: text }
+    // Who was mentioned was told then.
+    const { mentions: _told, ...parts } = message.content ?? {}
+    const edited = { ...message, text, replyTo: null, content: message.content && parts }
+    const file = message.mediaId === null ? undefined : await media.get(message.mediaId)
+    const plan = planEdit({ text, file }, takes)
+    if ('unsupported' in plan)
+      throw new GatewayError('unsupported_by_chat', unsupportedReason(platform, plan.unsupported))
+    if (!file || !plan.file) return (await messageEvent(edited, undefined, NOBODY)).content
+    const { mxcUri } = await media.upload(file.id)
+    return (await messageEvent(edited, { media: file, mxcUri, plan: plan.file }, NOBODY)).content
+  }
+
+  const vote: Doing = async ({ act, session, chat, eventId, txnId, isRepeat }) => {
+    refuseUnsupported(chat, unsupportedVote(chat.takes))
+    const content = {
+      'm.relates_to': { rel_type: 'm.reference', event_id: eventId },
+      [POLL_RESPONSE]: { answers: act.content?.votes ?? [] },
+    }
+    return session.send(chat.roomId, POLL_RESPONSE, content, txnId, isRepeat)
+  }
+
+  const read: ActHandler = async ({ act, session }) => {
+    const known = await chats.find(act.identityId, act.recipient)
+    if (!known) throw new GatewayError('not_found', `the chat ${act.recipient} is gone`)
+    const { roomId, bridgeBot } = await chatRooms.ensureEntered(act.identityId, known.roomId)
+    await session.readUpTo(roomId, act.content?.upTo ?? '')
+    return { eventId: null, roomId, bridgeBot }
+  }
+
+  return {
+    react: onMessage(react),
+    unreact: onMessage(unreact),
+    edit: onMessage(edit),
+    unsend: onMessage(unsend),
+    vote: onMessage(vote),
+    read,
+  }
+}
+
+const NOBODY = new Map<string, string>()
+const POLL_RESPONSE = 'org.matrix.msc3381.poll.response'
+
+/** Edits as bridgev2 takes them: the new content as a whole, and for others as a text. */
+function replacing(eventId: string, content: Record<string, unknown>): Record<string, unknown> {
+  return {
+    ...content,
+    body: `* ${content.body}`,
+    'm.new_content': content,
+    'm.relates_to': { rel_type: 'm.replace', event_id: eventId },
+  }
 }
 
 export const NO_REACTION = 'there is no reaction to take back: none was sent from here to this message'

@@ -1,6 +1,7 @@
 /** Actions, and how they are done when their turn has come. */
 import type { Db } from '../../db/open.ts'
 import type { ChatsModule } from '../chats/index.ts'
+import type { MediaFiles } from '../media/media.ts'
 import { createActRepository } from './action-repository.ts'
 import { type ActionsOptions, createActions } from './actions.ts'
 import { createActHandlers } from './handlers.ts'
@@ -8,9 +9,10 @@ import { createTargetRepository } from './target-repository.ts'
 import { createTargets } from './targets.ts'
 
 export interface ActionsParts
-  extends Omit<ActionsOptions, 'acts' | 'targets' | 'chats'>,
+  extends Omit<ActionsOptions, 'acts' | 'targets' | 'chats' | 'media'>,
     Pick<ChatsModule, 'chats' | 'chatRooms'> {
   db: Db
+  media: Pick<MediaFiles, 'get' | 'upload' | 'discardAll'>
 }
 
 export function createActionsModule(parts: ActionsParts) {

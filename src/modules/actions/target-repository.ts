@@ -2,8 +2,8 @@
 import { eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { equal, rowsBy } from '../../db/row-statements.ts'
-import { type ChatMessage, events, type Message, messages } from '../../db/schema/index.ts'
-import { statement } from '../../db/statement.ts'
+import { type Chat, type ChatMessage, events, type Message, messages } from '../../db/schema/index.ts'
+import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Reader } from '../../db/transaction.ts'
 import { isMessageEvent, type MessageEvent } from '../../domain/events.ts'
 import { chatMessage } from '../history/history-repository.ts'
@@ -44,10 +44,21 @@ const received = statement(orm =>
     .where(equal(events, 'identityId', 'eventId')),
 )
 
+// As the index chat_messages_shown has it.
+const newest = sqlStatement<{ eventId: string }>(`
+  SELECT event_id AS eventId FROM chat_messages
+  WHERE identity_id = $identityId AND room_id = $roomId AND relates_to is null
+  ORDER BY sent_at DESC, seq DESC LIMIT 1`)
+
 export type TargetRepository = ReturnType<typeof createTargetRepository>
 
 export function createTargetRepository(db: Pick<Db, 'read'>) {
   return {
+    newestIn: ({ identityId, roomId }: Pick<Chat, 'identityId' | 'roomId'>): Promise<string | null> =>
+      db.read(async reader => {
+        return (await reader.get(newest, { identityId, roomId }))?.eventId ?? null
+      }),
+
     /**
      * Finds a message by its id (`msg_…`) or its event's.
      * @returns null when the identity has none; what is said by an act is no message

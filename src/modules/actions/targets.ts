@@ -1,6 +1,7 @@
 /** Finds the message that an act is for, wherever it is kept, and tells if it can be acted on. */
 import type { Message } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
+import type { Poll } from '../../domain/events.ts'
 import type { MessageKind, MessageStatus } from '../../domain/states.ts'
 import type { FoundMessage, TargetRepository } from './target-repository.ts'
 
@@ -21,8 +22,14 @@ export interface Target {
   said: { eventId: string; roomId: string } | null
   /** Its row, if it was sent from here. */
   sent: Message | null
+  poll: TargetPoll | null
   /** The event of its caption, where that went by itself. */
   captionEventId: string | null
+}
+
+export interface TargetPoll {
+  options: { id: string; text: string }[]
+  maxSelections: number
 }
 
 /** Somebody said it, but as no message. */
@@ -34,6 +41,9 @@ export type Targets = ReturnType<typeof createTargets>
 
 export function createTargets(repository: TargetRepository) {
   return {
+    /** @returns the event that was said last in a chat; null when nothing was */
+    newestIn: repository.newestIn,
+
     /** @throws GatewayError not_found */
     async get(identityId: string, id: string): Promise<Target> {
       const found = await repository.find(identityId, id)
@@ -68,7 +78,8 @@ function targetOf(identityId: string, found: FoundMessage): Target {
         id,
         deviceRowId,
         isOwn: true,
-        kind: message.mediaId === null ? 'text' : 'file',
+        kind: kindOfSent(message),
+        poll: pollOfSent(message),
         text: message.text ?? '',
         sentAt: message.updatedAt,
         isDeleted: message.deletedAt !== null,
@@ -86,6 +97,7 @@ function targetOf(identityId: string, found: FoundMessage): Target {
         deviceRowId,
         isOwn: false,
         kind: payload.kind,
+        poll: pollOf(payload.poll),
         text: payload.message,
         sentAt: Date.parse(payload.timestamp),
         isDeleted: false,
@@ -93,13 +105,15 @@ function targetOf(identityId: string, found: FoundMessage): Target {
       }
     }
     case 'history': {
-      const { eventId, roomId, deviceRowId, direction, kind, text, sentAt, deletedAt } = found.message
+      const { eventId, roomId, deviceRowId, direction, kind, text, sentAt, deletedAt, content } =
+        found.message
       return {
         ...common,
         id: eventId,
         deviceRowId,
         isOwn: direction === 'out',
         kind,
+        poll: pollOf(content?.poll),
         text,
         sentAt,
         isDeleted: deletedAt !== null,
@@ -107,4 +121,21 @@ function targetOf(identityId: string, found: FoundMessage): Target {
       }
     }
   }
+}
+
+function kindOfSent({ mediaId, content }: Message): MessageKind {
+  if (content?.poll) return 'poll'
+  if (content?.location) return 'location'
+  return mediaId === null ? 'text' : 'file'
+}
+
+/** An option's id is its place, as the event of the poll has it. */
+function pollOfSent({ content }: Message): TargetPoll | null {
+  if (!content?.poll) return null
+  const { options, max_selections: maxSelections = 1 } = content.poll
+  return { options: options.map((text, index) => ({ id: String(index + 1), text })), maxSelections }
+}
+
+function pollOf(poll: Poll | undefined): TargetPoll | null {
+  return poll ? { options: poll.options, maxSelections: poll.max_selections } : null
 }

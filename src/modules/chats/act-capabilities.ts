@@ -1,7 +1,7 @@
 /** Decides by the features of a chat whether its network takes an act on a message. */
 import { type FeatureLevel, type RoomFeatures, TAKEN_IN_PART } from '../../domain/room-features.ts'
 import { durationInWords } from '../../lib/amounts.ts'
-import type { Unsupported } from './capabilities.ts'
+import { type PlannedFile, planMessage, type Unsupported } from './capabilities.ts'
 
 /** Emoji listed in an answer: networks that restrict them mostly have about as many. */
 const MAX_LISTED = 30
@@ -19,6 +19,28 @@ export function unsupportedReaction(emoji: string, features: RoomFeatures | null
   return refusal('allowed_reactions', null, `takes only these reactions here: ${listed}`)
 }
 
+/**
+ * @param ageMs since the message was sent
+ * @param edits that were made of it so far
+ */
+export function unsupportedEdit(
+  { ageMs, edits }: { ageMs: number; edits: number },
+  features: RoomFeatures | null,
+): Unsupported | null {
+  if (isRefused(features?.edit)) return refusal('edit', null, 'takes no edits here')
+  const { editMaxAgeMs = null, editMaxCount = null } = features ?? {}
+  if (editMaxAgeMs !== null && ageMs > editMaxAgeMs)
+    return refusal('edit_max_age', editMaxAgeMs / 1_000, `allows edits for ${durationInWords(editMaxAgeMs)}`)
+  if (editMaxCount === null || edits < editMaxCount) return null
+  const most = editMaxCount === 1 ? 'one edit' : `${editMaxCount} edits`
+  return refusal('edit_max_count', editMaxCount, `allows ${most} of a message`)
+}
+
+/** @param features null where the bridge doesn't say */
+export function unsupportedVote(features: RoomFeatures | null): Unsupported | null {
+  return isRefused(features?.poll) ? refusal('poll', null, 'takes no votes here') : null
+}
+
 /** @param ageMs since the message was sent */
 export function unsupportedUnsend(
   { ageMs }: { ageMs: number },
@@ -29,6 +51,20 @@ export function unsupportedUnsend(
   if (maxAgeMs === null || ageMs <= maxAgeMs) return null
   const words = `allows unsending for ${durationInWords(maxAgeMs)}`
   return refusal('delete_max_age', maxAgeMs / 1_000, words)
+}
+
+/**
+ * @param edited a text, or a file with its caption
+ * @returns how the file goes, or why the edit can't be sent
+ */
+export function planEdit(
+  { text, file }: { text: string; file: PlannedFile | undefined },
+  features: RoomFeatures | null,
+): ReturnType<typeof planMessage> {
+  const plan = planMessage({ text, file, isReply: false }, features)
+  // A caption that goes by itself is a message of its own, and there is none to be edited.
+  if ('unsupported' in plan || !plan.file?.isCaptionApart) return plan
+  return { unsupported: refusal('file', null, 'takes no such caption with this file') }
 }
 
 /** Some write a heart with the mark for emoji, and some without. */

@@ -9,16 +9,29 @@ import { textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
 import type { ActArguments } from '../../domain/act-arguments.ts'
-import { type ActType, type MessageStatus, shownStatus } from '../../domain/states.ts'
+import {
+  type ActType,
+  type MessageEventName,
+  type MessageKind,
+  type MessageStatus,
+  shownStatus,
+} from '../../domain/states.ts'
 import type { ActionView } from '../../domain/views/action.ts'
 import { rfc3339 } from '../../lib/clock.ts'
-import { eraseHistory } from '../history/history-repository.ts'
+import { eraseHistory, writeHistory } from '../history/history-repository.ts'
 import { openLane } from './lane-repository.ts'
 
 export type NewAct = Pick<
   Message,
   'id' | 'identityId' | 'deviceRowId' | 'lane' | 'recipientKind' | 'recipient' | 'target' | 'text'
 > & { act: ActType; content: ActArguments | null }
+
+/** Acts that say something of their own. */
+const SAID: Partial<Record<ActType, { kind: MessageKind; event: MessageEventName; type: string }>> = {
+  react: { kind: 'reaction', event: 'message.reaction', type: 'm.reaction' },
+  edit: { kind: 'edit', event: 'message.edited', type: 'm.text' },
+  vote: { kind: 'vote', event: 'poll.vote', type: 'm.poll.response' },
+}
 
 /** A row of the outbox that is an act. */
 export type Act = Message & { act: ActType }
@@ -64,6 +77,31 @@ const actsOn = statement(orm =>
     )
     .orderBy(messages.target, messages.seq),
 )
+const queuedOfType = statement(orm =>
+  orm
+    .select()
+    .from(messages)
+    .where(
+      // The list is the one of messages_waiting.
+      sql`${messages.lane} = ${textParam('lane')} and ${messages.status} in ('queued', 'sending')
+        and ${messages.status} = 'queued' and ${messages.act} = ${textParam('act')}`,
+    ),
+)
+const isMessage = and(eq(messages.identityId, param('identityId')), eq(messages.id, param('id')))
+const rewriteMessage = statement(orm =>
+  orm
+    .update(messages)
+    .set({ text: sql`${param('text')}` })
+    .where(isMessage),
+)
+const replaceUntried = statement(orm =>
+  orm
+    .update(messages)
+    .set({ text: sql`${param('text')}`, updatedAt: sql`${param('now')}` })
+    .where(and(isMessage, sql`${messages.status} in ('scheduled', 'queued') and ${messages.attempts} = 0`))
+    .returning({ seq: messages.seq }),
+)
+const eventOf = statement(orm => orm.select({ eventId: messages.eventId }).from(messages).where(isMessage))
 const bySeq = statement(orm =>
   orm
     .select()
@@ -80,6 +118,23 @@ const deleteMessage = statement(orm =>
     )
     .returning({ eventId: messages.eventId, roomId: messages.roomId }),
 )
+
+/**
+ * Gives a message that nobody has tried to send another text.
+ * @returns false, with nothing done, when it was tried
+ */
+export async function replaceText(
+  tx: Tx,
+  message: Pick<Message, 'identityId' | 'id'> & { text: string },
+  now: number,
+): Promise<boolean> {
+  return (await tx.get(replaceUntried, { ...message, now })) !== undefined
+}
+
+/** @returns acts of a type that wait in a lane, and that nobody has begun */
+export async function queuedActs(tx: Tx, lane: string, act: ActType): Promise<Act[]> {
+  return (await tx.all(queuedOfType, { lane, act })) as Act[]
+}
 
 /** Stores an act that waits for its turn. */
 export async function acceptAct(tx: Tx, act: NewAct, now: number): Promise<Act> {
@@ -118,7 +173,31 @@ export async function actsOnMessages(
 
 export async function actTaken(tx: Tx, seq: number, now: number): Promise<void> {
   const act = await tx.get(bySeq, { seq })
-  if (act?.act === 'unsend' && act.target !== null) await eraseTarget(tx, { ...act, target: act.target }, now)
+  if (!act || act.target === null) return
+  const { identityId, target, text } = act
+  if (act.act === 'unsend') await eraseTarget(tx, { ...act, target }, now)
+  if (act.act === 'edit') await tx.run(rewriteMessage, { identityId, id: target, text })
+  await writeSaid(tx, { ...act, target }, now)
+}
+
+/** Writes to the history what an act says: a reaction, an edit or a vote. */
+async function writeSaid(tx: Tx, act: Message & { target: string }, now: number): Promise<void> {
+  const { id: messageId, identityId, deviceRowId, eventId, roomId, target, text, content } = act
+  const said = SAID[act.act ?? 'unreact']
+  if (!said || eventId === null || roomId === null) return
+  const sent = await tx.get(eventOf, { identityId, id: target })
+  const options = (content?.votes ?? []).map(id => ({ id, text: null }))
+  const row = {
+    ...{ identityId, deviceRowId, eventId, roomId, messageId, kind: said.kind },
+    text: content?.emoji ?? text ?? '',
+    content: { event: said.event, type: said.type, media: null, location: null, vote: { options } },
+    replyTo: null,
+    relatesTo: sent?.eventId ?? target,
+    senderUserId: '',
+    direction: 'out' as const,
+    sentAt: now,
+  }
+  await writeHistory(tx, row, now)
 }
 
 async function eraseTarget(
@@ -138,7 +217,7 @@ export function actionView(act: Act, updatedAt = act.updatedAt): ActionView {
   return {
     id: act.id,
     type: act.act,
-    message_id: act.target,
+    message_id: act.target ?? act.content?.upTo ?? null,
     chat_id: act.recipient.startsWith('chat_') ? act.recipient : null,
     status: shownStatus(act.status),
     reason: act.reason,

@@ -214,7 +214,7 @@ export function createOutboxQueue(
               limit: isPaced ? 1 : maxMessagesPerLane,
               now,
             })
-            if (isPaced) nextSendAt = afterSending(pace, nextSendAt, now)
+            if (isPaced && messages.some(takesTurn)) nextSendAt = afterSending(pace, nextSendAt, now)
             await tx.run(leases.lease, { lane, leaseId, dueAt: outOfTheWay })
             claimed.push({ lane, platform, leaseId, messages: messages.sort(inOrder) })
           }
@@ -299,6 +299,11 @@ export function createOutboxQueue(
       })
     },
   }
+}
+
+/** False for reading, which networks don't count. */
+function takesTurn({ act }: Message): boolean {
+  return act !== 'read'
 }
 
 /** Closes a lane in which nothing waits, and puts one off whose next message waits for another. */

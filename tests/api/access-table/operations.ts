@@ -218,6 +218,25 @@ export const OPERATIONS: Record<string, Operation> = {
     ok: 202,
     request: ({ message }) => ({ path: { id: message } }),
   },
+  'PATCH /api/v1/messages/{id}': {
+    auth: 'bearer',
+    about: 'message',
+    ok: 202,
+    request: ({ message }) => ({ path: { id: message }, json: { text: 'changed' } }),
+  },
+  'PUT /api/v1/messages/{id}/vote': {
+    auth: 'bearer',
+    about: 'message',
+    // It is no poll.
+    ok: 422,
+    request: ({ message }) => ({ path: { id: message }, json: { options: [] } }),
+  },
+  'POST /api/v1/chats/{chat_id}/read': {
+    auth: 'bearer',
+    about: 'chat',
+    ok: 202,
+    request: ({ chat }) => ({ path: { chat_id: chat }, json: {} }),
+  },
   'POST /api/v1/messages/{id}/unsend': {
     auth: 'bearer',
     about: 'message',

@@ -24,7 +24,7 @@ export interface Call {
 }
 
 /** Everything is taken for as long as one likes. */
-const FEATURES = { id: 'all', edit: 2, delete: 2, reaction: 2, reaction_count: 1 }
+const FEATURES = { id: 'all', poll: 2, edit: 2, delete: 2, reaction: 2, reaction_count: 1 }
 
 export function actionsScene() {
   const db = tempDb()
@@ -48,6 +48,9 @@ export function actionsScene() {
   }
   const session: Partial<MatrixSession> = {
     send: async (room, type, content, txnId) => take({ call: type, room, txnId, content }),
+    readUpTo: async (room, event) => {
+      take({ call: 'read', room, txnId: '', event })
+    },
     redact: async (room, event, txnId) => take({ call: 'redact', room, txnId, event }),
   }
   const features = () => readRoomFeatures(state.features)
@@ -83,7 +86,8 @@ export function actionsScene() {
     db,
     waiting: store.waiting,
     endings: store.endings,
-    media: { discardAll: async () => undefined },
+    media: { ...noMedia, discardAll: async () => undefined },
+    statuses: createStatusWriter(undefined, backlog),
     backlog,
   })
   const options = { ...parts, queue: store.queue, messages: store.repository, acts, media: noMedia }

@@ -2,8 +2,9 @@
 import { Action } from '../../../domain/views/action.ts'
 import { answer, bearerRoute } from '../../route.ts'
 import type { HttpServices } from '../../services.ts'
+import { ChatPath } from '../chats/model.ts'
 import { Nothing } from '../webhooks/delivery-model.ts'
-import { ActedOnPath, ActionPath, Reaction } from './model.ts'
+import { ActedOnPath, ActionPath, EditMessage, MarkRead, PollVote, Reaction } from './model.ts'
 
 const accepted = answer(202, 'Where the action stands', Action)
 
@@ -37,6 +38,57 @@ export function actionRoutes({ actions }: Pick<HttpServices, 'actions'>) {
       run: ({ identityId, params, recorder }) =>
         actions.unreact(
           { identityId, messageId: params.id },
+          recorder(view => view),
+        ),
+    }),
+    bearerRoute('PATCH', '/api/v1/messages/:id', {
+      id: 'editMessage',
+      tag: 'Messages',
+      summary: 'Edit a message',
+      description:
+        'Changes a text of your own, or the caption of a file. One that nobody has tried to send yet is changed in its place; otherwise an edit is sent behind it.',
+      params: ActedOnPath,
+      body: EditMessage,
+      answer: accepted,
+      records: true,
+      errors: [404, 409, 422],
+      run: ({ identityId, params, body, recorder }) =>
+        actions.edit(
+          { identityId, messageId: params.id },
+          body.text,
+          recorder(view => view),
+        ),
+    }),
+    bearerRoute('PUT', '/api/v1/messages/:id/vote', {
+      id: 'voteInPoll',
+      tag: 'Messages',
+      summary: 'Vote in a poll',
+      params: ActedOnPath,
+      body: PollVote,
+      answer: accepted,
+      records: true,
+      errors: [404, 409, 422],
+      run: ({ identityId, params, body, recorder }) =>
+        actions.vote(
+          { identityId, messageId: params.id },
+          body.options,
+          recorder(view => view),
+        ),
+    }),
+    bearerRoute('POST', '/api/v1/chats/:chat_id/read', {
+      id: 'markChatRead',
+      tag: 'Chats',
+      summary: 'Mark a chat as read',
+      description:
+        'Those who wrote see it, where the network tells them. An earlier call that still waits is cancelled.',
+      params: ChatPath,
+      body: MarkRead,
+      answer: accepted,
+      records: true,
+      errors: [404, 409, 422],
+      run: ({ identityId, params, body, recorder }) =>
+        actions.read(
+          { identityId, chatId: params.chat_id, upTo: body.up_to },
           recorder(view => view),
         ),
     }),
