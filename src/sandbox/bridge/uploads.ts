@@ -18,7 +18,7 @@ export function createUploads({ committer, files, homeserver, network }: BridgeC
     const file = files.open(id)
     if (!(await file.exists())) throw new Undeliverable('its file is gone')
     const mxc = await homeserver.upload(file, mimeType, name)
-    await committer.write(() => network.store.setMxc(id, mxc))
+    await committer.write(() => network.store.setMxc(mxc, id))
     const copy = homeserver.pathOfMedia(mxc)
     if (copy !== null) await files.share(id, copy)
     return mxc
