@@ -664,7 +664,7 @@ CREATE INDEX sandbox_event_message ON sandbox_event (message_id, room_id);
 CREATE TABLE sandbox_ghost (
   user_id TEXT PRIMARY KEY NOT NULL,
   name TEXT NOT NULL
-) WITHOUT ROWID;
+, avatar TEXT) WITHOUT ROWID;
 
 CREATE TABLE sandbox_inbox (
   phone TEXT NOT NULL,
@@ -752,7 +752,9 @@ CREATE TABLE sandbox_phone (
   platforms TEXT NOT NULL,
   two_factor TEXT,
   created_at INTEGER NOT NULL
-, chats_by_number INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+, chats_by_number INTEGER NOT NULL DEFAULT 0, avatar TEXT) WITHOUT ROWID;
+
+CREATE INDEX sandbox_phone_avatar ON sandbox_phone (avatar) WHERE avatar IS NOT NULL;
 
 CREATE TABLE sandbox_portal (
   login_id TEXT NOT NULL,

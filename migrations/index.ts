@@ -107,6 +107,8 @@ import actsDown from './0053_acts.down.sql' with { type: 'text' }
 import actsUp from './0053_acts.up.sql' with { type: 'text' }
 import oneHistoryDown from './0054_one_history.down.sql' with { type: 'text' }
 import oneHistoryUp from './0054_one_history.up.sql' with { type: 'text' }
+import sandboxAvatarsDown from './0055_sandbox_avatars.down.sql' with { type: 'text' }
+import sandboxAvatarsUp from './0055_sandbox_avatars.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -171,4 +173,5 @@ export const migrations: readonly Migration[] = [
   { version: 52, name: 'scheduled_messages', up: scheduledMessagesUp, down: scheduledMessagesDown },
   { version: 53, name: 'acts', up: actsUp, down: actsDown },
   { version: 54, name: 'one_history', up: oneHistoryUp, down: oneHistoryDown },
+  { version: 55, name: 'sandbox_avatars', up: sandboxAvatarsUp, down: sandboxAvatarsDown },
 ]

@@ -1,12 +1,12 @@
 /** PATCH /sandbox/api/groups/{group}: what a member does with a group. */
 import { z } from 'zod'
-import { mediaTypeFor } from '../network/media.ts'
 import type { Chat, ChatChange, Group, Media } from '../network/types.ts'
 import { isMultipart, parseJson, readJson, readMultipart } from './body.ts'
 import { secondsField } from './chats.ts'
 import { type ApiContext, type Asked, mustExist, nameField, phoneField, platformField } from './context.ts'
 import { ApiError, check } from './errors.ts'
 import { findGroup, MAX_MEMBERS } from './groups.ts'
+import { pictureIn } from './phones.ts'
 import { groupView } from './views.ts'
 
 const LISTS = ['add', 'remove', 'promote', 'demote'] as const
@@ -90,14 +90,13 @@ export function createGroupChangeHandlers(api: ApiContext) {
       const { fields, media } = await read(asked.request)
       try {
         const given = check(changeSchema, fields)
-        if (media && mediaTypeFor(media.mimeType) !== 'image')
-          throw new ApiError('bad_request', 'file: expected a picture')
+        const picture = pictureIn(media)
         const chat = groupOf(asked)
         const by = given.by ?? chat.group.admins[0] ?? chat.members[0] ?? given.add?.[0]
         if (by === undefined) throw new ApiError('bad_request', 'by: the group has nobody who could')
         checkMembers(chat, by, given)
         const change = changeOf(given, media)
-        const changed = await network.change({ chat, by, change, picture: media ?? undefined })
+        const changed = await network.change({ chat, by, change, picture })
         return Response.json(changed.group && groupView(changed, changed.group))
       } finally {
         if (media && !store.media(media.id)) await files.discard(media.id)

@@ -1,8 +1,10 @@
 /** /sandbox/api/phones: the phones of the network, with their address books. */
 import { z } from 'zod'
 import { enclosed, streamed } from '../../lib/json-answer.ts'
+import { mediaTypeFor } from '../network/media.ts'
+import type { Media } from '../network/types.ts'
 import { platformFacts } from '../platforms.ts'
-import { readJson } from './body.ts'
+import { isMultipart, readJson, readMultipart } from './body.ts'
 import {
   type ApiContext,
   type Asked,
@@ -30,6 +32,7 @@ export function createPhoneHandlers(api: ApiContext) {
     echo: z.boolean('expected true or false').exactOptional(),
     platforms: z.array(platformField(api), 'expected a list of platforms').exactOptional(),
     two_factor: z.string('expected a password or null').min(1).nullable().optional(),
+    avatar: z.null('expected null, which removes it; a form with a file sets it').optional(),
     contacts: z
       .array(contactSchema, 'expected a list of {phone, name}')
       .max(MAX_CONTACTS, `expected at most ${MAX_CONTACTS} contacts in one call`)
@@ -51,6 +54,12 @@ export function createPhoneHandlers(api: ApiContext) {
     }
   }
 
+  async function readBody(request: Request): Promise<{ fields: unknown; media: Media | null }> {
+    return isMultipart(request)
+      ? readMultipart(request, api.files)
+      : { fields: await readJson(request), media: null }
+  }
+
   return {
     list: () => streamed(enclosed('[', listed(), ']')),
 
@@ -60,13 +69,19 @@ export function createPhoneHandlers(api: ApiContext) {
 
     /** Creates a phone or changes the given fields. */
     async save({ request }: Asked) {
-      const { two_factor, contacts = [], ...given } = check(phoneSchema, await readJson(request))
-      const phone = store.phone(mustExist('phone', given.phone))
-      const isNew = !store.hasPhone(phone.phone)
-      const twoFactor = two_factor === undefined ? phone.twoFactor : two_factor
-      await api.network.savePhone({ ...phone, ...given, twoFactor }, contacts)
-      const view = phoneDetailView(store, store.phone(phone.phone))
-      return Response.json(view, { status: isNew ? 201 : 200 })
+      const { fields, media } = await readBody(request)
+      try {
+        const { two_factor, contacts = [], avatar, ...given } = check(phoneSchema, fields)
+        const phone = store.phone(mustExist('phone', given.phone))
+        const isNew = !store.hasPhone(phone.phone)
+        const twoFactor = two_factor === undefined ? phone.twoFactor : two_factor
+        const avatarId = avatar === null ? null : phone.avatarId
+        await api.network.savePhone({ ...phone, ...given, twoFactor, avatarId }, contacts, pictureIn(media))
+        const view = phoneDetailView(store, store.phone(phone.phone))
+        return Response.json(view, { status: isNew ? 201 : 200 })
+      } finally {
+        if (media && !store.media(media.id)) await api.files.discard(media.id)
+      }
     },
 
     /**
@@ -83,4 +98,11 @@ export function createPhoneHandlers(api: ApiContext) {
       return Response.json({ phone, to, room }, { status: 202 })
     },
   }
+}
+
+/** @throws ApiError 400 for any other file */
+export function pictureIn(media: Media | null): Media | undefined {
+  if (media && mediaTypeFor(media.mimeType) !== 'image')
+    throw new ApiError('bad_request', 'file: expected a picture')
+  return media ?? undefined
 }

@@ -12,6 +12,7 @@ export function phoneView(store: NetworkStore, phone: Phone) {
     echo: phone.echo,
     platforms: phone.platforms,
     two_factor: phone.twoFactor !== null,
+    avatar_url: phone.avatarId === null ? null : mediaUrl(phone.avatarId),
     linked: linkedViews(store, phone),
   }
 }

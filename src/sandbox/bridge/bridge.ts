@@ -69,8 +69,8 @@ export function createBridge(platform: SandboxPlatform, parts: BridgeParts) {
     botUserId: homeserver.userId(botLocalpart),
     stopping: stopping.signal,
   }
-  const ghosts = createGhosts(context)
   const mxcOf = createUploads(context)
+  const ghosts = createGhosts(context, mxcOf)
   const portals = createPortals(context, ghosts, mxcOf)
   const rooms = createManagementRooms(context)
   const directory = createDirectory(context, portals, ghosts)

@@ -29,7 +29,7 @@ export function createDirectory(context: BridgeContext, portals: Portals, ghosts
     return {
       id: directId(context, phone),
       name: store.contactName(login.phone, phone) ?? store.phone(phone).name,
-      avatar_url: '',
+      avatar_url: await ghosts.pictureOf(store.phone(phone).avatarId),
       identifiers: [`tel:+${phone}`],
       mxid: ensureGhost ? await ghosts.ensure(phone, DIRECT) : ghostUserId(context, phone, DIRECT),
       ...(portal ? { dm_room_mxid: portal.roomId } : {}),

@@ -1,16 +1,23 @@
 /** Ghosts: Matrix users that represent people of the network, created when first needed. */
 import { SingleFlight } from '../../lib/single-flight.ts'
 import { statementsOf } from '../../lib/statements.ts'
-import type { Chat } from '../network/types.ts'
+import type { Chat, Media } from '../network/types.ts'
 import { type BridgeContext, ghostUserId, remoteIdOf } from './context.ts'
 
 export type Ghosts = ReturnType<typeof createGhosts>
 
-export function createGhosts(context: BridgeContext) {
+interface Shown {
+  name: string
+  avatar: string | null
+}
+
+export function createGhosts(context: BridgeContext, mxcOf: (media: Media) => Promise<string>) {
   const { committer, database, facts, homeserver, network } = context
-  const { value, run } = statementsOf(database)
-  const find = value<string, [string]>('SELECT name FROM sandbox_ghost WHERE user_id = ?')
-  const put = run<[string, string]>('INSERT OR REPLACE INTO sandbox_ghost (user_id, name) VALUES (?, ?)')
+  const { one, run } = statementsOf(database)
+  const find = one<Shown, [string]>('SELECT name, avatar FROM sandbox_ghost WHERE user_id = ?')
+  const put = run<[string, string, string | null]>(
+    'INSERT OR REPLACE INTO sandbox_ghost (user_id, name, avatar) VALUES (?, ?, ?)',
+  )
   const underWay = new SingleFlight<string>()
 
   /** As bridgev2 does with `phone_numbers_in_profile`. */
@@ -24,20 +31,27 @@ export function createGhosts(context: BridgeContext) {
     }
   }
 
-  async function make(userId: string, phone: string, name: string, exists: boolean): Promise<string> {
-    if (!exists) await homeserver.register(userId.slice(1, userId.indexOf(':')))
-    await homeserver.setDisplayName(userId, name)
-    await homeserver.setProfile(userId, profileOf(userId, phone))
-    await committer.write(() => put(userId, name))
+  async function make(userId: string, phone: string, known: Shown | undefined): Promise<string> {
+    const { name, avatarId } = network.store.phone(phone)
+    if (!known) await homeserver.register(userId.slice(1, userId.indexOf(':')))
+    if (known?.name !== name) await homeserver.setDisplayName(userId, name)
+    if (!known) await homeserver.setProfile(userId, profileOf(userId, phone))
+    if ((known?.avatar ?? null) !== avatarId) await homeserver.setAvatar(userId, await pictureOf(avatarId))
+    await committer.write(() => put(userId, name, avatarId))
     return userId
   }
 
-  /** Creates or renames a ghost, if needed. @returns its Matrix user id */
+  async function pictureOf(avatarId: string | null): Promise<string> {
+    const media = avatarId === null ? undefined : network.store.media(avatarId)
+    return media ? mxcOf(media) : ''
+  }
+
+  /** Creates a ghost or gives it its name and picture, if needed. @returns its Matrix user id */
   async function ensureUser(userId: string, phone: string): Promise<string> {
-    const { name } = network.store.phone(phone)
+    const { name, avatarId } = network.store.phone(phone)
     const known = find(userId)
-    if (known === name) return userId
-    return underWay.run(userId, () => make(userId, phone, name, known !== undefined))
+    if (known?.name === name && known.avatar === avatarId) return userId
+    return underWay.run(userId, () => make(userId, phone, known))
   }
 
   return {
@@ -45,5 +59,6 @@ export function createGhosts(context: BridgeContext) {
     ensure: (phone: string, chat: Pick<Chat, 'group'>) =>
       ensureUser(ghostUserId(context, phone, chat), phone),
     ensureUser,
+    pictureOf,
   }
 }

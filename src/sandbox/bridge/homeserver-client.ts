@@ -87,6 +87,9 @@ export function createHomeserverClient(homeserver: HomeserverConnection, asToken
     },
     setDisplayName: (userId: string, displayname: string) =>
       call('PUT', v3('profile', userId, 'displayname'), { as: userId, json: { displayname } }),
+    /** @param mxc of the picture; empty: none */
+    setAvatar: (userId: string, mxc: string) =>
+      call('PUT', v3('profile', userId, 'avatar_url'), { as: userId, json: { avatar_url: mxc } }),
     /** Sets fields of a user's profile, where the homeserver takes other ones than its own. */
     setProfile: (userId: string, json: Record<string, unknown>) =>
       call('PATCH', v3('profile', userId), { as: userId, json }).catch(error => {

@@ -243,9 +243,11 @@ export function createNetwork(store: NetworkStore, committer: Committer, clock: 
     block: (chat: Chat, phone: string, isBlocked: boolean) =>
       changeDirectory(() => store.setBlocked(chat.id, phone, isBlocked)),
 
-    savePhone: (phone: Phone, contacts: readonly Contact[]) =>
+    /** @param picture what its owner shows from now on */
+    savePhone: (phone: Phone, contacts: readonly Contact[], picture?: Media) =>
       changeDirectory(() => {
-        store.putPhone(phone, clock.now())
+        if (picture) store.addMedia(picture, clock.now())
+        store.putPhone({ ...phone, avatarId: picture?.id ?? phone.avatarId }, clock.now())
         for (const contact of contacts) store.putContact(phone.phone, contact.phone, contact.name)
       }),
 

@@ -15,6 +15,7 @@ export const SERVICE_PHONE: Phone = {
   platforms: ['telegram'],
   twoFactor: null,
   chatsByNumber: false,
+  avatarId: null,
 }
 
 const PHONES: readonly { phone: string; name: string; contacts?: readonly string[] }[] = [
@@ -48,6 +49,7 @@ export async function seedNetwork(store: NetworkStore, committer: Committer, now
         platforms: SANDBOX_PLATFORMS,
         twoFactor: null,
         chatsByNumber: false,
+        avatarId: null,
       }
       store.putPhone(phoneRow, now + index)
       for (const contact of contacts ?? []) {

@@ -39,6 +39,8 @@ export interface Phone {
   twoFactor: string | null
   /** Others still chat with it by its number, though it has a hidden id (WhatsApp). */
   chatsByNumber: boolean
+  /** The file of its owner's picture. */
+  avatarId: string | null
 }
 
 export interface Contact {

@@ -20,6 +20,7 @@ describe('phones', () => {
       echo: true,
       platforms: ['wa', 'signal', 'telegram'],
       two_factor: false,
+      avatar_url: null,
       linked: [],
     })
   })

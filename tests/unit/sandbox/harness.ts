@@ -15,6 +15,7 @@ import sandboxPosts from '../../../migrations/0040_sandbox_posts.up.sql' with { 
 import sandboxMoves from '../../../migrations/0042_sandbox_moves.up.sql' with { type: 'text' }
 import forgottenMessages from '../../../migrations/0045_forgotten_messages.up.sql' with { type: 'text' }
 import sandboxChats from '../../../migrations/0051_sandbox_chats.up.sql' with { type: 'text' }
+import sandboxAvatars from '../../../migrations/0055_sandbox_avatars.up.sql' with { type: 'text' }
 import { createHomeserver } from '../../../src/homeserver/index.ts'
 import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { GroupCommit } from '../../../src/lib/group-commit.ts'
@@ -70,6 +71,7 @@ export async function createHarness(options: HarnessOptions = {}) {
       sandboxPosts,
       sandboxMoves,
       sandboxChats,
+      sandboxAvatars,
     ])
       database.run(sql)
   const committer = new GroupCommit(database)

@@ -50,6 +50,28 @@ async function group(name: string) {
   return { id: String(json.id), joined }
 }
 
+test('a phone shows a picture: its ghost has it, and so have address books, as one file', async () => {
+  const bytes = new Uint8Array(PNG.sync.write(new PNG({ width: 2, height: 2 })))
+  const form = new FormData()
+  form.append('phone', FRIEND)
+  form.append('file', new File([bytes], 'me.png', { type: 'image/png' }))
+  const { json } = await harness.api('POST', 'api/phones', form)
+  expect(json).toMatchObject({ avatar_url: expect.stringContaining('/media/'), echo: false })
+  const resolved = async () =>
+    (await harness.provision('GET', `resolve_identifier/${FRIEND}`)).body.avatar_url
+  const mxc = String(await resolved())
+  expect(await harness.download(mxc)).toEqual(bytes)
+  const profile = () => harness.matrix('GET', `profile/${ghost(FRIEND)}`, undefined, USER)
+  expect(await profile()).toMatchObject({ avatar_url: mxc })
+  const { contacts } = (await harness.provision('GET', 'contacts')).body
+  expect((contacts as Json[]).find(({ mxid }) => mxid === ghost(FRIEND))).toMatchObject({ avatar_url: mxc })
+  await harness.api('POST', 'api/phones', { phone: FRIEND, avatar: null })
+  expect(await resolved()).toBe('')
+  expect((await profile()).avatar_url ?? '').toBe('')
+  form.set('file', new File(['text'], 'a.txt', { type: 'text/plain' }))
+  expect((await harness.api('POST', 'api/phones', form)).json.error).toBe('file: expected a picture')
+})
+
 describe('in a chat', () => {
   test('a phone reads: the room has its receipt, and a restart would tell it, too', async () => {
     const event = await harness.send(room, { msgtype: 'm.text', body: 'read me' })

@@ -22,6 +22,7 @@ interface PhoneRow {
   platforms: string
   twoFactor: string | null
   chatsByNumber: number
+  avatarId: string | null
 }
 
 interface ChatRow {
@@ -37,8 +38,8 @@ interface ChatRow {
   disappearingS: number
 }
 
-const PHONES = `SELECT phone, name, echo, platforms, two_factor AS twoFactor, chats_by_number AS chatsByNumber
-  FROM sandbox_phone`
+const PHONES = `SELECT phone, name, echo, platforms, two_factor AS twoFactor, chats_by_number AS chatsByNumber,
+  avatar AS avatarId FROM sandbox_phone`
 const CHATS = `SELECT c.id, c.platform, c.group_id AS groupId, c.name, c.invite_code AS inviteCode, c.posts, c.owner,
   c.topic, c.avatar AS avatarId, c.disappearing_s AS disappearingS FROM sandbox_chat AS c`
 
@@ -50,10 +51,10 @@ export function createChatStore(database: Database) {
     'INSERT OR IGNORE INTO sandbox_phone (phone, name, echo, platforms, created_at) VALUES (?, ?, 1, ?, ?)',
   )
   const putPhone = run<[Omit<Phone, 'platforms'> & { platforms: string; now: number }]>(
-    `INSERT INTO sandbox_phone (phone, name, echo, platforms, two_factor, chats_by_number, created_at)
-     VALUES ($phone, $name, $echo, $platforms, $twoFactor, $chatsByNumber, $now)
+    `INSERT INTO sandbox_phone (phone, name, echo, platforms, two_factor, chats_by_number, avatar, created_at)
+     VALUES ($phone, $name, $echo, $platforms, $twoFactor, $chatsByNumber, $avatarId, $now)
      ON CONFLICT (phone) DO UPDATE SET name = excluded.name, echo = excluded.echo, platforms = excluded.platforms,
-       two_factor = excluded.two_factor, chats_by_number = excluded.chats_by_number`,
+       two_factor = excluded.two_factor, chats_by_number = excluded.chats_by_number, avatar = excluded.avatar`,
   )
   const update = run<
     [{ id: string; name: string | null; topic: string | null; picture: string | null; disappearingS: number }]
@@ -110,8 +111,8 @@ export function createChatStore(database: Database) {
       const row = phone(number)
       if (row) return toPhone(row)
       const name = generatedName(number)
-      const rest = { echo: true, platforms: SANDBOX_PLATFORMS, twoFactor: null, chatsByNumber: false }
-      return { phone: number, name, ...rest }
+      const rest = { platforms: SANDBOX_PLATFORMS, twoFactor: null, chatsByNumber: false, avatarId: null }
+      return { phone: number, name, echo: true, ...rest }
     },
     hasPhone: (number: string): boolean => phone(number) !== undefined,
     phones: (): Phone[] => phones().map(toPhone),

@@ -96,6 +96,7 @@ export function createMessageStore(database: Database) {
 
   const api = {
     media,
+    addMedia: (file: Media, now: number): void => void addMedia({ ...file, now }),
     mediaByMxc: one<Media, [mxc: string]>(`${MEDIA} WHERE mxc = ?`),
     /** Files after the one at which the last step ended, by age. */
     mediaOlderThan: all<MediaAge, [MediaAge & { before: number; limit: number }]>(
@@ -151,11 +152,12 @@ export function createMessageStore(database: Database) {
       forget(seq)
       return true
     },
-    /** True when a group, a message sent since then or one that a room waits for has the file. */
+    /** True when it is a picture of today, or a message sent since then or undelivered has the file. */
     isMediaInUse: has<[mediaId: string, since: number]>(
       `SELECT 1 FROM sandbox_message AS m WHERE media_id = ?1
          AND (sent_at >= ?2 OR EXISTS (SELECT 1 FROM sandbox_delivery AS d WHERE d.seq = m.seq))
-       UNION ALL SELECT 1 FROM sandbox_chat WHERE avatar = ?1 LIMIT 1`,
+       UNION ALL SELECT 1 FROM sandbox_chat WHERE avatar = ?1
+       UNION ALL SELECT 1 FROM sandbox_phone WHERE avatar = ?1 LIMIT 1`,
     ),
     /** Each phone's latest reaction to a message. */
     reactions(messageId: string): { from: string; emoji: string }[] {
