@@ -66,7 +66,7 @@ export function createMessageHandlers(api: ApiContext) {
     type: z.enum(SENDABLE, `expected one of ${SENDABLE.join(', ')}`).optional(),
     text: z.string('expected text').max(65_536, 'expected at most 65536 characters').default(''),
     reply_to: messageId.optional(),
-    mentions: z.array(phoneField, 'expected a list of phone numbers').optional(),
+    mentions: z.preprocess(fromForm, z.array(phoneField, 'expected a list of phone numbers')).optional(),
     contact_card: cardSchema.optional(),
     location: z
       .object({ latitude: degrees(90), longitude: degrees(180), name: z.string().optional() })
@@ -82,7 +82,7 @@ export function createMessageHandlers(api: ApiContext) {
       })
       .optional(),
     call: z.object({ video: z.boolean('expected true or false').default(false) }).optional(),
-    status: z.literal(true, 'expected true, or nothing').optional(),
+    status: z.union([z.literal(true), z.literal('true')], 'expected true, or nothing').optional(),
     duration_ms: z.coerce.number('expected milliseconds').int().nonnegative().optional(),
   })
   type Given = z.infer<typeof messageSchema>
@@ -304,4 +304,14 @@ function required(field: string, text: string): string {
 /** Forms send omitted fields as empty ones. */
 function withoutEmpty(fields: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ''))
+}
+
+/** A form's field is a text: a list in it is JSON. */
+function fromForm(value: unknown): unknown {
+  if (typeof value !== 'string' || !value.startsWith('[')) return value
+  try {
+    return JSON.parse(value)
+  } catch {
+    return value
+  }
 }

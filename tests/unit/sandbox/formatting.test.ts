@@ -140,6 +140,23 @@ test('a phone’s marks and mentions are HTML in the room', async () => {
   expect([wrong.status, wrong.json.error]).toEqual([400, `mentions: expected @${ME} in the text`])
 })
 
+test('a phone’s caption mentions people, too', async () => {
+  const form = new FormData()
+  form.append('to', ME)
+  form.append('text', `@${ME} see`)
+  form.append('mentions', JSON.stringify([ME]))
+  form.append('file', new File([new Uint8Array([1])], 'c.png', { type: 'image/png' }))
+  expect((await harness.api('POST', `api/phones/${FRIEND}/messages`, form)).status).toBe(201)
+  const { content } = await harness.event(event => event.content.filename === 'c.png')
+  expect(content).toMatchObject({
+    body: 'Amina Tamba see',
+    'm.mentions': { user_ids: ['@mg_alice:test.example'] },
+  })
+  form.set('mentions', ME)
+  const wrong = await harness.api('POST', `api/phones/${FRIEND}/messages`, form)
+  expect([wrong.status, wrong.json.error]).toEqual([400, 'mentions: expected a list of phone numbers'])
+})
+
 test('a phone’s contact card is a file', async () => {
   const contact_card = { name: 'Ada Baker', phones: ['4477009001'] }
   await harness.api('POST', `api/phones/${FRIEND}/messages`, { to: ME, contact_card })

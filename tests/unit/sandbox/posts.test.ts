@@ -161,6 +161,17 @@ describe('a status post', () => {
     expect(await refusalOf(ME, { reaction: { message: post.id, emoji: '👍' } })).toContain('400 reaction')
   })
 
+  test('may be a picture, which comes as a form', async () => {
+    const form = new FormData()
+    form.append('status', 'true')
+    form.append('text', 'the sea')
+    form.append('file', new File([new Uint8Array([1])], 'sea.png', { type: 'image/png' }))
+    const { status } = await harness.api('POST', `api/phones/${THEM}/messages`, form)
+    expect(status).toBe(201)
+    const event = await harness.event(({ content }) => content.body === 'the sea')
+    expect(event.content).toMatchObject({ msgtype: 'm.image', filename: 'sea.png' })
+  })
+
   test('of another who is known comes into the same room, and is no group', async () => {
     await harness.api('POST', 'api/phones', { phone: ME, contacts: [{ phone: OTHER, name: 'Lena' }] })
     await does(OTHER, { status: true, text: 'now I am known' })

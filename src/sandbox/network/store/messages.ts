@@ -152,7 +152,7 @@ export function createMessageStore(database: Database) {
       forget(seq)
       return true
     },
-    /** True when it is a picture of today, or a message sent since then or undelivered has the file. */
+    /** True while a picture, an undelivered message or one sent since then has the file. */
     isMediaInUse: has<[mediaId: string, since: number]>(
       `SELECT 1 FROM sandbox_message AS m WHERE media_id = ?1
          AND (sent_at >= ?2 OR EXISTS (SELECT 1 FROM sandbox_delivery AS d WHERE d.seq = m.seq))
