@@ -35,7 +35,7 @@ export function createGroupHandlers(api: ApiContext) {
       const owner = channel ? mustExist('channel', channel.owner) : null
       const kind = channel ? 'channel' : 'group'
       const everybody = owner === null ? members : [...members, owner]
-      const admins = everybody.slice(0, 1)
+      const admins = owner === null ? members.slice(0, 1) : [owner]
       const group = { name, inviteCode: randomBytes(11).toString('hex'), kind, owner, admins } as const
       const chat = await api.network.createGroup(platform, group, everybody)
       return Response.json(chat.group && groupView(chat, chat.group), { status: 201 })

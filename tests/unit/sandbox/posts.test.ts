@@ -205,6 +205,7 @@ describe('a channel', () => {
     )
     const { json: groups } = await harness.api('GET', 'api/groups')
     expect(groups.find((group: Json) => group.id === id)).toMatchObject({
+      admins: [THEM],
       kind: 'channel',
       owner: THEM,
       invite_link: expect.stringMatching(/^https:\/\/whatsapp\.com\/channel\/\w+$/),

@@ -41,8 +41,9 @@ export function createMessageStore(database: Database) {
      ON CONFLICT (chat, phone) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq`,
   )
   const unread = value<number, [string, string]>(
-    `SELECT count(*) ${IN_CHAT_ON_PHONE} AND m.sender <> ?1 AND m.type NOT IN ('reaction', 'edit', 'delete', 'vote')
-       AND m.seq > coalesce((SELECT seq FROM sandbox_read WHERE chat = ?2 AND phone = ?1), 0)`,
+    `SELECT count(*) FROM (SELECT 1 ${IN_CHAT_ON_PHONE} AND m.sender <> ?1
+       AND m.type NOT IN ('reaction', 'edit', 'delete', 'vote')
+       AND m.seq > coalesce((SELECT seq FROM sandbox_read WHERE chat = ?2 AND phone = ?1), 0) LIMIT 1000)`,
   )
   const addInbox = run<[string, number]>('INSERT INTO sandbox_inbox (phone, seq) VALUES (?, ?)')
   const byId = one<MessageRow, [string]>(`${MESSAGES} FROM sandbox_message AS m WHERE m.id = ?`)
@@ -180,7 +181,7 @@ export function createMessageStore(database: Database) {
     readUpTo: value<number, [chatId: string, phone: string]>(
       'SELECT seq FROM sandbox_read WHERE chat = ? AND phone = ?',
     ),
-    /** How many messages of others a phone has not read in a chat. */
+    /** How many messages of others a phone has not read in a chat; 1,000 are counted at most. */
     unread: (phone: string, chatId: string): number => unread(phone, chatId) ?? 0,
     /** Phones that have read a chat up to a position. */
     readers: values<string, [chatId: string, seq: number]>(
