@@ -7,6 +7,9 @@
  *                    ▲
  *     device linking ┴ bridge/provisioning, bridge/commands (by conversation with the bot)
  *
+ * Messages, reads and changes of chats are rows, and come to rooms in the order they were made;
+ * typing is told once (bridge/ephemeral).
+ *
  * `network` has the rules (who receives, who echoes, who is linked), and knows no Matrix. `bridge`
  * is the Matrix side of one platform; `platforms` says in what they differ. `api` and `page` are
  * what people see. A homeserver and device linking see ordinary bridges. The sandbox needs only a
