@@ -2,7 +2,7 @@
 import type { Chat, ChatChange } from './types.ts'
 
 /** Leaves out what is so already, and what no member can be. */
-export function effectOf({ group, members }: Chat, change: ChatChange): ChatChange {
+export function effectOf({ group, members, disappearingS }: Chat, change: ChatChange): ChatChange {
   const isMember = (phone: string) => members.includes(phone)
   const isAdmin = (phone: string) => group?.admins.includes(phone) ?? false
   const listed = {
@@ -12,6 +12,9 @@ export function effectOf({ group, members }: Chat, change: ChatChange): ChatChan
     demoted: change.demoted?.filter(isAdmin),
   }
   const lists = Object.entries(listed).filter(([, phones]) => phones && phones.length > 0)
-  const { added: _a, removed: _r, promoted: _p, demoted: _d, ...values } = change
-  return { ...values, ...Object.fromEntries(lists) }
+  const before: ChatChange = { name: group?.name ?? '', topic: group?.topic ?? '', disappearingS }
+  const values = (['name', 'topic', 'disappearingS', 'avatar'] as const).flatMap(field =>
+    change[field] === undefined || change[field] === before[field] ? [] : [[field, change[field]]],
+  )
+  return Object.fromEntries([...values, ...lists])
 }

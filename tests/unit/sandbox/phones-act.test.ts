@@ -171,6 +171,12 @@ describe('a group', () => {
         room_id === joined && type === 'm.room.avatar' && content.url !== undefined,
     )
     expect(pictured.sender).toBe(ghost(FRIEND))
+    const names = () =>
+      harness.seen.filter(({ room_id, type }) => room_id === joined && type === 'm.room.name')
+    const before = names().length
+    await changeGroup(id, { name: 'After', topic: 'Old news' })
+    await harness.event(({ type, content }) => type === 'm.room.topic' && content.topic === 'Old news')
+    expect(names()).toHaveLength(before)
     expect((await changeGroup(id, { avatar: null })).json.avatar_url).toBeNull()
   })
 
