@@ -24,6 +24,8 @@ type Marks = Readonly<Record<string, string>>
 const BOLD = Object.fromEntries(['b', 'strong', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6'].map(tag => [tag, '*']))
 const WA_MARKS: Marks = { ...BOLD, i: '_', em: '_', s: '~', del: '~', strike: '~', code: '`', pre: '```' }
 const BLOCKS = ['p', 'div', 'ul', 'ol', 'blockquote', 'pre', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6']
+/** Elements that hold blocks; the empty name is the text itself. */
+const HOLDERS = ['', 'div', 'ul', 'ol', 'blockquote']
 const TOKENS = /<(\/?)([a-z][a-z\d]*)([^>]*)>|[^<]+|</gi
 
 /**
@@ -45,7 +47,7 @@ export function textOfHtml(
   }
   for (const [token, slash, name, attributes = ''] of html.matchAll(TOKENS)) {
     const tag = name?.toLowerCase()
-    if (tag === undefined) top().text += isBetweenBlocks(token, open) ? '' : unescaped(token)
+    if (tag === undefined) top().text += unescaped(textIn(token, open))
     else if (tag === 'br') top().text += '\n'
     else if (slash === '') open.push({ tag, attributes, text: '', count: 0 })
     else if (open.some(element => element.tag === tag)) {
@@ -57,8 +59,13 @@ export function textOfHtml(
   return root.text.replace(/\n{3,}/g, '\n\n').trim()
 }
 
-function isBetweenBlocks(text: string, open: readonly Element[]): boolean {
-  return /^\s*\n\s*$/.test(text) && !open.some(({ tag }) => tag === 'pre')
+/** A line's end in HTML is a blank, and none between blocks and after a break. */
+function textIn(token: string, open: readonly Element[]): string {
+  if (open.some(({ tag }) => tag === 'pre')) return token
+  const parent = open.at(-1)?.tag ?? ''
+  if (/^\s*\n\s*$/.test(token) && HOLDERS.includes(parent)) return ''
+  const text = token.replace(/\s*\n\s*/g, ' ')
+  return open.at(-1)?.text.endsWith('\n') ? text.trimStart() : text
 }
 
 function shown(

@@ -37,6 +37,8 @@ async function arrived(platform: SandboxPlatform, content: Json): Promise<Json> 
 test.each([
   ['<strong>bold</strong> <em>it</em> <del>no</del> <code>x &lt; y</code>', '*bold* _it_ ~no~ `x < y`'],
   ['<p>one</p>\n<p>two<br>three</p>', 'one\n\ntwo\nthree'],
+  ['<p>one<br />\ntwo\nthree</p>', 'one\ntwo three'],
+  ['<p><b>a</b>\n<i>b</i></p>', '*a* _b_'],
   ['<ul>\n<li>a</li>\n<li><b>b</b></li>\n</ul>', '- a\n- *b*'],
   ['<ol><li>a</li><li>b</li></ol>', '1. a\n2. b'],
   ['<pre><code>let x\nlet y</code></pre>', '```let x\nlet y```'],
