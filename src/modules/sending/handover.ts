@@ -28,6 +28,9 @@ export interface HandedOver {
   said?: MessageContent | null
 }
 
+const OWNERS_ONLY = 'only the owners of a channel post in it'
+const MAY_NOT_WRITE =
+  'this device may not write in the chat: only its admins may, or the device is no member any more'
 const QUOTE_LOST =
   'reply_id: the message that is answered was said in a room that its bridge has closed since, and can’t be quoted any more: send it without reply_id'
 const NOBODY: Mentioned = new Map()
@@ -53,6 +56,22 @@ export function createHandover(options: {
     mentioned: Mentioned = NOBODY,
   ): Promise<HandedOver> {
     refuseEncrypted(chat)
+    try {
+      return await handOverTo(chat, session, message, along, mentioned)
+    } catch (error) {
+      // The homeserver knows nothing of channels and admins.
+      if (!(error instanceof GatewayError && error.code === 'forbidden')) throw error
+      throw new GatewayError('forbidden', chat.kind === 'channel' ? OWNERS_ONLY : MAY_NOT_WRITE)
+    }
+  }
+
+  async function handOverTo(
+    chat: EnteredChat,
+    session: MatrixSession,
+    message: Message,
+    along: readonly Message[],
+    mentioned: Mentioned,
+  ): Promise<HandedOver> {
     const { roomId, bridgeBot, takes } = chat
     if (message.replyTo !== null && (await queue.isQuoteLost(message.identityId, message.replyTo, roomId)))
       throw new GatewayError('unprocessable', QUOTE_LOST)
@@ -68,7 +87,7 @@ export function createHandover(options: {
     const eventId = await session.send(roomId, type, content, transactionId(message), isRepeat)
     const caption =
       captionApart === null ? undefined : await sendCaption(roomId, session, message, captionApart)
-    const said = readBack('m.room.message', content)
+    const said = readBack(type, content)
     return { eventId, alsoSent: [], bridgeBot, said, ...(caption && { caption }) }
   }
 
