@@ -7,7 +7,7 @@ import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Reader } from '../../db/transaction.ts'
 import { isMessageEvent, type MessageEvent } from '../../domain/events.ts'
 import { chatMessage } from '../history/history-repository.ts'
-import { captionId } from '../sending/message-repository.ts'
+import { captionId } from '../sending/content/caption-repository.ts'
 
 export interface ReceivedMessage {
   payload: MessageEvent

@@ -11,9 +11,9 @@ import { readBack } from '../../matrix/translate/message.ts'
 import { type PlannedFile, planMessage, unsupportedReason } from '../chats/capabilities.ts'
 import type { EnteredChat } from '../chats/chat-rooms.ts'
 import type { MediaFiles } from '../media/media.ts'
+import { captionId, type SentCaption } from './content/caption-repository.ts'
 import { type MatrixEvent, messageEvent, textContent } from './content/event.ts'
 import type { Mentioned } from './content/formatting.ts'
-import { captionId, type SentCaption } from './message-repository.ts'
 import type { OutboxQueue } from './queue-repository.ts'
 
 export interface HandedOver {

@@ -7,9 +7,10 @@ import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.
 import { statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
 import type { LaneClaim } from '../../runtime/lane-worker.ts'
+import { isCaptionSent } from './content/caption-repository.ts'
 import { hurryLane } from './lane-repository.ts'
 import { afterSending, mayNextSendAt, type Pace } from './limits.ts'
-import { isCaptionSent, isInClosedRoom, isSaidInClosedRoom, PLACE } from './message-repository.ts'
+import { isInClosedRoom, isSaidInClosedRoom, PLACE } from './message-repository.ts'
 import type { HandedOverAt, StatusWriter } from './status-repository.ts'
 
 export interface ClaimedLane {

@@ -10,7 +10,8 @@ import { rfc3339 } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
 import { writeEvent } from '../events/event-repository.ts'
 import { actionView, isAct } from './act-repository.ts'
-import { type MessageWithDevice, messageView, passFailureOn, withDevice } from './message-repository.ts'
+import { passFailureOn } from './content/caption-repository.ts'
+import { type MessageWithDevice, messageView, withDevice } from './message-repository.ts'
 
 /** Statuses are kept for a reader of the feed until they have been away for so long. */
 const FEED_REMEMBERED_MS = 30 * 24 * 3_600_000

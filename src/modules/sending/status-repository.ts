@@ -12,9 +12,10 @@ import type { Observer } from '../../domain/observation.ts'
 import type { MessageStatus } from '../../domain/states.ts'
 import { type SentAt, writeSent } from '../history/sent-message.ts'
 import { actTaken } from './act-repository.ts'
+import { addCaption, REASON_OR_CAPTIONS, type SentCaption } from './content/caption-repository.ts'
 import { type Resent, resend } from './lane-repository.ts'
 import type { Backlog } from './limits.ts'
-import { addCaption, REASON_OR_CAPTIONS, type SentCaption, waitsSince } from './message-repository.ts'
+import { waitsSince } from './message-repository.ts'
 import {
   advances,
   isOwn,

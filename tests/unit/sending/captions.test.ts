@@ -21,6 +21,7 @@ import { inRoom, messageStore, messagesOn, noActs, SEND_REQUEST, stagedFile } fr
 import { insertChat, insertDevice, insertIdentity, insertWebhook } from '../../support/rows.ts'
 import { type TempDb, tempDb } from '../../support/temp-db.ts'
 import { moduleOn } from '../../support/test-module.ts'
+import { waitFor } from '../../support/wait-for.ts'
 
 const BOT = '@whatsappbot:s'
 /** As on WhatsApp. */
@@ -74,9 +75,13 @@ const told = () =>
     .sync()
     .map(({ payload }) => payload)
 
+/** HTML of events, in the order of their sending. */
+let formatted: unknown[] = []
+
 function startOutbox(queue: OutboxQueue = store.queue) {
   const session: Partial<MatrixSession> = {
-    async send(_roomId, _type, { body }, txnId) {
+    async send(_roomId, _type, { body, formatted_body: html }, txnId) {
+      if (html !== undefined) formatted.push(html)
       const failure = fail(String(body))
       if (failure) throw failure
       if (!room.has(txnId)) room.set(txnId, String(body))
@@ -207,6 +212,20 @@ test('that the network takes it later sends it alone again', async () => {
   await idle()
   expect(said()).toEqual(['song.mp3', 'listen', 'listen'])
   expect(await shown(id)).toMatchObject({ status: 'sent', reason: null })
+})
+
+test('keeps its formatting, also when it is sent again', async () => {
+  formatted = []
+  const request = { ...SEND_REQUEST, text: '*listen*', content: { format: 'markdown' as const } }
+  await api().accept({ ...request, file: song() })
+  startOutbox()
+  await waitFor(() => said().length === 2)
+  await idle()
+  await report('*listen*', 'FAIL_RETRIABLE', { reason: 'm.foreign_network_error' })
+  await clock.advance(5_000)
+  db.signals.emit('accepted')
+  await waitFor(() => said().length === 3)
+  expect(formatted).toEqual(Array(2).fill('<p><em>listen</em></p>'))
 })
 
 test('sent again, it goes before what waits behind its file', async () => {
