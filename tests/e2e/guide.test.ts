@@ -111,6 +111,7 @@ describe('the usage guide', () => {
       'When shall we deliver?',
       'Our shop',
       'Ada Driver.vcf: ',
+      '*Tomorrow* at nine, @1234567890: https://example.org',
       'Your order is packed',
       'Your order is on its way',
       'Your taxi is here',
