@@ -148,7 +148,12 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   })
   const feed = createFeed({ repository: feedRepository, arrivals, payloads, live, cursors, clock })
 
-  const conversations = createConversations({ ...context, ...parts.phones })
+  const conversations = createConversations({
+    ...context,
+    ...parts.phones,
+    media,
+    publicUrl: publicUrl.current,
+  })
   const groups = createGroupsModule({ ...parts, ...parts.phones, recipients })
 
   const upkeep = createUpkeep({

@@ -56,6 +56,7 @@ describe('the document', () => {
       'get /api/v1/chats',
       'get /api/v1/chats/{chat_id}',
       'get /api/v1/chats/{chat_id}/members',
+      'get /api/v1/chats/{chat_id}/messages',
       'get /api/v1/credentials',
       'get /api/v1/deliveries/{id}',
       'get /api/v1/devices',

@@ -68,8 +68,19 @@ export async function testHttp(
   const webhookSide = testWebhooks({ db, clock })
   const { webhooks, deliveries, replays } = webhookSide
   const feed = testFeed({ db, clock })
-  const nobodys = { find: async () => null, linked: async () => [], linkedFirst: async () => [] }
-  const conversations = createConversations({ db, ...moduleOn(db, { clock }), devices: nobodys })
+  const nobodys = {
+    find: async () => null,
+    get: async () => null,
+    linked: async () => [],
+    linkedFirst: async () => [],
+  }
+  const conversations = createConversations({
+    db,
+    ...moduleOn(db, { clock }),
+    devices: nobodys,
+    media: { signedPath: id => `/api/v1/media/${id}` },
+    publicUrl: () => 'http://localhost',
+  })
   const unresolved = {
     resolve: async () => Promise.reject(new GatewayError('not_supported', 'no bridge')),
     forget: async () => undefined,

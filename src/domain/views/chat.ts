@@ -1,6 +1,7 @@
 /** Chats as clients see them. */
 import { type Static, Type } from '@sinclair/typebox'
 import type { CHAT_KINDS } from '../states.ts'
+import { ChatMessage } from './chat-message.ts'
 import { Contact } from './contact.ts'
 import { pageModel } from './page.ts'
 import { model, nullable, oneOf } from './schema.ts'
@@ -61,6 +62,7 @@ export const Chat = model(
     unread_count: Type.Integer({
       description: 'Messages that came in since the account read or wrote here.',
     }),
+    last_message: nullable(ChatMessage),
     capabilities: Type.Union([ChatCapabilities, Type.Null()], {
       description: 'Null where the bridge states nothing.',
     }),
@@ -80,6 +82,7 @@ export const Chat = model(
         muted: false,
         archived: false,
         unread_count: 2,
+        last_message: null,
         capabilities: null,
       },
     ],

@@ -6,7 +6,7 @@ import { DEVICE_EXAMPLE, Device } from './device.ts'
 import { Message } from './message.ts'
 import { model, nullable, oneOf, timestamp } from './schema.ts'
 
-const MediaInfo = model('MediaInfo', {
+export const MediaInfo = model('MediaInfo', {
   size: Type.Number({ description: 'File size in bytes.' }),
   mime_type: Type.String(),
   width: Type.Number({ description: 'Pixels; 0 if not applicable.' }),
@@ -34,7 +34,7 @@ const Media = model('Media', {
 })
 export type MediaPayload = Static<typeof Media>
 
-const Poll = model('Poll', {
+export const Poll = model('Poll', {
   question: Type.String(),
   options: Type.Array(
     Type.Object({

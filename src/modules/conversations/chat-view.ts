@@ -24,7 +24,11 @@ export function createChatViews({ chats, people }: ChatViewsOptions) {
   }
 
   /** @param devices of the identity, those that are linked first */
-  return async (chat: Chat, devices: readonly Device[]): Promise<ChatView> => {
+  return async (
+    chat: Chat,
+    devices: readonly Device[],
+    lastMessage: ChatView['last_message'],
+  ): Promise<ChatView> => {
     const device = devices.find(one => isChatOf(one, chat))
     const person = await personIn(chat, device)
     const features = await chats.featuresOf(chat)
@@ -41,6 +45,7 @@ export function createChatViews({ chats, people }: ChatViewsOptions) {
       muted: chat.muted,
       archived: chat.archived,
       unread_count: chat.unreadCount,
+      last_message: lastMessage,
       capabilities: features && capabilitiesOf(features),
     }
   }

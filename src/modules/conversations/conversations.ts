@@ -4,7 +4,8 @@ import type { Chat, Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { ChatKind } from '../../domain/states.ts'
 import { type ChatView, LISTED_CHAT_KINDS } from '../../domain/views/chat.ts'
-import type { Page } from '../../domain/views/page.ts'
+import type { ChatMessageView } from '../../domain/views/chat-message.ts'
+import type { Page, Place } from '../../domain/views/page.ts'
 import { phoneDigits } from '../../lib/phone-numbers.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
 import type { ChatRepository } from '../chats/chat-repository.ts'
@@ -13,22 +14,29 @@ import type { LinkedDevices } from '../devices/devices.ts'
 import { noSuchDevice } from '../devices/refusals.ts'
 import { type ChatFilter, type ChatPlace, createChatListRepository } from './chat-list-repository.ts'
 import { createChatViews } from './chat-view.ts'
+import { createConversationRepository, type MessagePlace } from './conversation-repository.ts'
+import { createMessageViews, type MessageViewsOptions } from './message-view.ts'
 
 export interface ConversationsOptions {
   db: Pick<Db, 'read'>
   chats: Pick<ChatRepository, 'find' | 'featuresOf'>
-  devices: Pick<LinkedDevices, 'find' | 'linked' | 'linkedFirst'>
+  devices: Pick<LinkedDevices, 'find' | 'get' | 'linked' | 'linkedFirst'>
   knownPeople: KnownPeople
+  media: MessageViewsOptions['media']
+  publicUrl: MessageViewsOptions['publicUrl']
 }
 
-export interface ChatsAsked {
+interface PageAsked<End extends Place> {
+  limit: number
+  after?: End | undefined
+}
+
+export interface ChatsAsked extends PageAsked<ChatPlace> {
   deviceId?: string | undefined
   platform?: string | undefined
   kind?: ChatKind | undefined
   /** Part of a name, a number or an id, in any case and spelling. */
   query?: string | undefined
-  limit: number
-  after?: ChatPlace | undefined
 }
 
 /** Chats read at a time, when those that match may be few. */
@@ -37,9 +45,34 @@ const START: ChatPlace = [Number.MAX_SAFE_INTEGER, '']
 
 export type Conversations = ReturnType<typeof createConversations>
 
-export function createConversations({ db, chats, devices, knownPeople }: ConversationsOptions) {
+export function createConversations(options: ConversationsOptions) {
+  const { db, chats, devices, knownPeople: people } = options
   const repository = createChatListRepository(db)
-  const viewOf = createChatViews({ chats, people: knownPeople })
+  const said = createConversationRepository(db)
+  const viewOf = createChatViews({ chats, people })
+  const messageViews = createMessageViews({ ...options, people })
+
+  async function chatView(chat: Chat, owned: readonly Device[]): Promise<ChatView> {
+    const { data } = await messagesOf(chat, { limit: 1 })
+    return viewOf(chat, owned, data[0] ?? null)
+  }
+
+  async function messagesOf(chat: Chat, { limit, after }: PageAsked<MessagePlace>) {
+    const rows = await said.behind(chat, after, limit + 1)
+    const page = rows.slice(0, limit)
+    const messageView = messageViews(await said.belongings(chat.identityId, page))
+    const last = rows.length > limit ? page.at(-1) : undefined
+    const data: ChatMessageView[] = []
+    for (const row of page) data.push(await messageView(row, chat))
+    return { data, next: last ? ([last.sentAt, last.eventId] as const) : null }
+  }
+
+  /** @throws GatewayError not_found */
+  async function existing(identityId: string, reference: string): Promise<Chat> {
+    const chat = await chats.find(identityId, reference)
+    if (chat && isListed(chat)) return chat
+    throw new GatewayError('not_found', `there is no chat ${reference}`)
+  }
 
   /** @throws GatewayError not_found */
   async function deviceOf(identityId: string, deviceId: string, platform: string | null): Promise<Device> {
@@ -77,7 +110,7 @@ export function createConversations({ db, chats, devices, knownPeople }: Convers
       const owned = await devices.linkedFirst(identityId)
       const last = found.length > limit ? page.at(-1) : undefined
       const data: ChatView[] = []
-      for (const chat of page) data.push(await viewOf(chat, owned))
+      for (const chat of page) data.push(await chatView(chat, owned))
       return { data, next: last ? [last.activityAt, last.id] : null }
     },
 
@@ -86,9 +119,21 @@ export function createConversations({ db, chats, devices, knownPeople }: Convers
      * @throws GatewayError not_found
      */
     async get(identityId: string, reference: string): Promise<ChatView> {
-      const chat = await chats.find(identityId, reference)
-      if (!chat || !isListed(chat)) throw new GatewayError('not_found', `there is no chat ${reference}`)
-      return viewOf(chat, await devices.linkedFirst(identityId))
+      const chat = await existing(identityId, reference)
+      return chatView(chat, await devices.linkedFirst(identityId))
+    },
+
+    /**
+     * Messages of a chat in all of its rooms, newest first.
+     * @param reference as of `get`
+     * @throws GatewayError not_found
+     */
+    async messages(
+      identityId: string,
+      reference: string,
+      asked: PageAsked<MessagePlace>,
+    ): Promise<Page<ChatMessageView, MessagePlace>> {
+      return messagesOf(await existing(identityId, reference), asked)
     },
   }
 }

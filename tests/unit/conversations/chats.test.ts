@@ -19,7 +19,10 @@ beforeEach(() => {
   const linked = (identityId: string) => repository.listAll(identityId)
   conversations = createConversations({
     ...module,
+    media: { signedPath: id => `/media/${id}` },
+    publicUrl: () => 'http://gateway',
     devices: {
+      get: repository.get,
       linked,
       linkedFirst: linked,
       find: async (identityId, deviceId) =>

@@ -27,3 +27,5 @@ export const ChatsQuery = t.Object(
   },
   knownOnly,
 )
+
+export const MessagesQuery = t.Object({ ...pageQuery }, knownOnly)

@@ -1,10 +1,12 @@
 /** /api/v1/chats: what goes on in which chat. */
 import { Chat, ChatPage } from '../../../domain/views/chat.ts'
+import { ChatMessagePage } from '../../../domain/views/chat-message.ts'
 import type { ChatPlace } from '../../../modules/conversations/chat-list-repository.ts'
+import type { MessagePlace } from '../../../modules/conversations/conversation-repository.ts'
 import { pageAsked, pageShown } from '../../paging.ts'
 import { answer, bearerRoute } from '../../route.ts'
 import type { HttpServices } from '../../services.ts'
-import { ChatPath, ChatsQuery } from './model.ts'
+import { ChatPath, ChatsQuery, MessagesQuery } from './model.ts'
 
 export function chatRoutes({ conversations }: Pick<HttpServices, 'conversations'>) {
   return [
@@ -29,6 +31,21 @@ export function chatRoutes({ conversations }: Pick<HttpServices, 'conversations'
       answer: answer(200, 'The chat, as the list has it', Chat),
       errors: [404],
       run: ({ identityId, params }) => conversations.get(identityId, params.chat_id),
+    }),
+    bearerRoute('GET', '/api/v1/chats/:chat_id/messages', {
+      id: 'listChatMessages',
+      tag: 'Chats',
+      summary: 'List messages of a chat',
+      description:
+        'What came in, was written at the phone, was sent from here, or is from before the link, as far as the gateway has it. Nobody is asked.',
+      params: ChatPath,
+      query: MessagesQuery,
+      answer: answer(200, 'Newest first', ChatMessagePage),
+      errors: [404],
+      run: async ({ identityId, params, query }) => {
+        const page = pageAsked<MessagePlace>(query, ['number', 'string'])
+        return pageShown(await conversations.messages(identityId, params.chat_id, page))
+      },
     }),
   ]
 }
