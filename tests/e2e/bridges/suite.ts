@@ -9,6 +9,7 @@ import { chatCases } from './cases/chats.ts'
 import { conversationCases } from './cases/conversations.ts'
 import { deviceCases } from './cases/devices.ts'
 import { featureCases } from './cases/features.ts'
+import { groupCases } from './cases/groups.ts'
 import { historyCases } from './cases/history.ts'
 import { linkingCases } from './cases/linking.ts'
 import { loginFlowCases } from './cases/login-flows.ts'
@@ -78,6 +79,7 @@ export function bridgeSuite(kind: HomeserverKind): void {
     describe('moved chats', () => movedChatCases(current))
     describe('chats', () => chatCases(current))
     describe('conversations', () => conversationCases(current))
+    describe('groups', () => groupCases(current))
     describe('devices', () => deviceCases(current))
     describe('restrictions', () => restrictionCases(current))
     // The embedded homeserver pushes events as Synapse does, so two kinds are enough.
