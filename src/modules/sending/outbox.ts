@@ -120,7 +120,7 @@ export function createOutbox(options: OutboxOptions): Worker {
   /**
    * @param behind messages of the lane that may go with it
    * @param sentJustNow events of messages of the lane whose sending isn't stored yet
-   * @returns `waits` for the message that it answers
+   * @returns `waits` for the message that it answers, or for one before it
    */
   async function send(
     message: Message,
@@ -140,11 +140,14 @@ export function createOutbox(options: OutboxOptions): Worker {
     const along = takeWhile(behind, other => goesAlong(other) && !isDiscarded(other, device))
     try {
       const chat = await chatRooms.ensureEntered(message.identityId, roomId)
-      for (const closed of await recipients.closedRooms(device, message.recipient, roomId, chat.roomId)) {
+      const closedRooms = await recipients.closedRooms(device, message.recipient, roomId, chat.roomId)
+      for (const closed of closedRooms) {
         const waitMs = await queue.settleClosedRoom(message.identityId, closed, clock.now())
         if (waitMs !== null)
           return { outcome: 'retry', reason: MOVING, refusedSince: null, retryInMs: waitMs }
       }
+      // The worker of closed rooms may have been faster, and sent back what comes before.
+      if (closedRooms.length > 0 && (await queue.overtakes(message))) return 'waits'
       const handedOver = await handOver(
         chat,
         session,

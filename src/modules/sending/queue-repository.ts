@@ -150,6 +150,17 @@ const silentIn = statement(orm =>
     )
     .orderBy(messages.seq),
 )
+const waitsBefore = statement(orm =>
+  orm
+    .select({ seq: messages.seq })
+    .from(messages)
+    .where(
+      // The list is the one of messages_waiting, as a partial index is found by its text.
+      sql`${messages.lane} = ${textParam('lane')} and ${messages.seq} < ${numberParam('seq')} and ${messages.status} in ('queued', 'sending')
+        and ${messages.status} = 'queued'`,
+    )
+    .limit(ONE),
+)
 const closedRooms = statement(orm =>
   orm
     .selectDistinct({ identityId: messages.identityId, roomId: sql<string>`${messages.roomId}` })
@@ -267,6 +278,10 @@ export function createOutboxQueue(
         return 0
       })
     },
+
+    /** True when an earlier message of its lane was sent back since the message was claimed. */
+    overtakes: ({ lane, seq }: Pick<Message, 'lane' | 'seq'>) =>
+      db.read(async reader => (await reader.get(waitsBefore, { lane, seq })) !== undefined),
 
     release: ({ lane, leaseId, messages: claimed }: ClaimedLane, dueAt: number) =>
       db.write(async tx => {

@@ -65,10 +65,12 @@ test('a quoted event and what a closed room still holds are found by their rooms
     await queue.isQuoteLost('id_1', '$e', '!r:s')
     await queue.settleClosedRoom('id_1', '!r:s', 1)
     await queue.closedRooms()
+    await queue.overtakes({ lane: 'd/k', seq: 2 })
   })
   expect(searches).toContain('SEARCH chats USING PRIMARY KEY (identity_id=? AND room_id=?)')
   expect(searches).toContain('SEARCH messages USING INDEX messages_event (event_id=?)')
   expect(searches).toContain('SEARCH messages USING INDEX messages_unread (room_id=?)')
+  expect(searches).toContain('SEARCH messages USING INDEX messages_waiting (lane=? AND seq<?)')
   // That index holds nothing but what nobody has spoken of yet.
   expect(searches.filter(search => search.startsWith('SCAN'))).toEqual([
     'SCAN messages USING INDEX messages_silent',

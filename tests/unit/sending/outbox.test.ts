@@ -240,8 +240,11 @@ describe('where the homeserver takes events together', () => {
 describe('a chat that moves to another room', () => {
   let hasMoved: boolean
   let followed: string[]
+  /** Runs as a message's chat is looked up, when the message is claimed already. */
+  let meanwhile: () => Promise<unknown>
   beforeEach(() => {
     hasMoved = false
+    meanwhile = async () => undefined
     followed = []
     const old = { ...insertChat(db), takes: null }
     const living = { ...insertChat(db, { roomId: '!new:s' }), takes: null }
@@ -250,7 +253,12 @@ describe('a chat that moves to another room', () => {
         ...inRoom,
         follow: async (_device, roomId, movedTo) => void followed.push(`${roomId} ${movedTo}`),
       },
-      chatRooms: { ensureEntered: async () => (hasMoved ? living : old) },
+      chatRooms: {
+        ensureEntered: async () => {
+          await meanwhile()
+          return hasMoved ? living : old
+        },
+      },
     })
   })
   const move = () => {
@@ -293,6 +301,20 @@ describe('a chat that moves to another room', () => {
     expect(sentTexts()).toEqual(['1', '2', '2'])
     controller.abort()
     await running
+  })
+
+  test('lets go first what the worker of closed rooms sends back once the next is claimed', async () => {
+    await accept('a', '1', '2')
+    await idle()
+    db.orm.update(messages).set({ status: 'sent' }).where(eq(messages.text, '1')).run()
+    move()
+    await clock.advance(60_000)
+    meanwhile = () => store.queue.settleClosedRoom('id_1', '!r:s', clock.now())
+    await accept('a', '3', '4')
+    await idle()
+    await clock.advance(10_000)
+    await idle()
+    expect(sentTexts()).toEqual(['1', '2', '2', '3', '4'])
   })
 
   test('goes on at once when the bridge took everything', async () => {
