@@ -5,32 +5,19 @@ import { join } from 'node:path'
 import Ajv from 'ajv'
 import addFormats from 'ajv-formats'
 import type { Webhook } from '../../../src/db/schema/index.ts'
-import { EVENT_NAMES, LIVE_EVENT_NAMES, SAID_EVENT_NAMES } from '../../../src/domain/states.ts'
+import { EVENT_NAMES, LIVE_EVENT_NAMES } from '../../../src/domain/states.ts'
 import { messageContentOf } from '../../../src/matrix/translate/message.ts'
 import { EarlierSaid } from '../../../src/modules/receiving/earlier-said.ts'
 import { disabledEvent, testEvent } from '../../../src/modules/webhooks/outcome-repository.ts'
-import { examplesOf } from '../../support/usage-guide.ts'
+import { PRINTED_EVENTS, printedEvent, wholeEvent } from '../../support/event-examples.ts'
 
 const textOf = (name: string) => readFileSync(join(import.meta.dir, '..', '..', '..', name), 'utf8')
 const EVENTS = textOf('docs/events.md')
 const USAGE = textOf('docs/usage.md')
 const DOCUMENT = JSON.parse(textOf('openapi.json'))
-const EXAMPLES = examplesOf(EVENTS)
-  .filter(({ language }) => language === 'json')
-  .map(({ heading, code }) => ({ heading, payload: JSON.parse(code) as Record<string, unknown> }))
 const NAMES: readonly string[] = [...EVENT_NAMES, ...LIVE_EVENT_NAMES]
 const WEBHOOK = { identityId: 'id_1', id: 1, url: 'https://your-server.example.com/webhook' }
 const FAILING_SINCE = Date.UTC(2026, 3, 27, 10)
-
-function exampleOf(event: string): Record<string, unknown> {
-  return EXAMPLES.find(({ heading }) => heading === event)?.payload ?? {}
-}
-
-/** The example with the fields that it leaves out, as the page says. */
-function wholeOf(heading: string, payload: Record<string, unknown>): Record<string, unknown> {
-  if (SAID_EVENT_NAMES.some(name => name === heading)) return { ...exampleOf('message.received'), ...payload }
-  return heading.startsWith('device.') ? { ...exampleOf('device.connected'), ...payload } : payload
-}
 
 /** The schema that names the event. */
 function schemaOf(event: string): string {
@@ -54,17 +41,17 @@ test('the table of events has each of them, in order', () => {
 test('each event has a heading, and an example of its own', () => {
   const headings = [...EVENTS.matchAll(/^### (.*)$/gm)].map(([, name = '']) => name)
   expect(headings.toSorted()).toEqual(NAMES.toSorted())
-  for (const name of NAMES) expect([name, exampleOf(name).event]).toEqual([name, name])
+  for (const name of NAMES) expect([name, printedEvent(name).event]).toEqual([name, name])
 })
 
 test('each example is as its schema says, and has no other fields', () => {
   const ajv = addFormats(new Ajv({ strict: false }))
   ajv.addSchema(DOCUMENT, 'document')
-  for (const { heading, payload } of EXAMPLES) {
-    const schema = schemaOf(heading)
+  for (const { name, payload } of PRINTED_EVENTS) {
+    const schema = schemaOf(name)
     const valid = ajv.compile({ $ref: `document#/components/schemas/${schema}` })
-    const whole = wholeOf(heading, payload)
-    expect([heading, valid(whole), valid.errors]).toEqual([heading, true, null])
+    const whole = wholeEvent(name, payload)
+    expect([name, valid(whole), valid.errors]).toEqual([name, true, null])
     const known = Object.keys(DOCUMENT.components.schemas[schema].properties)
     expect(Object.keys(whole).filter(field => !known.includes(field))).toEqual([])
   }
@@ -85,7 +72,7 @@ test('what webhook.disabled says', () => {
     'every try has failed for 5 days',
     FAILING_SINCE + 5 * 86_400_000,
   )
-  expect(exampleOf('webhook.disabled')).toEqual({ ...payload })
+  expect(printedEvent('webhook.disabled')).toEqual({ ...payload })
 })
 
 test('what webhook.test says', () => {
@@ -94,8 +81,9 @@ test('what webhook.test says', () => {
 })
 
 test('what polls, votes and calls say', () => {
-  const poll = EXAMPLES.find(({ payload }) => payload.kind === 'poll')?.payload as unknown as PollExample
-  const [vote, call] = [exampleOf('poll.vote'), exampleOf('call.received')]
+  const poll = PRINTED_EVENTS.find(({ payload }) => payload.kind === 'poll')
+    ?.payload as unknown as PollExample
+  const [vote, call] = [printedEvent('poll.vote'), printedEvent('call.received')]
   const about = { 'm.relates_to': { rel_type: 'm.reference', event_id: poll.id } }
   const answers = poll.poll.options.map(({ id, text }) => ({
     id,
