@@ -18,7 +18,7 @@ export function printedEvent(name: string): Payload {
   return PRINTED_EVENTS.find(example => example.name === name)?.payload ?? {}
 }
 
-/** What is said has the fields of message.received, and devices' events those of device.connected. */
+/** Messages and the like extend message.received, events of devices device.connected. */
 export function wholeEvent(name: string, payload = printedEvent(name)): Payload {
   if (SAID_EVENT_NAMES.some(said => said === name)) return { ...printedEvent('message.received'), ...payload }
   return name.startsWith('device.') ? { ...printedEvent('device.connected'), ...payload } : payload
