@@ -482,6 +482,7 @@ function expectedFor(printed: unknown): unknown {
   if (printed.includes('/link/'))
     return expect.stringMatching(new RegExp(`^${RegExp.escape(gateway.url)}/link/[\\w-]{22}$`))
   if (printed.startsWith('mt_')) return expect.stringMatching(/^mt_[\w-]{20,}$/)
+  if (printed.startsWith('chat_')) return expect.stringMatching(/^chat_\w{20,}$/)
   if (printed.startsWith('$')) return expect.stringMatching(/^\$[\w-]{20,}$/)
   if (printed.startsWith('msg_')) return expect.stringMatching(/^msg_\w{20,}$/)
   if (printed.includes('lnk_')) return printed.replace(/lnk_\w+/, linkId)
