@@ -94,13 +94,26 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     clock,
   })
   const queue = createOutboxQueue(db, statuses)
-  const { actions, acts } = createActionsModule({
+  const messages = createMessages({
+    ...parts,
+    ...parts.phones,
+    repository,
+    waiting,
+    endings,
+    recipients,
+    media,
+    backlog,
+    paceOf,
+    clock,
+  })
+  const { actions, forwarding, acts } = createActionsModule({
     ...parts.phones,
     db,
     recipients,
     waiting,
     endings,
     statuses,
+    messages,
     media,
     backlog,
     paceOf,
@@ -117,18 +130,6 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     acts,
     media,
     paceOf,
-  })
-  const messages = createMessages({
-    ...parts,
-    ...parts.phones,
-    repository,
-    waiting,
-    endings,
-    recipients,
-    media,
-    backlog,
-    paceOf,
-    clock,
   })
 
   const payloads = createPayloads({
@@ -178,6 +179,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     sink,
     messages,
     actions,
+    forwarding,
     feed,
     workers: [
       outbox,

@@ -1,5 +1,6 @@
 /** Services that HTTP routes call. Most are the modules' own contracts; the rest is stated here. */
 import type { Actions } from '../modules/actions/actions.ts'
+import type { Forwarding } from '../modules/actions/forwarding.ts'
 import type { Directory } from '../modules/chats/directory.ts'
 import type { Conversations } from '../modules/conversations/conversations.ts'
 import type { Devices } from '../modules/devices/devices.ts'
@@ -26,6 +27,7 @@ export interface HttpServices {
   groups: GroupsModule
   messages: Messages
   actions: Actions
+  forwarding: Forwarding
   media: Pick<MediaFiles, 'stage' | 'discard'>
   /** Without it, signed media addresses answer 404. */
   downloads?: MediaDownloads

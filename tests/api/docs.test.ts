@@ -91,6 +91,7 @@ describe('the document', () => {
       'post /api/v1/devices/{device_id}/groups',
       'post /api/v1/devices/{device_id}/groups/join',
       'post /api/v1/devices/{device_id}/message',
+      'post /api/v1/messages/{id}/forward',
       'post /api/v1/messages/{id}/unsend',
       'post /api/v1/tokens',
       'post /api/v1/webhooks',

@@ -1,7 +1,7 @@
 /** Actions on messages, up to the sandbox's phones. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import type { ActionView } from '../../src/domain/views/action.ts'
-import type { Account } from '../support/gateway-client.ts'
+import { type Account, formWith } from '../support/gateway-client.ts'
 import { InboxReader } from '../support/inbox-reader.ts'
 import { bearer } from '../support/json-client.ts'
 import { testGateway } from '../support/test-gateway.ts'
@@ -87,4 +87,38 @@ test('messages sent and received are reacted to, edited, unsent, voted on and re
   const read = (await api.post<ActionView>(`/api/v1/chats/${poll.chat_id}/read`, {})).body
   expect((await done(account, read)).status).toBe('sent')
   await phone(({ read_by }) => read_by.includes(device))
+})
+
+test('a text, and a file that came in, are forwarded to somebody else', async () => {
+  await using stack = new AsyncDisposableStack()
+  const { client } = stack.use(await testGateway())
+  const [friend, other] = [await client.newPhone(), await client.newPhone()]
+  const { account, device } = await client.linkedAccount()
+  const inbox = stack.use(await InboxReader.open(account))
+  const { api } = account
+
+  const [sent] = await account.send(device, { contact: friend.number, text: 'pass it on' })
+  const forward = (id: string, to: object) =>
+    api.post<{ id: string; to: string; status: string }>(
+      `/api/v1/messages/${encodeURIComponent(id)}/forward`,
+      to,
+    )
+  const text = await forward(sent?.id ?? '', { contact: other.number })
+  expect(text).toMatchObject({ status: 201, body: { to: other.number, status: 'queued' } })
+  expect(text.body.id).not.toBe(sent?.id)
+  await other.waitForText('pass it on')
+
+  const file = { name: 'a.png', type: 'image/png', content: 'a picture' }
+  await friend.send(formWith({ to: device, text: 'look' }, file))
+  const received = await inbox.next()
+  expect((await forward(received.id, { contact: other.number })).status).toBe(201)
+  const shown = await other.waitForText('look')
+  expect(shown.file).toMatchObject({ name: 'a.png', size: 9 })
+
+  expect((await forward(received.id, {})).status).toBe(400)
+  expect((await forward(received.id, { contact: `${other.number},${friend.number}` })).status).toBe(400)
+  expect((await forward('$nothing', { contact: other.number })).status).toBe(404)
+  await friend.send({ to: device, poll: { question: 'When?', options: ['Monday', 'Tuesday'] } })
+  const poll = await inbox.next()
+  expect((await forward(poll.id, { contact: other.number })).status).toBe(422)
 })

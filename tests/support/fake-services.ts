@@ -120,6 +120,14 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
     | 'groups'
   > = {
     actions: fakeActions(db, asked),
+    forwarding: {
+      forward: async (message, to, record) => {
+        asked.push({ ...message, ...to })
+        const entry = { id: 'msg_2', to: to.contact ?? '', chat_id: null, status: 'queued' as const }
+        if (record) await db.write(tx => record(tx, entry))
+        return entry
+      },
+    },
     devices: {
       list: async () => [DEVICE],
       linked: async () => [DEVICE],

@@ -8,15 +8,21 @@ const CHAT_ID = nullable(
   Type.String({ description: 'The chat’s own id; null as long as the chat is not known.' }),
 )
 
-export const AcceptedMessage = model('AcceptedMessage', {
-  id: Type.String(),
-  to: Type.String({ description: 'The recipient as it was given.' }),
-  chat_id: CHAT_ID,
-  status: oneOf(['queued', 'failed'], {
-    description: '`failed`: this recipient’s chat does not take it, while another recipient’s does.',
-  }),
-  reason: Type.Optional(Type.String({ description: 'Why it has failed; absent otherwise.' })),
-})
+export const AcceptedMessage = model(
+  'AcceptedMessage',
+  {
+    id: Type.String(),
+    to: Type.String({ description: 'The recipient as it was given.' }),
+    chat_id: CHAT_ID,
+    status: oneOf(['queued', 'failed'], {
+      description: '`failed`: this recipient’s chat does not take it, while another recipient’s does.',
+    }),
+    reason: Type.Optional(Type.String({ description: 'Why it has failed; absent otherwise.' })),
+  },
+  {
+    examples: [{ id: 'msg_0198c0ffee', to: '1234567890', chat_id: 'chat_0198c0ffee', status: 'queued' }],
+  },
+)
 
 export type AcceptedMessage = Static<typeof AcceptedMessage>
 

@@ -4,15 +4,17 @@ import type { ChatsModule } from '../chats/index.ts'
 import type { MediaFiles } from '../media/media.ts'
 import { createActRepository } from './action-repository.ts'
 import { type ActionsOptions, createActions } from './actions.ts'
+import { createForwarding, type ForwardingOptions } from './forwarding.ts'
 import { createActHandlers } from './handlers.ts'
 import { createTargetRepository } from './target-repository.ts'
 import { createTargets } from './targets.ts'
 
 export interface ActionsParts
   extends Omit<ActionsOptions, 'acts' | 'targets' | 'chats' | 'media'>,
+    Pick<ForwardingOptions, 'messages'>,
     Pick<ChatsModule, 'chats' | 'chatRooms'> {
   db: Db
-  media: Pick<MediaFiles, 'get' | 'upload' | 'discardAll'>
+  media: Pick<MediaFiles, 'get' | 'upload' | 'discardAll'> & ForwardingOptions['media']
 }
 
 export function createActionsModule(parts: ActionsParts) {
@@ -20,6 +22,7 @@ export function createActionsModule(parts: ActionsParts) {
   const targets = createTargets(createTargetRepository(parts.db))
   return {
     actions: createActions({ ...parts, acts, targets }),
+    forwarding: createForwarding({ ...parts, targets }),
     /** For the outbox. */
     acts: createActHandlers({ ...parts, acts, targets }),
   }

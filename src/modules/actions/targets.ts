@@ -23,8 +23,15 @@ export interface Target {
   /** Its row, if it was sent from here. */
   sent: Message | null
   poll: TargetPoll | null
+  location: TargetLocation | null
+  mediaId: string | null
   /** The event of its caption, where that went by itself. */
   captionEventId: string | null
+}
+
+export interface TargetLocation {
+  latitude: number
+  longitude: number
 }
 
 export interface TargetPoll {
@@ -80,6 +87,8 @@ function targetOf(identityId: string, found: FoundMessage): Target {
         isOwn: true,
         kind: kindOfSent(message),
         poll: pollOfSent(message),
+        location: message.content?.location ?? null,
+        mediaId: message.mediaId,
         text: message.text ?? '',
         sentAt: message.updatedAt,
         isDeleted: message.deletedAt !== null,
@@ -98,6 +107,8 @@ function targetOf(identityId: string, found: FoundMessage): Target {
         isOwn: false,
         kind: payload.kind,
         poll: pollOf(payload.poll),
+        location: payload.location,
+        mediaId: found.message.mediaId,
         text: payload.message,
         sentAt: Date.parse(payload.timestamp),
         isDeleted: false,
@@ -114,6 +125,8 @@ function targetOf(identityId: string, found: FoundMessage): Target {
         isOwn: direction === 'out',
         kind,
         poll: pollOf(content?.poll),
+        location: content?.location ?? null,
+        mediaId: found.message.mediaId,
         text,
         sentAt,
         isDeleted: deletedAt !== null,

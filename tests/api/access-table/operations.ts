@@ -244,6 +244,12 @@ export const OPERATIONS: Record<string, Operation> = {
     ok: 202,
     request: ({ chat }) => ({ path: { chat_id: chat }, json: {} }),
   },
+  'POST /api/v1/messages/{id}/forward': {
+    auth: 'bearer',
+    about: 'message',
+    ok: 201,
+    request: ({ message }) => ({ path: { id: message }, json: { contact: '49151000111' } }),
+  },
   'POST /api/v1/messages/{id}/unsend': {
     auth: 'bearer',
     about: 'message',

@@ -81,12 +81,20 @@ export function actionsScene() {
   }
   const limits = { perIdentity: 100, inAll: 100 }
   const backlog = createBacklog({ limits, waiting: new Map() })
-  const { actions, acts } = createActionsModule({
+  const sending = messagesOn(store, { ...parts, clock })
+  const { actions, forwarding, acts } = createActionsModule({
     ...parts,
     db,
     waiting: store.waiting,
     endings: store.endings,
-    media: { ...noMedia, discardAll: async () => undefined },
+    messages: sending,
+    media: {
+      ...noMedia,
+      discardAll: async () => undefined,
+      fetchIncoming: noMedia.get,
+      pathOf: () => '',
+      stage: () => Promise.reject(new Error('no media here')),
+    },
     statuses: createStatusWriter(undefined, backlog),
     backlog,
   })
@@ -97,7 +105,6 @@ export function actionsScene() {
       sessions: { actingAs: () => session as MatrixSession },
       logger: silentLogger,
     })
-  const sending = messagesOn(store, { ...parts, clock })
   const controller = new AbortController()
   let running: Promise<void> | undefined
 
@@ -108,6 +115,7 @@ export function actionsScene() {
     chat,
     store,
     actions,
+    forwarding,
     messages: sending,
     calls,
     state,

@@ -1,6 +1,6 @@
 /** Paths and bodies of the action routes. */
 import { t } from 'elysia'
-import { MAX_REPLY_ID_LENGTH, MAX_TEXT_BYTES } from '../../../domain/limits.ts'
+import { MAX_RECIPIENT_LENGTH, MAX_REPLY_ID_LENGTH, MAX_TEXT_BYTES } from '../../../domain/limits.ts'
 import { model } from '../../../domain/views/schema.ts'
 import { knownOnly } from '../../schemas.ts'
 
@@ -47,4 +47,17 @@ export const MarkRead = model(
     ),
   },
   { ...knownOnly, examples: [{}] },
+)
+
+const recipient = (description: string, examples: string[]) =>
+  t.Optional(t.String({ maxLength: MAX_RECIPIENT_LENGTH, description, examples }))
+
+export const ForwardMessage = model(
+  'ForwardMessage',
+  {
+    contact: recipient('Phone number or id of one recipient.', ['1234567890']),
+    group_url: recipient('Or the invite link or id of a group.', ['']),
+    chat_id: recipient('Or a chat.', ['']),
+  },
+  { ...knownOnly, examples: [{ contact: '1234567890' }] },
 )

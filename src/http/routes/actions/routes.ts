@@ -1,14 +1,23 @@
 /** Things done to messages that are there: each call is answered with an action and its status. */
 import { Action } from '../../../domain/views/action.ts'
+import { AcceptedMessage } from '../../../domain/views/message.ts'
 import { answer, bearerRoute } from '../../route.ts'
 import type { HttpServices } from '../../services.ts'
 import { ChatPath } from '../chats/model.ts'
 import { Nothing } from '../webhooks/delivery-model.ts'
-import { ActedOnPath, ActionPath, EditMessage, MarkRead, PollVote, Reaction } from './model.ts'
+import {
+  ActedOnPath,
+  ActionPath,
+  EditMessage,
+  ForwardMessage,
+  MarkRead,
+  PollVote,
+  Reaction,
+} from './model.ts'
 
 const accepted = answer(202, 'Where the action stands', Action)
 
-export function actionRoutes({ actions }: Pick<HttpServices, 'actions'>) {
+export function actionRoutes({ actions, forwarding }: Pick<HttpServices, 'actions' | 'forwarding'>) {
   return [
     bearerRoute('PUT', '/api/v1/messages/:id/reaction', {
       id: 'reactToMessage',
@@ -108,6 +117,27 @@ export function actionRoutes({ actions }: Pick<HttpServices, 'actions'>) {
           { identityId, messageId: params.id },
           recorder(view => view),
         ),
+    }),
+    bearerRoute('POST', '/api/v1/messages/:id/forward', {
+      id: 'forwardMessage',
+      tag: 'Messages',
+      summary: 'Forward a message',
+      description:
+        'Sends a text, a file with its caption, or a location once more, to one recipient, by the device of the message.',
+      params: ActedOnPath,
+      body: ForwardMessage,
+      answer: answer(201, 'A message of its own', AcceptedMessage),
+      records: true,
+      errors: [404, 409, 422],
+      run: ({ identityId, params, body, recorder }) => {
+        const { contact, group_url: groupUrl, chat_id: chatId } = body
+        const message = { identityId, messageId: params.id }
+        return forwarding.forward(
+          message,
+          { contact, groupUrl, chatId },
+          recorder(entry => entry),
+        )
+      },
     }),
     bearerRoute('GET', '/api/v1/actions/:id', {
       id: 'getAction',
