@@ -497,7 +497,9 @@ CREATE TABLE media (
   stored integer NOT NULL,
   created_at integer NOT NULL,
   updated_at integer NOT NULL
-, waveform text) WITHOUT ROWID;
+, waveform text, source_url TEXT) WITHOUT ROWID;
+
+CREATE INDEX media_awaited ON media (identity_id, created_at) WHERE source_url IS NOT NULL;
 
 CREATE INDEX media_used ON media (identity_id,size_bytes) WHERE stored = 1;
 

@@ -109,6 +109,8 @@ import oneHistoryDown from './0054_one_history.down.sql' with { type: 'text' }
 import oneHistoryUp from './0054_one_history.up.sql' with { type: 'text' }
 import sandboxAvatarsDown from './0055_sandbox_avatars.down.sql' with { type: 'text' }
 import sandboxAvatarsUp from './0055_sandbox_avatars.up.sql' with { type: 'text' }
+import filesByUrlDown from './0056_files_by_url.down.sql' with { type: 'text' }
+import filesByUrlUp from './0056_files_by_url.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -174,4 +176,5 @@ export const migrations: readonly Migration[] = [
   { version: 53, name: 'acts', up: actsUp, down: actsDown },
   { version: 54, name: 'one_history', up: oneHistoryUp, down: oneHistoryDown },
   { version: 55, name: 'sandbox_avatars', up: sandboxAvatarsUp, down: sandboxAvatarsDown },
+  { version: 56, name: 'files_by_url', up: filesByUrlUp, down: filesByUrlDown },
 ]

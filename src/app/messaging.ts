@@ -28,10 +28,14 @@ import { createOutboxQueue } from '../modules/sending/queue-repository.ts'
 import { createRecipients } from '../modules/sending/recipients.ts'
 import { createMessages } from '../modules/sending/sending.ts'
 import { createStatusWriter } from '../modules/sending/status-repository.ts'
+import { createUrlFileRepository } from '../modules/sending/url-files/url-file-repository.ts'
+import { createUrlFiles } from '../modules/sending/url-files/url-files.ts'
 import { createSettingsRepository } from '../modules/tenants/settings-repository.ts'
 import { createUpkeep } from '../modules/upkeep/index.ts'
 import type { OtherRows } from '../modules/upkeep/retention.ts'
 import { createPayloads } from '../modules/webhooks/payload.ts'
+import { createEndpointGuard } from '../outbound/endpoint-guard.ts'
+import { createFileClient } from '../outbound/file-client.ts'
 import type { Sandbox } from '../sandbox/index.ts'
 import type { AppContext } from './context.ts'
 import type { Phones } from './phones.ts'
@@ -49,6 +53,8 @@ export interface MessagingParts {
 
 export type Messaging = Awaited<ReturnType<typeof createMessaging>>
 
+/** For fetching one file by its URL. */
+const FILE_URL_TIMEOUT_MS = 30_000
 /** Between two messages of a device on a real network, in milliseconds. */
 const DEFAULT_SEND_INTERVAL_MS = 8_000
 
@@ -132,6 +138,18 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     paceOf,
   })
 
+  const urlFiles = createUrlFiles({
+    ...context,
+    repository: createUrlFileRepository(db, statuses),
+    client: createFileClient({
+      maxBytes: config.media.maxBytes,
+      timeoutMs: FILE_URL_TIMEOUT_MS,
+      userAgent: `Meshgate/${context.version}`,
+      guard: createEndpointGuard({ ...config.fileUrls, clock }),
+    }),
+    media,
+  })
+
   const payloads = createPayloads({
     ...parts.phones,
     ...config.media,
@@ -183,6 +201,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     feed,
     workers: [
       outbox,
+      urlFiles,
       createClosedRooms({ ...context, queue }),
       ...webhookServices.workers,
       ...receivingModule.workers,

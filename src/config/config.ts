@@ -98,6 +98,11 @@ function configOf(env: Env, workingDirectory: string) {
       /** Allows endpoints without TLS. */
       allowHttp: env.WEBHOOK_ALLOW_HTTP ?? isDevelopment,
     },
+    /** Where files may be fetched: in production at public addresses alone. */
+    fileUrls: {
+      allowPrivate: isDevelopment && (env.WEBHOOK_ALLOW_PRIVATE ?? true),
+      allowHttp: env.WEBHOOK_ALLOW_HTTP ?? isDevelopment,
+    },
     media: {
       maxBytes: env.MEDIA_MAX_BYTES,
       /** Null: no quota. */

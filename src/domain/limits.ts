@@ -4,6 +4,8 @@
  * A text in JSON, without its quotes: a Matrix event has 64 KiB (client-server API, "Size limits").
  */
 export const MAX_TEXT_BYTES = 50_000
+/** As browsers and proxies take them. */
+export const MAX_FILE_URL_LENGTH = 2_048
 /** Longer than any phone number, invite link or id. */
 export const MAX_RECIPIENT_LENGTH = 512
 /** How long a message may be told to wait, in seconds: thirty days. */

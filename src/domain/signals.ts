@@ -11,6 +11,8 @@ export interface SignalPayloads {
   accepted: []
   /** A message was taken that is to be sent later. */
   scheduled: []
+  /** A message was taken whose file is to be fetched. */
+  'file-awaited': []
   /** A chat waits to be joined. */
   invited: []
   /** A chat was joined, and what was said there before was taken up. */

@@ -79,6 +79,20 @@ export async function mediaTypeOf(head: Uint8Array, fileName: string, declared: 
   return [named, byName].find(type => type !== null && !isSpecific(content, type)) ?? content
 }
 
+/** Where the first one of the registry is one that hardly anybody uses. */
+const USUAL_EXTENSIONS: Readonly<Record<string, string>> = {
+  'audio/mp4': 'm4a',
+  'audio/mpeg': 'mp3',
+  'audio/ogg': 'ogg',
+  'video/quicktime': 'mov',
+}
+
+/** @returns the extension that files of the type mostly have, without a dot */
+export function extensionOf(type: string): string {
+  const essence = registeredType(type) ?? UNKNOWN_TYPE
+  return USUAL_EXTENSIONS[essence] ?? database[essence]?.extensions?.[0] ?? 'bin'
+}
+
 /** @returns the type for the name's extension, or UNKNOWN_TYPE */
 export function mediaTypeOfName(fileName: string): string {
   const extension = /\.([^./\\]+)$/.exec(fileName)?.[1]?.toLowerCase()

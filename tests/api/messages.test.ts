@@ -154,7 +154,7 @@ describe('multipart', () => {
     expect(app.sends.at(-1)).toMatchObject({
       ...FIELDS,
       text: 'Check out this document',
-      file: { fileName: 'document.pdf', mimeType: 'application/pdf', sizeBytes: 7 },
+      files: [{ fileName: 'document.pdf', mimeType: 'application/pdf', sizeBytes: 7 }],
     })
   })
 
@@ -262,10 +262,50 @@ describe('multipart', () => {
     expectError(await send({ body: form(entries) }), 400, 'bad_request', says)
   })
 
-  test('several files: 400', async () => {
+  test('several files come in the order of the form', async () => {
     const data = form({ ...FIELDS, file: pdf() })
-    data.append('file', pdf('second', 'second.pdf'))
-    expectError(await send({ body: data }), 400, 'bad_request', 'file: expected one file, not several')
+    for (const name of ['b.pdf', 'a.pdf']) data.append('file', pdf(name, name))
+    expect((await send({ body: data })).status).toBe(200)
+    const names = app.sends.at(-1)?.files?.map(({ fileName }) => fileName)
+    expect(names).toEqual(['document.pdf', 'b.pdf', 'a.pdf'])
+  })
+
+  test('of several files all are discarded when one is refused', async () => {
+    const before = app.onDisk.size
+    const data = form({ ...FIELDS, file: pdf() })
+    data.append('file', pdf('second', 'second'))
+    const says = 'Uploaded file must have a file extension'
+    expectError(await send({ body: data }), 400, 'bad_request', says)
+    const tooMany = form(FIELDS)
+    for (let count = 0; count <= 30; count++) tooMany.append('file', pdf())
+    expectError(await send({ body: tooMany }), 400, 'bad_request', 'file: expected at most 30 files')
+    expect(app.onDisk.size).toBe(before)
+  })
+
+  test('several files with a key: a repeat has to have them all', async () => {
+    const headers = { 'Idempotency-Key': 'several-files' }
+    const withFiles = (...contents: string[]) => {
+      const data = form(FIELDS)
+      for (const content of contents) data.append('file', pdf(content))
+      return send({ body: data, headers })
+    }
+    const before = app.onDisk.size
+    expect((await withFiles('a', 'b')).status).toBe(200)
+    expect((await withFiles('a', 'b')).headers.get('idempotency-replayed')).toBe('true')
+    for (const other of [['a', 'c'], ['a'], ['b', 'a'], ['a', 'b', 'b']])
+      expectError(await withFiles(...other), 422, 'unprocessable')
+    expect(app.onDisk.size).toBe(before)
+  })
+
+  test('file_url is passed on as it is written, in JSON too, and not beside a file', async () => {
+    const fileUrl = 'https://files.example/a.pdf?key=1'
+    await send({ json: { ...FIELDS, file_url: fileUrl } })
+    expect(app.sends.at(-1)).toMatchObject({ fileUrl, files: [] })
+    await send({ body: form({ ...FIELDS, file_url: fileUrl }) })
+    expect(app.sends.at(-1)).toMatchObject({ fileUrl, files: [] })
+    const beside = await send({ body: form({ ...FIELDS, file_url: fileUrl, file: pdf() }) })
+    const says = 'file_url: expected in a message of its own, not beside file'
+    expectError(beside, 400, 'bad_request', says)
   })
 
   test.each(['platform', 'text', 'chat_id'])('%s twice: 400', async name => {
@@ -377,8 +417,14 @@ describe('a place, a poll, a contact card and notes', () => {
 
   test('a contact card is a file', async () => {
     await send({ json: { ...FIELDS, contact_card: PARTS.contact_card, text: 'call her' } })
-    expect(app.sends.at(-1)?.file?.fileName).toBe('Ada L.vcf')
+    expect(app.sends.at(-1)?.files?.[0]?.fileName).toBe('Ada L.vcf')
     expect(app.uploads.at(-1)).toMatchObject({ fileName: 'Ada L.vcf', mimeType: 'text/vcard' })
+  })
+
+  test.each(['location', 'poll', 'contact_card'] as const)('%s beside a file_url: 400', async name => {
+    const parts = { [name]: PARTS[name], file_url: 'https://files.example/a.pdf' }
+    const answer = await send({ json: { ...FIELDS, ...parts } })
+    expectError(answer, 400, 'bad_request', 'expected in a message of its own, not beside')
   })
 
   test('objects that a form leaves empty are none', async () => {
@@ -480,7 +526,7 @@ describe('a part of a form', () => {
     ['without a file name', part('name="file"', '')],
   ])('an empty file input is no file: %s', async (_what, input) => {
     expect((await upload(part('name="text"', 'hello'), input)).status).toBe(200)
-    expect(app.sends.at(-1)).toMatchObject({ text: 'hello', file: undefined })
+    expect(app.sends.at(-1)).toMatchObject({ text: 'hello', files: [] })
     expectError(await upload(input), 400, 'bad_request', 'Either text or file must be provided')
   })
 

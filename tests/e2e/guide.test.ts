@@ -396,7 +396,7 @@ function qrPayload(): Promise<string> {
 
 async function asReaderWouldTypeIt(code: string): Promise<string> {
   let typed = code.replace('mt_abc123...', tokens[0] ?? '')
-  typed = typed.replace('/path/to/document.pdf', folder.file('document.pdf'))
+  typed = typed.replaceAll('/path/to/document.pdf', folder.file('document.pdf'))
   // An example's end of the year must be in the future.
   if (Date.now() > Date.parse('2026-12-31T23:59:59Z'))
     typed = typed.replace('2026-12-31', `${new Date().getUTCFullYear() + 1}-12-31`)

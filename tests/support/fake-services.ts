@@ -219,15 +219,15 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
       accept: async request => {
         // The contract says that a file not accepted is discarded.
         if (failures.accept) {
-          if (request.file) onDisk.delete(request.file.id)
+          for (const { id } of request.files ?? []) onDisk.delete(id)
           throw failures.accept
         }
         if (request.deviceId !== DEVICE.device_id) {
-          if (request.file) onDisk.delete(request.file.id)
+          for (const { id } of request.files ?? []) onDisk.delete(id)
           throw new GatewayError('not_found', `There is no device ${request.deviceId}`)
         }
         sends.push(request)
-        if (request.file) onDisk.delete(request.file.id)
+        for (const { id } of request.files ?? []) onDisk.delete(id)
         const to = String(request.chatId ?? request.groupUrl ?? request.contact)
         const accepted = [{ id: `msg_${sends.length}`, to, chat_id: null, status: 'queued' as const }]
         const { record } = request

@@ -40,7 +40,10 @@ const DEADLINE_MS = 20_000
 export type Platform = 'wa' | 'signal' | 'telegram'
 
 export interface SendFields {
-  contact?: string
+  contact?: string | readonly string[]
+  file_url?: string
+  file_base64?: string
+  file_name?: string
   group_url?: string
   chat_id?: string
   text?: string

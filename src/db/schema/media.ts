@@ -22,10 +22,15 @@ export const media = sqliteTable(
     mxcUri: text('mxc_uri'),
     /** True when the file is in DATA_DIR/media; false for an incoming one not fetched yet. */
     stored: integer('stored', { mode: 'boolean' }).notNull(),
+    /** Where a file of a send is still to be fetched; null otherwise. */
+    sourceUrl: text('source_url'),
     ...timestamps,
   },
-  // For the sum of an identity's files.
-  table => [index('media_used').on(table.identityId, table.sizeBytes).where(sql`stored = 1`)],
+  table => [
+    // For the sum of an identity's files.
+    index('media_used').on(table.identityId, table.sizeBytes).where(sql`stored = 1`),
+    index('media_awaited').on(table.identityId, table.createdAt).where(sql`source_url is not null`),
+  ],
 )
 
 export type Media = typeof media.$inferSelect

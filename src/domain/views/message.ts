@@ -13,6 +13,11 @@ export const AcceptedMessage = model(
   {
     id: Type.String(),
     to: Type.String({ description: 'The recipient as it was given.' }),
+    file_name: Type.Optional(
+      Type.String({
+        description: 'The file that this message carries; absent without one, and for a `file_url`.',
+      }),
+    ),
     chat_id: CHAT_ID,
     status: oneOf(['queued', 'failed'], {
       description: '`failed`: this recipient’s chat does not take it, while another recipient’s does.',

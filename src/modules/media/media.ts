@@ -29,8 +29,14 @@ export interface IncomingFile {
   stream: AsyncIterable<Uint8Array>
 }
 
+/** A file on disk (fsynced) that has no name yet: describe it, or discard it. */
+export type ReceivedFile = Pick<Media, 'id' | 'identityId' | 'sizeBytes'>
+
 /** A file on disk (fsynced) without a row: commit it with what refers to it, or discard it. */
-export type StagedFile = Omit<Media, 'createdAt' | 'updatedAt'>
+export type StagedFile = Omit<Media, 'createdAt' | 'updatedAt' | 'sourceUrl'>
+
+/** A file whose row is stored with what refers to it: staged, or still to be fetched. */
+export type NewFile = StagedFile & { sourceUrl?: string }
 
 export interface MediaOptions {
   repository: MediaRepository
@@ -75,42 +81,17 @@ export function createMedia(options: MediaOptions) {
     /** @throws GatewayError not_found */
     get: existing,
 
-    /**
-     * Streams a file to DATA_DIR/media and fsyncs it. Finds out MIME type, pixels, BlurHash,
-     * duration and waveform as far as that is cheap.
-     * @throws GatewayError payload_too_large beyond MEDIA_MAX_BYTES, quota_exceeded beyond
-     * MEDIA_QUOTA_PER_IDENTITY (nothing is kept), storage_full when the disk is full
-     */
-    async stage({ identityId, fileName, mimeType, stream }: IncomingFile): Promise<StagedFile> {
-      const id = randomToken('file_', 18)
-      const path = pathOf(id)
-      try {
-        const sizeBytes = await write(path, quota.within({ id, identityId }, stream))
-        const type = await mediaTypeOf(await headOf(path), fileName, mimeType)
-        const image = type.startsWith('image/') ? await describeImage(path, sizeBytes) : null
-        const voice = type === OGG_OPUS ? await describeVoice(path, sizeBytes) : null
-        return {
-          id,
-          identityId,
-          fileName,
-          mimeType: type,
-          sizeBytes,
-          width: image?.width ?? 0,
-          height: image?.height ?? 0,
-          durationMs: voice?.durationMs ?? 0,
-          blurHash: image?.blurHash ?? '',
-          waveform: voice?.waveform ?? null,
-          mxcUri: null,
-          stored: true,
-        }
-      } catch (error) {
-        await remove(id)
-        throw error
-      }
-    },
+    receive,
+    describe,
 
-    /** Removes a staged file that nothing refers to. */
-    discard: (file: StagedFile) => remove(file.id),
+    /**
+     * Receives a file, and describes it.
+     * @throws GatewayError as `receive`
+     */
+    stage: async (file: IncomingFile): Promise<StagedFile> => describe(await receive(file), file),
+
+    /** Removes a received or staged file that nothing refers to. */
+    discard: (file: Pick<Media, 'id'>) => remove(file.id),
 
     /** Removes files whose rows are gone. */
     async discardAll(mediaIds: readonly string[]): Promise<void> {
@@ -161,6 +142,59 @@ export function createMedia(options: MediaOptions) {
       const { fileName, mimeType } = await fetchIncoming(mediaId)
       return { path: pathOf(mediaId), fileName, mimeType }
     },
+  }
+
+  /**
+   * Streams a file to DATA_DIR/media and fsyncs it.
+   * @param file.id by default a new one
+   * @throws GatewayError payload_too_large beyond MEDIA_MAX_BYTES, quota_exceeded beyond
+   * MEDIA_QUOTA_PER_IDENTITY, storage_full when the disk is full; nothing is kept then
+   */
+  async function receive({
+    id = newMediaId(),
+    identityId,
+    stream,
+  }: Pick<IncomingFile, 'identityId' | 'stream'> & { id?: string }): Promise<ReceivedFile> {
+    try {
+      const sizeBytes = await write(pathOf(id), quota.within({ id, identityId }, stream))
+      return { id, identityId, sizeBytes }
+    } catch (error) {
+      await remove(id)
+      throw error
+    }
+  }
+
+  /**
+   * Finds out MIME type, pixels, BlurHash, duration and waveform as far as that is cheap. If that
+   * fails, the file is gone.
+   */
+  async function describe(
+    { id, identityId, sizeBytes }: ReceivedFile,
+    { fileName, mimeType }: Pick<IncomingFile, 'fileName' | 'mimeType'>,
+  ): Promise<StagedFile> {
+    const path = pathOf(id)
+    try {
+      const type = await mediaTypeOf(await headOf(path), fileName, mimeType)
+      const image = type.startsWith('image/') ? await describeImage(path, sizeBytes) : null
+      const voice = type === OGG_OPUS ? await describeVoice(path, sizeBytes) : null
+      return {
+        id,
+        identityId,
+        fileName,
+        mimeType: type,
+        sizeBytes,
+        width: image?.width ?? 0,
+        height: image?.height ?? 0,
+        durationMs: voice?.durationMs ?? 0,
+        blurHash: image?.blurHash ?? '',
+        waveform: voice?.waveform ?? null,
+        mxcUri: null,
+        stored: true,
+      }
+    } catch (error) {
+      await remove(id)
+      throw error
+    }
   }
 
   async function remove(mediaId: string): Promise<void> {
@@ -246,6 +280,29 @@ export function createMedia(options: MediaOptions) {
     if (file) return file
     throw noLongerKept()
   }
+}
+
+/** @returns the row of a file that is fetched later: it has neither bytes nor a name yet */
+export function fileToFetch(identityId: string, sourceUrl: string): NewFile {
+  return {
+    id: newMediaId(),
+    identityId,
+    fileName: '',
+    mimeType: '',
+    sizeBytes: 0,
+    width: 0,
+    height: 0,
+    durationMs: 0,
+    blurHash: '',
+    waveform: null,
+    mxcUri: null,
+    stored: false,
+    sourceUrl,
+  }
+}
+
+function newMediaId(): string {
+  return randomToken('file_', 18)
 }
 
 function noLongerKept(why = ''): GatewayError {

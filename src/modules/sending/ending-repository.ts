@@ -150,10 +150,15 @@ export function createMessageEndings(
     db.read(async reader => (await reader.get<unknown>(query, values)) !== undefined)
 
   return {
-    /** Ends a message that was stored just now and that its chat doesn't take. */
-    async refuse(tx: Tx, identityId: string, id: string, reason: string, now: number): Promise<void> {
+    /**
+     * Ends a message that was stored just now and that its chat doesn't take.
+     * @returns its file, if no other message needs it
+     */
+    async refuse(tx: Tx, identityId: string, id: string, reason: string, now: number): Promise<string[]> {
       const found = await findMessage(tx, identityId, id)
-      if (found) await statuses.endedUntried(tx, found.message, 'failed', reason, now)
+      if (!found) return []
+      await statuses.endedUntried(tx, found.message, 'failed', reason, now)
+      return releaseFile(tx, found.message.mediaId)
     },
 
     /**

@@ -11,7 +11,7 @@ import { shownStatus } from '../../domain/states.ts'
 import type { MessageView } from '../../domain/views/message.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { isChatOf } from '../chats/chat-repository.ts'
-import type { StagedFile } from '../media/media.ts'
+import type { NewFile } from '../media/media.ts'
 import { actsOnMessages } from './act-repository.ts'
 import { openLane } from './lane-repository.ts'
 
@@ -124,15 +124,21 @@ export type MessageRepository = ReturnType<typeof createMessageRepository>
 
 export function createMessageRepository(db: Pick<Db, 'read' | 'write'>) {
   return {
-    /** @param record is called once they are stored, in the same transaction */
+    /**
+     * @param files of the rows
+     * @param record is called once they are stored, in the same transaction
+     */
     accept: (
       rows: readonly NewMessage[],
-      file: StagedFile | undefined,
+      files: readonly NewFile[] | undefined,
       now: number,
       record?: (tx: Tx) => Promise<void>,
     ) =>
       db.write(async tx => {
-        if (file) await tx.run(orm => orm.insert(media).values({ ...file, createdAt: now, updatedAt: now }))
+        for (const file of files ?? []) {
+          await tx.run(orm => orm.insert(media).values({ ...file, createdAt: now, updatedAt: now }))
+          if (file.sourceUrl !== undefined) tx.emit('file-awaited')
+        }
         for (const row of rows) {
           if (row.sendAt == null) {
             if (row.content || row.metadata) await tx.run(insertWithParts, { ...asJson(row), now })

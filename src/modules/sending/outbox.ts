@@ -120,7 +120,7 @@ export function createOutbox(options: OutboxOptions): Worker {
   /**
    * @param behind messages of the lane that may go with it
    * @param sentJustNow events of messages of the lane whose sending isn't stored yet
-   * @returns `waits` for the message that it answers, or for one before it
+   * @returns `waits` for the message that it answers, for one before it, or for its file
    */
   async function send(
     message: Message,
@@ -134,6 +134,7 @@ export function createOutbox(options: OutboxOptions): Worker {
     if (isAct(message)) return doAct(message, device, session)
     const quoted = await quotedEvent(messages, message, sentJustNow)
     if (quoted === 'waits') return 'waits'
+    if (message.mediaId !== null && (await media.get(message.mediaId)).sourceUrl !== null) return 'waits'
     const roomId = await recipients.resolve(device, userId, message.recipientKind, message.recipient)
     await holdFirstAgain(device, message, roomId)
     const mentioned = await recipients.mentioned(device, userId, message.content?.mentions)

@@ -44,9 +44,9 @@ export type Settlement =
   | { outcome: 'held'; reason: string; until: number }
 
 /**
- * A lane whose next message answers one that is still to be sent is looked at again after a part of
- * the time that it waits, within these bounds in milliseconds. A look is no try, and takes nothing
- * of the pace.
+ * A lane whose next message waits for the one that it answers, or for its file, is looked at again
+ * after a part of the time that it waits, within these bounds in milliseconds. A look is no try and
+ * takes nothing of the pace.
  */
 const LOOK_AGAIN = { share: 0.1, minMs: 500, maxMs: 10_000 }
 
@@ -97,13 +97,14 @@ const lookAtDevices = statement(orm =>
     .where(gt(outboxDevices.dueAt, param('now'))),
 )
 const ofLane = eq(outboxLanes.lane, param('lane'))
-// As `quotedEvent` finds it, and the acts.
+// As `send` of the outbox finds it.
 const next = statement(orm =>
   orm
     .select({
       createdAt: messages.createdAt,
       waits: sql<number>`exists (select 1 from messages as answered where answered.id in (messages.reply_to, messages.target)
-        and answered.identity_id = messages.identity_id and answered.status in ('scheduled', 'queued', 'sending'))`,
+        and answered.identity_id = messages.identity_id and answered.status in ('scheduled', 'queued', 'sending'))
+        or exists (select 1 from media where media.id = messages.media_id and media.source_url is not null)`,
     })
     .from(messages)
     .where(sql`${messages.seq} in (${nextInLane(ONE)})`),

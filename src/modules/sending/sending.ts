@@ -10,15 +10,22 @@ import type { RecipientKind } from '../../domain/states.ts'
 import type { AcceptedMessage, MessageView } from '../../domain/views/message.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
-import { planMessage, unsupportedByChat, unsupportedReason, unsupportedVoice } from '../chats/capabilities.ts'
+import {
+  planMessage,
+  type Unsupported,
+  unsupportedByChat,
+  unsupportedReason,
+  unsupportedVoice,
+} from '../chats/capabilities.ts'
 import { isChatOf } from '../chats/chat-repository.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
 import { restrictedUntil } from '../devices/restriction.ts'
 import type { MediaFiles } from '../media/media.ts'
 import { type Act, actionView } from './act-repository.ts'
+import { filesNamed, type Part, partsOf } from './content/parts.ts'
 import { checkReply } from './content/replies.ts'
-import { checkContent, recipientsOf, refuseIncomplete, type SendRequest, textOf } from './content/request.ts'
+import { checkContent, recipientsOf, refuseIncomplete, type SendRequest } from './content/request.ts'
 import type { MessageEndings } from './ending-repository.ts'
 import { hurryLane, type WaitingMessages } from './lane-repository.ts'
 import { type Backlog, createDueTimes, instantToSend, type Pace } from './limits.ts'
@@ -29,6 +36,9 @@ import {
   type NewMessage,
 } from './message-repository.ts'
 import type { Addressed, KnownChat, Recipients, ReferredChat } from './recipients.ts'
+
+/** Messages that one send may become. */
+const MAX_MESSAGES = 1_000
 
 export type Messages = ReturnType<typeof createMessages>
 
@@ -122,8 +132,8 @@ export function createMessages(options: MessagesOptions) {
   }
 
   async function accept(request: SendRequest) {
-    const { identityId, file, chatId, record } = request
-    refuseIncomplete(request, file !== undefined)
+    const { identityId, chatId, record } = request
+    refuseIncomplete(request, filesNamed(request))
     const written = chatId ? null : recipientsOf(request)
     checkContent(request)
     const chat = chatId ? await chatOf(identityId, chatId) : null
@@ -135,44 +145,53 @@ export function createMessages(options: MessagesOptions) {
     const sendAt = request.sendAt ? instantToSend(request.sendAt, now) : null
     if (request.replyId) await checkReply(repository, device, request.replyId, sendAt)
     const addressed = await distinct(device, kind, recipients)
-    const reasons = refusals(request, device.platform, addressed)
+    const parts = partsOf(request)
+    const files = parts.flatMap(({ file }) => file ?? [])
+    if (addressed.length * parts.length > MAX_MESSAGES)
+      throw new GatewayError('bad_request', `file: expected at most ${MAX_MESSAGES} messages of a send`)
+    const reasons = refusals(parts, device.platform, addressed)
     const lanes = await waiting.lanesOfPeople(device.id, addressed)
-    const rows = rowsOf(request, device, addressed, lanes, { now, sendAt })
+    const rows = rowsOf(request, device, addressed, { lanes, parts, now, sendAt })
+    const unneeded: string[] = []
     const accepted = rows.map(({ id, recipient: to }, index): AcceptedMessage => {
       const reason = reasons?.[index]
-      const entry = { id, to, chat_id: addressed[index]?.chat?.id ?? null }
+      const chatOfRow = addressed[Math.floor(index / parts.length)]?.chat
+      const fileName = parts[index % parts.length]?.file?.fileName
+      const entry = { id, to, chat_id: chatOfRow?.id ?? null, ...(fileName && { file_name: fileName }) }
       return reason == null ? { ...entry, status: 'queued' } : { ...entry, status: 'failed', reason }
     })
     const settle = async (tx: Tx) => {
       for (const { id, reason } of accepted)
-        if (reason !== undefined) await endings.refuse(tx, identityId, id, reason, now)
+        if (reason !== undefined) unneeded.push(...(await endings.refuse(tx, identityId, id, reason, now)))
       // A chat may have come about since an earlier message began to wait for that.
       if (restrictedUntil(device, now) !== null) for (const { lane } of rows) await hurryLane(tx, lane, now)
       await record?.(tx, accepted)
     }
     backlog.enter(identityId, rows.length, paceOf(device.platform).intervalMs)
     try {
-      await repository.accept(rows, file, now, settle)
+      await repository.accept(rows, files, now, settle)
     } catch (error) {
       backlog.leave(identityId, rows.length)
       throw error
     }
+    await media.discardAll(unneeded)
     return accepted
   }
 
   return {
     /**
-     * Takes a send: one message for each recipient. Resolves once they are on disk.
+     * Takes a send: one message for each recipient, and of several files for each. Resolves once
+     * they are on disk.
      * @throws GatewayError bad_request (`Missing required field…`, `Either text or file must be
      * provided`), not_found (no such device), conflict (the device is logged out),
      * unsupported_by_chat (no recipient's chat takes it), too_many_requests (too many wait
-     * already); a staged file is then discarded
+     * already); staged files are then discarded
      */
     async accept(request: SendRequest): Promise<AcceptedMessage[]> {
       try {
         return await accept(request)
       } catch (error) {
-        if (request.file) await media.discard(request.file)
+        for (const file of request.files ?? []) await media.discard(file)
         throw error
       }
     },
@@ -228,53 +247,68 @@ function noSuchChat(reference: string | undefined, { platform, deviceId }: Devic
   )
 }
 
-/** @param lanes of the recipients for whom messages wait under another key */
+/**
+ * @param given.lanes of the recipients for whom messages wait under another key
+ * @returns all parts for the first recipient, then for the next
+ */
 function rowsOf(
-  { identityId, text, content, metadata, replyId, file, expiresInS }: SendRequest,
+  { identityId, metadata, expiresInS }: SendRequest,
   device: Device,
   addressed: readonly Addressed[],
-  lanes: readonly (string | null)[],
-  { now, sendAt }: { now: number; sendAt: number | null },
+  given: {
+    lanes: readonly (string | null)[]
+    parts: readonly Part[]
+    now: number
+    sendAt: number | null
+  },
 ): NewMessage[] {
-  return addressed.map(({ kind, recipient, key }, index) => ({
-    id: timeOrderedId('msg_'),
-    identityId,
-    deviceRowId: device.id,
-    lane: lanes[index] ?? `${device.id}/${key}`,
-    recipientKind: kind,
-    recipient,
-    text: textOf(text),
-    content: content ?? null,
-    metadata: metadata ?? null,
-    mediaId: file?.id ?? null,
-    replyTo: replyId || null,
-    sendAt,
-    expiresAt: expiresInS === undefined ? null : (sendAt ?? now) + expiresInS * 1000,
-  }))
+  const { lanes, parts, now, sendAt } = given
+  return addressed.flatMap(({ kind, recipient, key }, index) =>
+    parts.map(({ text, content, replyTo, file }) => ({
+      id: timeOrderedId('msg_'),
+      identityId,
+      deviceRowId: device.id,
+      lane: lanes[index] ?? `${device.id}/${key}`,
+      recipientKind: kind,
+      recipient,
+      text,
+      content,
+      metadata: metadata ?? null,
+      mediaId: file?.id ?? null,
+      replyTo,
+      sendAt,
+      expiresAt: expiresInS === undefined ? null : (sendAt ?? now) + expiresInS * 1000,
+    })),
+  )
 }
 
 /**
  * A recipient who can't be written to doesn't hold up others.
- * @returns the reasons of those whose chats don't take the message, null for the others; null as a
- * whole where there are none
- * @throws GatewayError unsupported_by_chat when no chat takes it
+ * @returns the reasons of those messages that their chats don't take, in the order of `rowsOf`,
+ * null for the others; null as a whole where there are none
+ * @throws GatewayError unsupported_by_chat when no chat takes any
  */
 function refusals(
-  { text, content, file, replyId }: SendRequest,
+  parts: readonly Part[],
   platform: string,
   addressed: readonly { chat: KnownChat | null }[],
 ): (string | null)[] | null {
-  const noVoice = content?.as === 'voice' && file ? unsupportedVoice(file) : null
-  if (noVoice) throw unsupportedByChat(platform, noVoice)
-  const message = { text: textOf(text), content: content ?? null, file, isReply: Boolean(replyId) }
-  const found = addressed.map(({ chat }) => {
-    const plan = chat && planMessage(message, chat.takes)
-    return plan && 'unsupported' in plan ? plan.unsupported : null
-  })
+  for (const { content, file } of parts) {
+    const noVoice = content?.as === 'voice' && file?.stored ? unsupportedVoice(file) : null
+    if (noVoice) throw unsupportedByChat(platform, noVoice)
+  }
+  const found = addressed.flatMap(({ chat }) => parts.map(part => chat && unsupportedIn(chat, part)))
   const [first] = found
   if (first && found.every(unsupported => unsupported !== null)) throw unsupportedByChat(platform, first)
   if (found.every(unsupported => unsupported === null)) return null
   return found.map(unsupported => unsupported && unsupportedReason(platform, unsupported))
+}
+
+function unsupportedIn(chat: KnownChat, { text, content, replyTo, file }: Part): Unsupported | null {
+  // Nothing is known yet of a file that is to be fetched: the outbox will say.
+  if (file && !file.stored) return null
+  const plan = planMessage({ text, content, file, isReply: replyTo !== null }, chat.takes)
+  return 'unsupported' in plan ? plan.unsupported : null
 }
 
 function view(found: MessageWithDevice, dueAt: number | null, acts: readonly Act[] = []): MessageView {

@@ -64,7 +64,7 @@ const device = () => db.orm.query.devices.findFirst().sync() ?? null
 const api = () =>
   messagesOn(store, { clock, devices: { linked: async () => [], find: async () => device() } })
 const accept = async (text: string, file?: ReturnType<typeof stagedFile>) =>
-  (await api().accept({ ...SEND_REQUEST, text, file }))[0]?.id ?? ''
+  (await api().accept({ ...SEND_REQUEST, text, ...(file && { files: [file] }) }))[0]?.id ?? ''
 const song = () => stagedFile({ fileName: 'song.mp3', mimeType: 'audio/mpeg' })
 const said = () => [...room.values()]
 const eventOf = (body: string) => `$${[...room].find(([, said]) => said === body)?.[0]}`
@@ -217,7 +217,7 @@ test('that the network takes it later sends it alone again', async () => {
 test('keeps its formatting, also when it is sent again', async () => {
   formatted = []
   const request = { ...SEND_REQUEST, text: '*listen*', content: { format: 'markdown' as const } }
-  await api().accept({ ...request, file: song() })
+  await api().accept({ ...request, files: [song()] })
   startOutbox()
   await waitFor(() => said().length === 2)
   await idle()

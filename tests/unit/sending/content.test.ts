@@ -144,7 +144,12 @@ describe('a mention', () => {
 })
 
 describe('a file', () => {
-  const media = { ...stagedFile({ width: 1, height: 2, durationMs: 3 }), createdAt: 0, updatedAt: 0 }
+  const media = {
+    ...stagedFile({ width: 1, height: 2, durationMs: 3 }),
+    sourceUrl: null,
+    createdAt: 0,
+    updatedAt: 0,
+  }
   const event = (kind: FilePlan['kind'], text: string | null, parts: SendContent = {}) => {
     const plan = { kind, mimeType: 'image/webp', isCaptionApart: false }
     return messageEvent(stored(parts, { text }), { media, mxcUri: 'mxc://s/1', plan }, NOBODY)

@@ -577,13 +577,13 @@ describe('a failure', () => {
     const takes = readRoomFeatures({ file: { 'm.file': { mime_types: { '*/*': 2 }, max_size: 10 } } })
     const row = { id: 'msg_file', lane: 'a', recipient: 'a', text: null, mediaId: file.id, replyTo: null }
     const owner = { identityId: 'id_1', deviceRowId: 'dev_1', recipientKind: 'contact' as const }
-    await store.repository.accept([{ ...row, ...owner, expiresAt: null }], file, clock.now())
+    await store.repository.accept([{ ...row, ...owner, expiresAt: null }], [file], clock.now())
     const chat = { ...insertChat(db), takes }
     let uploads = 0
     startOutbox({
       chatRooms: { ensureEntered: async () => chat },
       media: {
-        get: async () => ({ ...file, createdAt: 0, updatedAt: 0 }),
+        get: async () => ({ ...file, sourceUrl: null, createdAt: 0, updatedAt: 0 }),
         upload: async () => Promise.reject(new Error(`upload ${++uploads}`)),
       },
     })

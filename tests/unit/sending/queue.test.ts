@@ -101,7 +101,7 @@ const files = () =>
 describe('a full queue', () => {
   test('of an identity refuses the whole send, and nobody else’s', async () => {
     await accept({ contact: '1,2' })
-    const error = await refusal({ contact: '3,4', file: FILE })
+    const error = await refusal({ contact: '3,4', files: [FILE] })
     expect(error).toMatchObject({
       code: 'too_many_requests',
       message: expect.stringContaining('2 messages of this identity wait to be sent already, of 3 that may'),
@@ -333,7 +333,7 @@ describe('a message that is cancelled', () => {
   })
 
   test('takes its file along, but not one that another message needs', async () => {
-    const [first, second] = (await accept({ contact: '1,2', file: FILE })).map(({ id }) => id)
+    const [first, second] = (await accept({ contact: '1,2', files: [FILE] })).map(({ id }) => id)
     await messages.cancel('id_1', first ?? '')
     expect([files(), discarded]).toEqual([['file_1'], []])
     await messages.cancel('id_1', second ?? '')
@@ -341,7 +341,7 @@ describe('a message that is cancelled', () => {
   })
 
   test('leaves the file of one that was handed over: the network may ask for it again', async () => {
-    const [first, second] = (await accept({ contact: '1,2', file: FILE })).map(({ id }) => id)
+    const [first, second] = (await accept({ contact: '1,2', files: [FILE] })).map(({ id }) => id)
     await submit(first ?? '')
     await store.queue.releaseAbandoned(clock.now())
     const other = rowOf(second ?? '')
@@ -370,7 +370,7 @@ describe('a message that waits too long', () => {
 
   test('fails with what kept it waiting, within a second of its time', async () => {
     insertWebhook(db, { events: ['message.status'] })
-    const id = await acceptOne({ expiresInS: 60, file: FILE })
+    const id = await acceptOne({ expiresInS: 60, files: [FILE] })
     const [message] = await claim()
     await store.queue.settle(
       message as never,

@@ -190,12 +190,12 @@ describe('the parts of a message', () => {
       ['audio/mpeg', 'not audio/mpeg'],
       ['audio/ogg; codecs=opus', 'not a recording that can’t be read'],
     ] as const)
-      expect(messages.accept({ ...voice, file: stagedFile({ mimeType }) })).rejects.toMatchObject({
+      expect(messages.accept({ ...voice, files: [stagedFile({ mimeType })] })).rejects.toMatchObject({
         code: 'unsupported_by_chat',
         message: `WhatsApp takes voice messages as Ogg with Opus alone, ${words}`,
       })
     const file = stagedFile({ id: 'file_2', mimeType: 'audio/ogg; codecs=opus', durationMs: 1 })
-    expect(await messages.accept({ ...voice, file })).toMatchObject([{ status: 'queued' }])
+    expect(await messages.accept({ ...voice, files: [file] })).toMatchObject([{ status: 'queued' }])
   })
 
   test('that the chat doesn’t take are refused', async () => {
@@ -213,7 +213,7 @@ describe('the parts of a message', () => {
 })
 
 test('a text in which nothing is to be seen is no caption', async () => {
-  await messages.accept({ ...SEND_REQUEST, text: ' \u200b', file: FILE })
+  await messages.accept({ ...SEND_REQUEST, text: ' \u200b', files: [FILE] })
   expect(all()).toMatchObject([{ text: null }])
 })
 
@@ -374,15 +374,15 @@ describe('a text that is too long for the chats of its recipients', () => {
     ['by its id', { groupUrl: '5@g.us' }],
     ['by its room', { groupUrl: '!g:s' }],
     ['as a contact', { contact: '+1' }],
-    ['with a file, whose caption is too long, too', { contact: '1', file: FILE }],
+    ['with a file, whose caption is too long, too', { contact: '1', files: [FILE] }],
   ])('is refused at once, %s', async (_, change) => {
-    if (change.file) await limited(5, { 'm.file': { mime_types: { '*/*': 2 }, max_caption_length: 4 } })
+    if (change.files) await limited(5, { 'm.file': { mime_types: { '*/*': 2 }, max_caption_length: 4 } })
     await expect(send({ text: 'abc😀ef', ...change })).rejects.toMatchObject({
       code: 'unsupported_by_chat',
       message: TOO_LONG,
       details: { feature: 'max_text_length', limit: 5 },
     })
-    expect([all(), discarded]).toEqual([[], change.file ? ['file_1'] : []])
+    expect([all(), discarded]).toEqual([[], change.files ? ['file_1'] : []])
     expect(await send({ ...change, text: 'abc😀e' })).toHaveLength(1)
   })
 
@@ -397,7 +397,7 @@ describe('a text that is too long for the chats of its recipients', () => {
 
   test('is taken as the caption of a file for which the network has room', async () => {
     await limited(5, { 'm.file': { mime_types: { '*/*': 2 }, caption: 2, max_caption_length: 10 } })
-    expect(await send({ text: 'x'.repeat(6), contact: '1', file: FILE })).toHaveLength(1)
+    expect(await send({ text: 'x'.repeat(6), contact: '1', files: [FILE] })).toHaveLength(1)
   })
 })
 
@@ -420,7 +420,7 @@ describe('what a recipient’s chat does not take', () => {
     const accepted = await messages.accept({
       ...SEND_REQUEST,
       groupUrl: '5@g.us, 6@g.us',
-      file: large,
+      files: [large],
       record: async (_tx, kept) => {
         answer = kept
       },
@@ -448,12 +448,12 @@ describe('what a recipient’s chat does not take', () => {
       backlog,
       devices: { linked: async () => [device], find: async () => device },
     })
-    await messages.accept({ ...SEND_REQUEST, groupUrl: '5@g.us, 6@g.us', file: large })
+    await messages.accept({ ...SEND_REQUEST, groupUrl: '5@g.us, 6@g.us', files: [large] })
     expect(await messages.accept({ ...SEND_REQUEST, groupUrl: '6@g.us' })).toHaveLength(1)
   })
 
   test('is refused where it is so for all, with nothing stored', async () => {
-    const send = messages.accept({ ...SEND_REQUEST, groupUrl: '5@g.us', file: large })
+    const send = messages.accept({ ...SEND_REQUEST, groupUrl: '5@g.us', files: [large] })
     await expect(send).rejects.toMatchObject({
       code: 'unsupported_by_chat',
       message: 'WhatsApp takes files of at most 1 KB here',
@@ -548,7 +548,7 @@ describe('refused, with nothing stored and the file discarded', () => {
       'contact: expected at most 1000 recipients',
     ],
   ])('%s', async (_, change, code, message) => {
-    await expect(messages.accept({ ...SEND_REQUEST, file: FILE, ...change })).rejects.toMatchObject({
+    await expect(messages.accept({ ...SEND_REQUEST, files: [FILE], ...change })).rejects.toMatchObject({
       code,
       message,
     })
@@ -575,7 +575,7 @@ describe('refused, with nothing stored and the file discarded', () => {
     insertMessage(db, { id: 'msg_failed', status: 'failed' })
     insertMessage(db, { id: 'msg_cancelled', status: 'cancelled' })
     const before = all()
-    await expect(messages.accept({ ...SEND_REQUEST, replyId, file: FILE })).rejects.toMatchObject({
+    await expect(messages.accept({ ...SEND_REQUEST, replyId, files: [FILE] })).rejects.toMatchObject({
       code: 'bad_request',
       message: expect.stringContaining(error),
     })
@@ -585,7 +585,7 @@ describe('refused, with nothing stored and the file discarded', () => {
 
   test('a device that is logged out, naming what to do', async () => {
     device = { ...device, state: 'logged_out', stateReason: 'at the phone' }
-    await expect(messages.accept({ ...SEND_REQUEST, file: FILE })).rejects.toMatchObject({
+    await expect(messages.accept({ ...SEND_REQUEST, files: [FILE] })).rejects.toMatchObject({
       code: 'conflict',
       message:
         'device_id: the wa device 237 is logged out (at the phone): link it again with POST /api/v1/devices {"platform": "wa", "device_id": "237"}',
@@ -613,7 +613,7 @@ test.each([
 })
 
 test('a file alone is enough, and is kept once for all recipients', async () => {
-  await messages.accept({ ...SEND_REQUEST, contact: '1,2', text: undefined, file: FILE })
+  await messages.accept({ ...SEND_REQUEST, contact: '1,2', text: undefined, files: [FILE] })
   expect(all().map(row => [row.text, row.mediaId])).toEqual([
     [null, 'file_1'],
     [null, 'file_1'],

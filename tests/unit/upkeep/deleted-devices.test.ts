@@ -156,7 +156,7 @@ describe('a deleted device', () => {
   test('has no queue any more, and whoever asked is told', async () => {
     insertWebhook(db, { events: ['message.status'] })
     await accept({ contact: contacts(LIMIT - 1) })
-    await accept({ contact: 'file', file: stagedFile() })
+    await accept({ contact: 'file', files: [stagedFile()] })
     await remove()
     await runUpkeep()
     expect(statuses()).toEqual(Array.from({ length: LIMIT }, () => FAILED))

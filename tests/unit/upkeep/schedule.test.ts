@@ -163,7 +163,7 @@ test('it goes by the clock as it is set then', async () => {
 
 test('it can be cancelled, and its file goes with it', async () => {
   const file = stagedFile()
-  const id = await later(HOUR, { file })
+  const id = await later(HOUR, { files: [file] })
   expect(await messages.cancel('id_1', id)).toMatchObject({ status: 'cancelled', reason: null })
   expect(discarded).toEqual([file.id])
   await run(schedule())
@@ -178,7 +178,7 @@ test('it counts among what may wait, also after a restart', async () => {
 })
 
 test('its file is kept for it, however long that is', async () => {
-  await later(HOUR, { file: stagedFile() })
+  await later(HOUR, { files: [stagedFile()] })
   const { files } = createRetentionRepository(db)
   expect(await files('', clock.now() + HOUR)).toMatchObject({ removed: 0 })
 })

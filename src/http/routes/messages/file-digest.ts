@@ -1,22 +1,21 @@
 /**
- * Digests the file of a send while it streams to the disk, so that a repeat of the send is
- * recognised without the file in memory.
+ * Digests the files of a send while they stream to the disk, so that a repeat of the send is
+ * recognised without the files in memory.
  */
-import { createHash } from 'node:crypto'
-import type { IncomingFile, StagedFile } from '../../../modules/media/media.ts'
+import { createHash, type Hash } from 'node:crypto'
+import type { StagedFile } from '../../../modules/media/media.ts'
 import type { MultipartSink } from './multipart.ts'
 
-/** Tells which file an upload had, null when it had none. */
+/** Tells which files an upload had. */
 export interface FileDigest {
   sink: MultipartSink
-  read(): { name: string; type: string; sha256: string } | null
+  read(): { name: string; type: string; sha256: string }[]
 }
 
 /** Puts itself before a sink. */
 export function digesting(sink: MultipartSink): FileDigest {
-  const hash = createHash('sha256')
-  let file: Pick<IncomingFile, 'fileName' | 'mimeType'> | null = null
-  async function* passing(stream: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const digests: { name: string; type: string; hash: Hash }[] = []
+  async function* passing(stream: AsyncIterable<Uint8Array>, hash: Hash): AsyncIterable<Uint8Array> {
     for await (const chunk of stream) {
       hash.update(chunk)
       yield chunk
@@ -25,12 +24,13 @@ export function digesting(sink: MultipartSink): FileDigest {
   return {
     sink: {
       stage(upload): Promise<StagedFile> {
-        file = upload
-        return sink.stage({ ...upload, stream: passing(upload.stream) })
+        const hash = createHash('sha256')
+        digests.push({ name: upload.fileName, type: upload.mimeType, hash })
+        return sink.stage({ ...upload, stream: passing(upload.stream, hash) })
       },
       discard: sink.discard,
       receiving: sink.receiving,
     },
-    read: () => file && { name: file.fileName, type: file.mimeType, sha256: hash.digest('hex') },
+    read: () => digests.map(({ name, type, hash }) => ({ name, type, sha256: hash.digest('hex') })),
   }
 }

@@ -4,6 +4,7 @@ import type { SchemaOptions } from '@sinclair/typebox'
 import { t } from 'elysia'
 import {
   MAX_EXPIRES_IN_S,
+  MAX_FILE_URL_LENGTH,
   MAX_RECIPIENT_LENGTH,
   MAX_REPLY_ID_LENGTH,
   MAX_TEXT_BYTES,
@@ -12,6 +13,7 @@ import { AcceptedMessage, Message } from '../../../domain/views/message.ts'
 import { ContactCard, Location, NewPoll, SEND_AS } from '../../../domain/views/message-content.ts'
 import { model, oneOf } from '../../../domain/views/schema.ts'
 import { AS_INTEGER, knownOnly, pageLimit } from '../../schemas.ts'
+import { MAX_FILES } from './multipart.ts'
 
 const EACH_AT_MOST = `Each has at most ${MAX_RECIPIENT_LENGTH} characters.`
 
@@ -60,6 +62,14 @@ const FIELDS = {
       maxLength: MAX_TEXT_BYTES,
       description: `With a file it is its caption. At most ${MAX_TEXT_BYTES} bytes of UTF-8, written as JSON: what JSON escapes counts as its escape.`,
       examples: ['Hello from API'],
+    }),
+  ),
+  file_url: t.Optional(
+    t.String({
+      maxLength: MAX_FILE_URL_LENGTH,
+      description:
+        'Instead of a file: where the gateway fetches it, once the send is answered. Without user and password, at a public address, with at most 3 redirects and within 30 seconds.',
+      ...UNFILLED,
     }),
   ),
   format: t.Optional(
@@ -128,7 +138,14 @@ const asJson = (name: string) =>
 export const SendMessageForm = model('SendMessageForm', {
   ...FIELDS,
   ...Object.fromEntries(OBJECTS.map(name => [name, t.Optional(asJson(name))])),
-  file: t.Optional(t.String({ format: 'binary', description: 'Its name must have an extension.' })),
+  file: t.Optional(
+    t.Union(
+      [t.String({ format: 'binary' }), t.Array(t.String({ format: 'binary' }), { maxItems: MAX_FILES })],
+      {
+        description: `Its name must have an extension. Up to ${MAX_FILES} files: each is a message, and the text is the caption of the first.`,
+      },
+    ),
+  ),
 })
 
 export const MessageQueued = model(

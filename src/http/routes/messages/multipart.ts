@@ -1,4 +1,4 @@
-/** Reads a multipart send: fields into memory, up to a limit, and the file straight to the disk. */
+/** Reads a multipart send: fields into memory, up to a limit, and files straight to the disk. */
 import { extname } from 'node:path'
 import { GatewayError } from '../../../domain/errors.ts'
 import { bodyStream } from '../../../lib/body-reader.ts'
@@ -7,8 +7,9 @@ import { boundaryOf, MalformedForm, type Part, partsOf } from '../../../lib/mult
 import { transferDecoded, transferDecoder, WrongTransferEncoding } from '../../../lib/transfer-encoding.ts'
 import type { IncomingFile, StagedFile } from '../../../modules/media/media.ts'
 
-/** Limits of a form, its file apart. */
-const LIMITS = { fields: 32, fieldBytes: 256 * 1024, parts: 40 }
+/** Limits of a form, its files' sizes apart. */
+const LIMITS = { fields: 32, fieldBytes: 256 * 1024, parts: 70 }
+export const MAX_FILES = 30
 
 /** A name that is longer couldn't be stored by whoever gets the file. */
 const MAX_NAME_BYTES = 255
@@ -16,7 +17,7 @@ const MAX_NAME_BYTES = 255
 export interface MultipartSend {
   /** As they came: a name may be there several times. */
   fields: [name: string, value: string][]
-  file: StagedFile | undefined
+  files: StagedFile[]
 }
 
 export interface MultipartSink {
@@ -31,7 +32,7 @@ export interface MultipartSink {
 
 /**
  * If it rejects, nothing of the upload is left on the disk.
- * @throws GatewayError bad_request (malformed, too many parts, several files, a file without
+ * @throws GatewayError bad_request (malformed, too many parts or files, a file without
  * extension), payload_too_large, storage_full
  */
 export async function readMultipart(request: Request, sink: MultipartSink): Promise<MultipartSend> {
@@ -41,14 +42,15 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
     throw new GatewayError('bad_request', 'Content-Type: expected multipart/form-data with a boundary')
   const progress = trackProgress(sink)
   const fields: KeptField[] = []
-  let file: StagedFile | undefined
+  const files: StagedFile[] = []
   let charset: string | undefined
   let parts = 0
   try {
     for await (const part of partsOf(progress.count(bodyStream(request)), boundary)) {
       if (++parts > LIMITS.parts || fields.length > LIMITS.fields) throw tooManyParts()
       if (part.fileName !== null) {
-        file = (await stageFile(part, sink, charset, file)) ?? file
+        const file = await stageFile(part, sink, charset, files.length)
+        if (file) files.push(file)
         continue
       }
       const field = await readField(part)
@@ -56,9 +58,9 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
       if (part.name === FORM_CHARSET) charset = formCharset(field) || undefined
       else fields.push(field)
     }
-    return { fields: textsOf(fields, charset), file }
+    return { fields: textsOf(fields, charset), files }
   } catch (error) {
-    if (file) await sink.discard(file)
+    for (const file of files) await sink.discard(file)
     throw expectedFailure(error)
   }
 }
@@ -105,12 +107,12 @@ async function stageFile(
   { name, fileName: nameIn, mimeType, encoding, body }: Part,
   sink: MultipartSink,
   charset: string | undefined,
-  before: StagedFile | undefined,
+  before: number,
 ): Promise<StagedFile | undefined> {
   const fileName = fileNameOf(nameIn, charset)
   // Bytes make it a file without an extension.
   if (fileName === '' && (await isEmpty(body))) return undefined
-  const refusal = refuseFile(name, fileName, before !== undefined)
+  const refusal = refuseFile(name, fileName, before)
   if (refusal) throw refusal
   return sink.stage({ fileName, mimeType, stream: transferDecoder(encoding)(body) })
 }
@@ -172,7 +174,7 @@ function wrongEncoding(name: string, { message }: WrongTransferEncoding): Gatewa
   return new GatewayError('bad_request', `${name}: ${message}`)
 }
 
-function refuseFile(name: string, fileName: string, another: boolean): GatewayError | null {
+function refuseFile(name: string, fileName: string, before: number): GatewayError | null {
   if (name !== 'file') {
     return new GatewayError('bad_request', `${name}: expected the file in a field named "file"`)
   }
@@ -182,7 +184,8 @@ function refuseFile(name: string, fileName: string, another: boolean): GatewayEr
       `file: expected a name of at most ${MAX_NAME_BYTES} bytes, without control characters`,
     )
   }
-  if (another) return new GatewayError('bad_request', 'file: expected one file, not several')
+  if (before === MAX_FILES)
+    return new GatewayError('bad_request', `file: expected at most ${MAX_FILES} files`)
   if (extname(fileName).length < 2) {
     return new GatewayError('bad_request', 'Uploaded file must have a file extension')
   }

@@ -47,7 +47,7 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
       tag: 'Messages',
       summary: 'Send a message',
       description:
-        'One of `contact`, `group_url` and `chat_id`, and at least one of `text` and a file. Each recipient becomes a message with an id of its own. It is answered once they are on disk.',
+        'One of `contact`, `group_url` and `chat_id`, and at least one of `text` and a file. Each recipient becomes a message with an id of its own, and of several files each. It is answered once they are on disk.',
       params: SendPath,
       // The hot path: the body is read here, by its type, and nothing is validated twice.
       reads: { 'application/json': SendMessage, 'multipart/form-data': SendMessageForm },
@@ -63,7 +63,7 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
             uploading(request, receivedBytes)
           },
         }
-        const { fields, file, replay } = await readSendOnce(request, sink, () =>
+        const { fields, files, replay } = await readSendOnce(request, sink, () =>
           refuseUnknownDevice(identityId, deviceId),
         )
         if (replay) return replay
@@ -80,7 +80,8 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
           replyId: fields.reply_id,
           sendAt: fields.send_at,
           expiresInS: fields.expires_in,
-          file: file ?? (fields.contact_card && (await stageCard(identityId, fields.contact_card))),
+          files: fields.contact_card ? [await stageCard(identityId, fields.contact_card)] : files,
+          fileUrl: fields.file_url,
           record: recorder(queued),
         })
         noteRequest(request, { messages: accepted.map(({ id }) => id) })

@@ -15,7 +15,7 @@ import { type MultipartSink, readMultipart } from './multipart.ts'
 
 export interface SendBody {
   fields: Static<typeof SendMessage>
-  file: StagedFile | undefined
+  files: StagedFile[]
 }
 
 const validator = TypeCompiler.Compile(SendMessage)
@@ -31,15 +31,15 @@ export async function readSend(
 ): Promise<SendBody> {
   const contentType = request.headers.get('content-type') ?? ''
   if (isJson(contentType)) {
-    return { fields: checkWithoutFile(withoutNulls(await parseJson(request))), file: undefined }
+    return { fields: checkWithoutFile(withoutNulls(await parseJson(request))), files: [] }
   }
   if (/^multipart\/form-data\s*;/i.test(contentType)) {
     await admitUpload()
-    const { fields, file } = await readMultipart(request, sink)
+    const { fields, files } = await readMultipart(request, sink)
     try {
-      return { fields: check(fieldsOf(fields), file !== undefined), file }
+      return { fields: check(fieldsOf(fields), files.length > 0), files }
     } catch (error) {
-      if (file) await sink.discard(file)
+      for (const file of files) await sink.discard(file)
       throw error
     }
   }
@@ -48,9 +48,9 @@ export async function readSend(
     const form = await readForm(request)
     // Only curl's -d says so of JSON.
     if (form[0]?.[0].trimStart().startsWith('{')) throw wrongType(contentType, 'application/json')
-    return { fields: checkWithoutFile(fieldsOf(form)), file: undefined }
+    return { fields: checkWithoutFile(fieldsOf(form)), files: [] }
   }
-  if (await isEmpty(request)) return { fields: check({}, false), file: undefined }
+  if (await isEmpty(request)) return { fields: check({}, false), files: [] }
   if (/^multipart\/form-data\s*$/i.test(contentType))
     throw new GatewayError(
       'unsupported_media_type',
@@ -121,8 +121,9 @@ function check(body: unknown, hasFile: boolean): SendBody['fields'] {
     throw new GatewayError('bad_request', issue ? explainIssue(issue) : 'The body is not as expected')
   }
   refuseHalfCharacters(body)
-  const { platform, contact, group_url: groupUrl, chat_id: chatId, text } = body
-  refuseIncomplete({ platform, contact, groupUrl, chatId, text, content: contentOf(body) }, hasFile)
+  const { platform, contact, group_url: groupUrl, chat_id: chatId, text, file_url: fileUrl } = body
+  const files = [...(hasFile ? ['file'] : []), ...(fileUrl ? ['file_url'] : [])]
+  refuseIncomplete({ platform, contact, groupUrl, chatId, text, content: contentOf(body) }, files)
   return body
 }
 

@@ -9,7 +9,7 @@ const admitAny = async () => undefined
 
 /**
  * @param admitUpload called before a form without a key is read: throws when the device isn't there
- * @returns with `replay`, the first answer, when it is a repeat: its file is then discarded
+ * @returns with `replay`, the first answer, when it is a repeat: its files are then discarded
  * @throws GatewayError as `readSend` and `claimOnce` do; nothing of an upload is then left on the
  * disk
  */
@@ -21,14 +21,19 @@ export async function readSendOnce(
   if (!hasKey(request)) return readSend(request, sink, admitUpload)
   const digest = digesting(sink)
   const body = await readSend(request, digest.sink, admitAny)
-  const { file } = body
+  const { files } = body
+  const discardAll = async () => {
+    for (const file of files) await sink.discard(file)
+  }
   try {
-    noteContent(request, { fields: body.fields, file: digest.read() })
+    const [file = null, ...others] = digest.read()
+    // As keys of versions that took one file know it.
+    noteContent(request, { fields: body.fields, file, ...(others.length > 0 && { others }) })
     const replay = await claimOnce(request, true)
-    if (replay && file) await sink.discard(file)
+    if (replay) await discardAll()
     return { ...body, replay }
   } catch (error) {
-    if (file) await sink.discard(file)
+    await discardAll()
     throw error
   }
 }

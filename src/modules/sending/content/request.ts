@@ -8,6 +8,7 @@ import { hasBlanks, isGroupLink, splitList } from '../../../domain/written-recip
 import { isBlank } from '../../../lib/blank-text.ts'
 import { phoneDigits, trimmed } from '../../../lib/phone-numbers.ts'
 import { vCard } from '../../../lib/vcard.ts'
+import { fileUrlProblem } from '../../../outbound/file-client.ts'
 import { contactProblem } from '../../chats/resolve.ts'
 import type { Recorder } from '../../idempotency/types.ts'
 import type { StagedFile } from '../../media/media.ts'
@@ -38,7 +39,10 @@ export interface SendRequest {
   content?: SendContent | undefined
   metadata?: Metadata | undefined
   replyId?: string | undefined
-  file?: StagedFile | undefined
+  /** Each becomes a message for each recipient; the first has the text as its caption. */
+  files?: readonly StagedFile[] | undefined
+  /** Instead of a file: where it is fetched once the send is accepted. */
+  fileUrl?: string | undefined
   /** RFC 3339: it isn't sent before. */
   sendAt?: string | undefined
   /**
@@ -55,7 +59,10 @@ export function textOf(text: string | undefined): string | null {
   return isBlank(text) ? null : (text ?? null)
 }
 
-/** @throws GatewayError bad_request, in the words of the usage guide's API */
+/**
+ * @param files names of the fields that bring a file
+ * @throws GatewayError bad_request, in the words of the usage guide's API
+ */
 export function refuseIncomplete(
   {
     platform,
@@ -65,7 +72,7 @@ export function refuseIncomplete(
     text,
     content,
   }: Pick<SendRequest, 'platform' | 'contact' | 'groupUrl' | 'chatId' | 'text' | 'content'>,
-  hasFile: boolean,
+  files: readonly string[],
 ): void {
   if (chatId && (contact?.length || groupUrl?.length))
     throw refusal('chat_id: expected alone, without contact and group_url')
@@ -73,13 +80,15 @@ export function refuseIncomplete(
   if (!contact?.length && !groupUrl?.length && !chatId) throw missing('contact or group_url')
   const others = PARTS.filter(name => content?.[name])
   // A contact card may have become a file by now.
-  const parts = hasFile && !content?.contact_card ? ['file', ...others] : others
+  const parts = content?.contact_card
+    ? [...others, ...files.filter(name => name !== 'file')]
+    : [...files, ...others]
   if (isBlank(text) && parts.length === 0) throw refusal('Either text or file must be provided')
   const [first, another] = parts
   if (first && another) throw refusal(`${another}: expected in a message of its own, not beside ${first}`)
   if (!isBlank(text) && (first === 'location' || first === 'poll'))
     throw refusal(`text: expected in a message of its own, as a ${first} has no caption`)
-  if (content?.as && first !== 'file') throw refusal('as: expected with a file')
+  if (content?.as && files.length === 0) throw refusal('as: expected with a file')
 }
 
 /** A message has one of them, or a file. */
@@ -120,11 +129,13 @@ function groupProblem(group: string): string | null {
 }
 
 /** @throws GatewayError bad_request */
-export function checkContent({ text, replyId, content, metadata }: SendRequest): void {
+export function checkContent({ text, replyId, fileUrl, content, metadata }: SendRequest): void {
   // A UTF-16 unit is at most six bytes (an escape), so most texts needn't be encoded to know.
   if (text && text.length * 6 > MAX_TEXT_BYTES && jsonBytes(text) > MAX_TEXT_BYTES)
     throw refusal(`text: expected at most ${MAX_TEXT_BYTES} bytes as JSON`)
   if (replyId) checkReplyId(replyId)
+  const problem = fileUrl ? fileUrlProblem(fileUrl) : null
+  if (problem !== null) throw refusal(`file_url: ${problem}`)
   if (content?.mentions) checkMentions(text ?? '', content.mentions)
   if (content?.poll) checkPoll(content.poll)
   if (content?.contact_card) checkCard(content.contact_card)
