@@ -173,7 +173,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     media,
     publicUrl: publicUrl.current,
   })
-  const groups = createGroupsModule({ ...parts, ...parts.phones, recipients })
+  const groups = createGroupsModule({ ...context, ...parts, ...parts.phones, recipients })
 
   const upkeep = createUpkeep({
     ...context,

@@ -5,6 +5,7 @@
 import type {
   ActionEvent,
   ChatReadEvent,
+  ChatBackfilledEvent,
   ChatUpdatedEvent,
   DeviceEvent,
   MediaInfo,
@@ -18,6 +19,7 @@ import type {
 export type {
   ActionEvent,
   ChatReadEvent,
+  ChatBackfilledEvent,
   ChatUpdatedEvent,
   DeviceEvent,
   MediaInfo,
@@ -41,7 +43,7 @@ export interface WebhookTestEvent {
 }
 
 /** Events about a chat as a whole. */
-export type ChatWideEvent = ChatReadEvent | ChatUpdatedEvent | MemberEvent
+export type ChatWideEvent = ChatReadEvent | ChatUpdatedEvent | ChatBackfilledEvent | MemberEvent
 
 export type StoredEvent =
   | MessageEvent

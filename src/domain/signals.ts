@@ -17,6 +17,8 @@ export interface SignalPayloads {
   invited: []
   /** A chat was joined, and what was said there before was taken up. */
   joined: [identityId: string, roomId: string]
+  /** Messages from before a device was linked were stored, so many. */
+  'history-stored': [identityId: string, roomId: string, count: number]
   /** A bridge has closed the room of a chat, which goes on in another. */
   moved: []
   /** The clock has moved, and with it what waits: something may be due at another time. */

@@ -122,7 +122,13 @@ export const ASIDE_EVENT_NAMES = [
 ] as const
 
 /** Events about a chat as a whole. */
-const CHAT_EVENT_NAMES = ['chat.read', 'chat.updated', 'member.joined', 'member.left'] as const
+const CHAT_EVENT_NAMES = [
+  'chat.read',
+  'chat.updated',
+  'chat.backfilled',
+  'member.joined',
+  'member.left',
+] as const
 
 /** Webhooks and readers of the feed get these only if they name them, or ask for `*`. */
 export const NAMED_ONLY_EVENT_NAMES = [...ASIDE_EVENT_NAMES, 'action.status', ...CHAT_EVENT_NAMES] as const

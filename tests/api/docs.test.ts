@@ -81,6 +81,7 @@ describe('the document', () => {
       'get /ready',
       'patch /api/v1/devices/{device_id}',
       'patch /api/v1/messages/{id}',
+      'post /api/v1/chats/{chat_id}/backfill',
       'post /api/v1/chats/{chat_id}/read',
       'post /api/v1/chats/{chat_id}/typing',
       'post /api/v1/credentials',
@@ -187,7 +188,7 @@ describe('for generated clients', () => {
     expect(new Set(ids).size).toBe(ids.length)
     for (const id of ids)
       expect(id).toMatch(
-        /^(add|answer|cancel|check|create|delete|download|edit|forward|get|join|list|mark|react|read|remove|replay|retry|rotate|send|set|test|unsend|update|vote|watch)[A-Z]\w+$/,
+        /^(add|answer|cancel|check|create|delete|download|edit|fetch|forward|get|join|list|mark|react|read|remove|replay|retry|rotate|send|set|test|unsend|update|vote|watch)[A-Z]\w+$/,
       )
   })
 

@@ -86,6 +86,7 @@ export async function testHttp(
     forget: async () => undefined,
   }
   const groups = createGroupsModule({
+    db,
     ...moduleOn(db, { clock }),
     devices: nobodys,
     recipients: unresolved,

@@ -203,6 +203,16 @@ const ChatUpdatedEvent = model('ChatUpdatedEvent', {
 })
 export type ChatUpdatedEvent = Static<typeof ChatUpdatedEvent>
 
+/** Older messages of a chat were fetched, as POST /api/v1/chats/{chat_id}/backfill asked for. */
+const ChatBackfilledEvent = model('ChatBackfilledEvent', {
+  event: Type.Literal('chat.backfilled'),
+  timestamp: LEARNED,
+  ...IN_CHAT,
+  count: Type.Integer({ description: 'Messages that came.' }),
+  more: Type.Boolean({ description: 'False when the network has no older ones.' }),
+})
+export type ChatBackfilledEvent = Static<typeof ChatBackfilledEvent>
+
 /** Somebody begins or ends typing in a chat. */
 const TypingEvent = model('TypingEvent', {
   event: Type.Literal('chat.typing'),
@@ -241,6 +251,7 @@ export const EventPayload = Type.Union([
   DeviceEvent,
   WebhookDisabledEvent,
   ChatUpdatedEvent,
+  ChatBackfilledEvent,
   MemberEvent,
   TypingEvent,
   ChatReadEvent,

@@ -23,6 +23,7 @@ const MEANS: Record<StoredEventName, string> = {
   'action.status': 'An action of yours has another status',
   'chat.read': 'The account has read a chat at the phone, or elsewhere',
   'chat.updated': 'A chat is called or shown otherwise',
+  'chat.backfilled': 'Older messages of a chat were fetched',
   'member.joined': 'Somebody came to a group',
   'member.left': 'Somebody is no longer in a group',
   'device.connected': 'A device was linked, or is back',

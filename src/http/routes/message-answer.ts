@@ -10,6 +10,6 @@ const Done = model(
 )
 
 /** @param message what it says */
-export function messageAnswer(description: string, message: string) {
-  return answer(200, description, Done, { example: { message } })
+export function messageAnswer(description: string, message: string, status = 200) {
+  return answer(status, description, Done, { example: { message } })
 }

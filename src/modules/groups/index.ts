@@ -1,14 +1,28 @@
-/** Groups and the settings of chats. */
+/** Groups, and what is done to a chat as a whole. */
+import { type BackfillOptions, createBackfill } from './backfill.ts'
+import { type ChatAccessOptions, createChatAccess } from './chat-access.ts'
 import { createGroups, type GroupsOptions } from './groups.ts'
 import { createMembers, type MembersOptions } from './members.ts'
 import { createShowTyping, type ShowTypingOptions } from './typing.ts'
 
 export type GroupsModule = ReturnType<typeof createGroupsModule>
 
-export function createGroupsModule(parts: GroupsOptions & MembersOptions & ShowTypingOptions) {
+export interface GroupsParts
+  extends GroupsOptions,
+    ChatAccessOptions,
+    Omit<MembersOptions, 'access'>,
+    Omit<ShowTypingOptions, 'access'>,
+    Omit<BackfillOptions, 'access'> {
+  devices: GroupsOptions['devices'] & ChatAccessOptions['devices']
+  bridges: GroupsOptions['bridges'] & BackfillOptions['bridges']
+}
+
+export function createGroupsModule(parts: GroupsParts) {
+  const access = createChatAccess(parts)
   return {
     ...createGroups(parts),
-    members: createMembers(parts).list,
-    showTyping: createShowTyping(parts),
+    members: createMembers({ ...parts, access }).list,
+    showTyping: createShowTyping({ ...parts, access }),
+    backfill: createBackfill({ ...parts, access }),
   }
 }

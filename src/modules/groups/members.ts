@@ -1,20 +1,17 @@
 /** Who is in a chat, and what they may do there, by the state of its room. */
 import { z } from 'zod'
-import type { Chat, Device } from '../../db/schema/index.ts'
-import { GatewayError } from '../../domain/errors.ts'
+import type { Device } from '../../db/schema/index.ts'
 import type { MatrixSessions, RoomEvent } from '../../domain/ports.ts'
 import type { MemberView } from '../../domain/views/group.ts'
 import { TurnBudget } from '../../lib/turn-budget.ts'
-import { type ChatRepository, isChatOf } from '../chats/chat-repository.ts'
 import type { ChatRooms } from '../chats/chat-rooms.ts'
 import type { KnownPeople } from '../chats/known-people.ts'
-import type { LinkedDevices } from '../devices/devices.ts'
 import { isOwnGhost } from '../devices/ghosts.ts'
+import type { ChatAccess } from './chat-access.ts'
 
 export interface MembersOptions {
-  chats: Pick<ChatRepository, 'find'>
+  access: Pick<ChatAccess, 'find'>
   chatRooms: Pick<ChatRooms, 'ensureEntered'>
-  devices: Pick<LinkedDevices, 'linkedFirst'>
   knownPeople: Pick<KnownPeople, 'person'>
   sessions: Pick<MatrixSessions, 'actingAs'>
   matrixUserOf(identityId: string): Promise<string>
@@ -33,7 +30,7 @@ const levelsContent = z.object({
 const functionalMembers = z.object({ service_members: z.array(z.string()).catch([]) })
 
 export function createMembers(options: MembersOptions) {
-  const { chats, chatRooms, devices, knownPeople, sessions, matrixUserOf } = options
+  const { access, chatRooms, knownPeople, sessions, matrixUserOf } = options
 
   async function memberView(
     { userId, name, isInvited, level }: RoomMember,
@@ -54,9 +51,7 @@ export function createMembers(options: MembersOptions) {
      * do
      */
     async list(identityId: string, reference: string): Promise<MemberView[]> {
-      const chat = await chats.find(identityId, reference)
-      if (!chat) throw noSuchChat(reference)
-      const device = await deviceOf(chat)
+      const { chat, device } = await access.find(identityId, reference)
       const { roomId, bridgeBot } = await chatRooms.ensureEntered(identityId, chat.roomId)
       const self = await matrixUserOf(identityId)
       const state = await sessions.actingAs(self).state(roomId)
@@ -74,16 +69,6 @@ export function createMembers(options: MembersOptions) {
       )
     },
   }
-
-  async function deviceOf(chat: Chat): Promise<Device> {
-    const device = (await devices.linkedFirst(chat.identityId)).find(one => isChatOf(one, chat))
-    if (device) return device
-    throw new GatewayError('conflict', `the device of the chat ${chat.id} is no longer linked`)
-  }
-}
-
-export function noSuchChat(reference: string): GatewayError {
-  return new GatewayError('not_found', `there is no chat ${reference}`)
 }
 
 interface RoomMember {

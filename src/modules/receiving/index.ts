@@ -12,12 +12,13 @@ import { createReceivingRepository } from './receiving-repository.ts'
 import { createTyping, type TypingOptions } from './typing.ts'
 
 export interface ReceivingParts
-  extends Pick<JoinsOptions, 'sessions' | 'matrixUserOf' | 'signals'>,
-    Omit<ReceivingOptions, 'repository' | 'observer' | 'phones'>,
+  extends Pick<JoinsOptions, 'sessions' | 'matrixUserOf'>,
+    Omit<ReceivingOptions, 'repository' | 'observer' | 'phones' | 'signals'>,
     Pick<TypingOptions, 'live'>,
     Pick<ChatsModule, 'chats' | 'chatRooms' | 'phones'> {
   db: Db
   observer: Observer
+  signals: JoinsOptions['signals'] & NonNullable<ReceivingOptions['signals']>
   backlog: Backlog
 }
 

@@ -7,13 +7,14 @@ import { GatewayError, isBridgeAway } from '../../domain/errors.ts'
 import type { Fact, SaidFact } from '../../domain/facts.ts'
 import type { Observer, ReceivedBatch } from '../../domain/observation.ts'
 import type { EventBatch, EventSink, MatrixSessions } from '../../domain/ports.ts'
+import type { Emits } from '../../domain/signals.ts'
 import { UNDECRYPTABLE } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import type { KnowledgeOf } from '../chats/knowledge.ts'
 import type { PeoplesPhones } from '../chats/phones.ts'
 import { createEarlierEvents } from './earlier-events.ts'
-import { loginsOf, phoneKey, planBatch, planJoin } from './plan.ts'
+import { chatKey, loginsOf, phoneKey, planBatch, planJoin } from './plan.ts'
 import type { Knowledge, Plan } from './plan-types.ts'
 import type { ReceivingRepository } from './receiving-repository.ts'
 
@@ -26,6 +27,8 @@ export interface ReceivingOptions {
   /** Asks the bridge for the identity's logins. @throws GatewayError as bridges do */
   learnDevices(identityId: string, platform: string): Promise<void>
   observer?: Pick<Observer, 'batchReceived'>
+  /** Hears of history; undefined: nobody waits for any. */
+  signals?: Emits<'history-stored'>
   clock: Clock
   logger: Logger
 }
@@ -50,7 +53,7 @@ const MAX_WARNED_OF = 10_000
 const MAX_REPLANS = 10
 
 export function createReceiving(options: ReceivingOptions): Receiving {
-  const { repository, knowledgeOf, phones, learnDevices, observer, clock, logger } = options
+  const { repository, knowledgeOf, phones, learnDevices, observer, signals, clock, logger } = options
   const earlierEvents = createEarlierEvents(options)
   const warnedOf = new Set<string>()
   async function knowledgeFor(...about: Parameters<KnowledgeOf>): Promise<Knowledge> {
@@ -96,6 +99,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       if (await learnUnknownSenders(planned, asked)) continue
       if (!(await store(planned))) continue
       warnOfEncryption(planned)
+      announceHistory(planned)
       for (const { fact, error } of planned.givenUp) {
         const event = 'eventId' in fact ? fact.eventId : null
         logger.error({ event, err: error }, 'an event could not be understood and was given up')
@@ -103,6 +107,14 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       return planned
     }
     throw new GatewayError('conflict', 'the chats of a batch kept changing while it was being stored')
+  }
+
+  function announceHistory({ messages }: Plan): void {
+    const past = messages.filter(({ payload, isRemoval }) => payload === null && !isRemoval)
+    const byChat = Map.groupBy(past, ({ history }) => chatKey(history.identityId, history.roomId))
+    for (const [first, ...rest] of byChat.values())
+      if (first)
+        signals?.emit('history-stored', first.history.identityId, first.history.roomId, rest.length + 1)
   }
 
   /** Once for each chat and run: nobody may have asked for the event that tells of it. */

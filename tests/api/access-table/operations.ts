@@ -169,6 +169,12 @@ export const OPERATIONS: Record<string, Operation> = {
     ok: 200,
     request: onChat,
   },
+  'POST /api/v1/chats/{chat_id}/backfill': {
+    auth: 'bearer',
+    about: 'chat',
+    ok: 202,
+    request: things => ({ ...onChat(things), json: {} }),
+  },
   'POST /api/v1/chats/{chat_id}/typing': {
     auth: 'bearer',
     about: 'chat',

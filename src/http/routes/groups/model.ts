@@ -1,4 +1,5 @@
 /** Bodies of the routes for groups and chats' settings. */
+import { Type } from '@sinclair/typebox'
 import { t } from 'elysia'
 import { model } from '../../../domain/views/schema.ts'
 import { knownOnly } from '../../schemas.ts'
@@ -28,4 +29,18 @@ export const Typing = model(
   'Typing',
   { typing: t.Boolean({ description: 'False: no longer. It ends by itself after 10 seconds.' }) },
   { ...knownOnly, examples: [{ typing: true }] },
+)
+
+export const Backfill = model(
+  'Backfill',
+  {
+    limit: t.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1_000,
+        description: 'Batches are fetched until this many messages have come; by default 50.',
+      }),
+    ),
+  },
+  { ...knownOnly, examples: [{ limit: 100 }] },
 )

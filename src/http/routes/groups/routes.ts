@@ -5,7 +5,12 @@ import { answer, bearerRoute } from '../../route.ts'
 import type { HttpServices } from '../../services.ts'
 import { ChatPath } from '../chats/model.ts'
 import { DeviceParams, PlatformQuery } from '../devices/contact-model.ts'
-import { GroupLink, NewGroup, Typing } from './model.ts'
+import { messageAnswer } from '../message-answer.ts'
+import { Backfill, GroupLink, NewGroup, Typing } from './model.ts'
+
+const FETCHING = 'Older messages are being fetched'
+/** Messages, where nobody says how many: what a bridge mostly fetches at a time. */
+const DEFAULT_BACKFILL = 50
 
 export function groupRoutes({ groups, conversations }: Pick<HttpServices, 'groups' | 'conversations'>) {
   return [
@@ -48,6 +53,21 @@ export function groupRoutes({ groups, conversations }: Pick<HttpServices, 'group
       answer: answer(200, 'Its members', Members),
       errors: [403, 404, 409, 502],
       run: async ({ identityId, params }) => ({ data: await groups.members(identityId, params.chat_id) }),
+    }),
+    bearerRoute('POST', '/api/v1/chats/:chat_id/backfill', {
+      id: 'fetchOlderMessages',
+      tag: 'Chats',
+      summary: 'Fetch older messages',
+      description:
+        'Asks the network for messages from before those of the chat. They come to the list of its messages; the event `chat.backfilled` says how many.',
+      params: ChatPath,
+      body: Backfill,
+      answer: messageAnswer('It is under way', FETCHING, 202),
+      errors: [404, 409, 501, 502, 504],
+      run: async ({ identityId, params, body }) => {
+        await groups.backfill(identityId, params.chat_id, body.limit ?? DEFAULT_BACKFILL)
+        return { message: FETCHING }
+      },
     }),
     bearerRoute('POST', '/api/v1/chats/:chat_id/typing', {
       id: 'setTyping',
