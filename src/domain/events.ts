@@ -8,6 +8,7 @@ import type {
   ChatBackfilledEvent,
   ChatUpdatedEvent,
   DeviceEvent,
+  LinkUpdatedEvent,
   MediaInfo,
   MemberEvent,
   MessagePayload,
@@ -22,6 +23,7 @@ export type {
   ChatBackfilledEvent,
   ChatUpdatedEvent,
   DeviceEvent,
+  LinkUpdatedEvent,
   MediaInfo,
   MediaPayload,
   MemberEvent,
@@ -49,6 +51,7 @@ export type StoredEvent =
   | MessageEvent
   | ChatWideEvent
   | DeviceEvent
+  | LinkUpdatedEvent
   | StatusEvent
   | ActionEvent
   | WebhookDisabledEvent
@@ -62,6 +65,7 @@ export type WebhookPayload =
   | MessagePayload
   | ChatWideEvent
   | DeviceEvent
+  | LinkUpdatedEvent
   | StatusEvent
   | ActionEvent
   | WebhookDisabledEvent

@@ -131,7 +131,12 @@ const CHAT_EVENT_NAMES = [
 ] as const
 
 /** Webhooks and readers of the feed get these only if they name them, or ask for `*`. */
-export const NAMED_ONLY_EVENT_NAMES = [...ASIDE_EVENT_NAMES, 'action.status', ...CHAT_EVENT_NAMES] as const
+export const NAMED_ONLY_EVENT_NAMES = [
+  ...ASIDE_EVENT_NAMES,
+  'action.status',
+  ...CHAT_EVENT_NAMES,
+  'link.updated',
+] as const
 
 /** Events about something said in a chat. */
 export const SAID_EVENT_NAMES = [...MESSAGE_EVENT_NAMES, UNDECRYPTABLE, ...ASIDE_EVENT_NAMES] as const
@@ -162,6 +167,7 @@ export const EVENT_NAMES = [
   'action.status',
   ...CHAT_EVENT_NAMES,
   ...DEVICE_EVENT_NAMES,
+  'link.updated',
   'webhook.disabled',
 ] as const
 export type EventName = (typeof EVENT_NAMES)[number]

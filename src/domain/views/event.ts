@@ -3,6 +3,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { CHAT_KINDS, DEVICE_EVENT_NAMES, MESSAGE_KINDS, SAID_EVENT_NAMES } from '../states.ts'
 import { Action } from './action.ts'
 import { DEVICE_EXAMPLE, Device } from './device.ts'
+import { LINK_STATES } from './link.ts'
 import { Message } from './message.ts'
 import { model, nullable, oneOf, timestamp } from './schema.ts'
 
@@ -159,6 +160,16 @@ export const DEVICE_EVENT_EXAMPLE = {
   ...deviceExample,
 }
 
+/** A link came to another state; GET /api/v1/devices/links/{id} has what it shows then. */
+const LinkUpdatedEvent = model('LinkUpdatedEvent', {
+  event: Type.Literal('link.updated'),
+  timestamp: LEARNED,
+  id: Type.String({ description: 'That of the link.' }),
+  platform: Type.String(),
+  state: oneOf(LINK_STATES),
+})
+export type LinkUpdatedEvent = Static<typeof LinkUpdatedEvent>
+
 /** A webhook was switched off by us. */
 const WebhookDisabledEvent = model('WebhookDisabledEvent', {
   event: Type.Literal('webhook.disabled'),
@@ -249,6 +260,7 @@ export const EventPayload = Type.Union([
   StatusEvent,
   ActionEvent,
   DeviceEvent,
+  LinkUpdatedEvent,
   WebhookDisabledEvent,
   ChatUpdatedEvent,
   ChatBackfilledEvent,

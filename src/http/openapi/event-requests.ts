@@ -30,6 +30,7 @@ const MEANS: Record<StoredEventName, string> = {
   'device.disconnected': 'A device has no connection, or an error',
   'device.logged_out': 'A device was logged out or deleted',
   'device.restricted': 'The network forbids a device to start new chats, or has lifted that',
+  'link.updated': 'The link of a device came to another state',
   'webhook.disabled': 'Another webhook was switched off by the gateway',
   'webhook.test': 'You try the webhook out',
 }

@@ -6,6 +6,7 @@ import type { Db } from '../../db/open.ts'
 import { createDeviceProbe } from './device-probe.ts'
 import { createDeviceRepository } from './device-repository.ts'
 import { createDevices, type DevicesOptions } from './devices.ts'
+import { tellLinks } from './link-told.ts'
 import { createLinking, type LinkingOptions } from './linking.ts'
 import { createPlatforms } from './platforms.ts'
 import { rememberDevices } from './remembered-devices.ts'
@@ -18,7 +19,7 @@ export function createDevicesModule(parts: DevicesParts) {
   const devices = createDevices({ ...parts, repository })
   return {
     devices,
-    linking: createLinking({ ...parts, devices }),
+    linking: createLinking({ ...parts, devices, changed: tellLinks(parts) }),
     platforms: createPlatforms(parts),
     workers: [createDeviceProbe({ ...parts, devices, repository })],
   }

@@ -6,7 +6,7 @@
 import { GatewayError } from '../../domain/errors.ts'
 import type { AskingStep, LoginStep } from '../../domain/login-steps.ts'
 import type { Bridge } from '../../domain/ports.ts'
-import type { LinkEnd, LinkEvent, LinkView } from '../../domain/views/link.ts'
+import type { LinkEnd, LinkEvent, LinkState, LinkView } from '../../domain/views/link.ts'
 import { type Clock, rfc3339 } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { maskAddresses } from '../../lib/mask-addresses.ts'
@@ -24,6 +24,8 @@ export interface LinkOptions {
   inputs: Readonly<Record<string, string>>
   /** The device of a login that is complete. */
   connected(loginId: string): Promise<LinkEvent & { type: 'connected' }>
+  /** Hears of each other state of a link that was begun. */
+  changed?: (link: { id: string; identityId: string; platform: string }, state: LinkState) => void
   clock: Clock
   logger: Logger
 }
@@ -256,6 +258,7 @@ export class Link {
 
   private show(event: LinkEvent): void {
     if (this.endedAt !== null) return
+    const before = this.latest && stateOf(this.latest)
     this.latest = event
     if (event.type === 'connected' || event.type === 'error') {
       this.endedAt = this.options.clock.now()
@@ -264,6 +267,9 @@ export class Link {
       this.over.abort(OVER)
     }
     for (const listener of this.listeners) listener(event)
+    const state = stateOf(event)
+    // Whoever asked for a link that ends as it begins has that for an answer.
+    if (state !== before && (before !== null || this.endedAt === null)) this.options.changed?.(this, state)
   }
 
   private nextEvent(): Promise<void> {

@@ -10,7 +10,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
 import { nameOf } from './device-state.ts'
 import type { LinkedDevices } from './devices.ts'
-import { Link } from './link.ts'
+import { Link, type LinkOptions } from './link.ts'
 import { noSuchDevice } from './refusals.ts'
 
 export interface LinkingOptions {
@@ -18,6 +18,8 @@ export interface LinkingOptions {
   untilCurrent?: (platform: string) => Promise<void>
   bridges: Bridges
   devices: Pick<LinkedDevices, 'awaitLogin' | 'reconcile' | 'linked' | 'find'>
+  /** Hears of each other state of a link. */
+  changed?: LinkOptions['changed']
   clock: Clock
   logger: Logger
 }
@@ -54,7 +56,8 @@ type Tenant = { id: string; matrixUserId: string }
 
 export type Linking = ReturnType<typeof createLinking>
 
-export function createLinking({ bridges, devices, untilCurrent, clock, logger }: LinkingOptions) {
+export function createLinking(options: LinkingOptions) {
+  const { bridges, devices, untilCurrent, changed, clock, logger } = options
   /** Newest last. */
   let links: Link[] = []
 
@@ -135,6 +138,7 @@ export function createLinking({ bridges, devices, untilCurrent, clock, logger }:
       bridge,
       inputs,
       connected: loginId => connected(identityId, platform, loginId),
+      ...(changed && { changed }),
       clock,
       logger,
     })

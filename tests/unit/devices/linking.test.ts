@@ -23,6 +23,8 @@ let clock: ManualClock
 let known: Pick<Device, 'loginId' | 'platform' | 'deviceId' | 'name'>[]
 let log: string[]
 let awaited: string[]
+/** States of links, as they are told. */
+let states: string[]
 let onAwait: () => void
 
 beforeEach(() => {
@@ -31,6 +33,7 @@ beforeEach(() => {
   known = [{ loginId: '237', platform: 'wa', deviceId: '237', name: 'Ada' }]
   log = []
   awaited = []
+  states = []
   onAwait = () => undefined
   const bridges: Bridges = {
     platforms: ['wa'],
@@ -50,6 +53,7 @@ beforeEach(() => {
       find: async (_identityId, deviceId) =>
         (known.find(device => device.deviceId === deviceId) as Device | undefined) ?? null,
     },
+    changed: ({ platform }, state) => void states.push(`${platform} ${state}`),
     clock,
     logger: createLogger('debug', { destination: { write: line => void log.push(line) } }),
   })
@@ -102,6 +106,7 @@ describe('what is asked and answered', () => {
       { code: '12345' },
       { password: ' with spaces ' },
     ])
+    expect(states).toEqual(['wa waiting_for_input', 'wa connected'])
   })
 
   test('cookies of a web login', async () => {
