@@ -4,6 +4,8 @@ import type { MatrixSessions } from '../domain/ports.ts'
 import { createDirectory } from '../modules/chats/directory.ts'
 import { createChatsModule } from '../modules/chats/index.ts'
 import { createDevicesModule } from '../modules/devices/index.ts'
+import { createAvatars } from '../modules/media/avatars.ts'
+import { createMediaRepository } from '../modules/media/repository.ts'
 import type { AppContext } from './context.ts'
 import type { KnownIdentities } from './tenants.ts'
 
@@ -17,7 +19,17 @@ export interface PhoneParts extends KnownIdentities {
 }
 
 export function createPhones(context: AppContext, parts: PhoneParts) {
-  const chats = createChatsModule({ ...context, ...parts })
+  const { config, db, hasherFor, previousHasherFor, publicUrl, clock } = context
+  const avatars = createAvatars({
+    repository: createMediaRepository(db),
+    publicUrl: publicUrl.current,
+    urlTtlS: config.media.urlTtlS,
+    sign: hasherFor('avatar-addresses'),
+    signBefore: previousHasherFor?.('avatar-addresses'),
+    sessionOf: async identityId => parts.sessions.actingAs(await parts.matrixUserOf(identityId)),
+    clock,
+  })
+  const chats = createChatsModule({ ...context, ...parts, avatars })
   const devices = createDevicesModule({
     ...context,
     ...parts,
@@ -25,5 +37,6 @@ export function createPhones(context: AppContext, parts: PhoneParts) {
     accountTrouble: parts.sessions.accountTrouble,
     ...chats,
   })
-  return { ...chats, ...devices, directory: createDirectory({ ...context, ...parts, ...chats, ...devices }) }
+  const directory = createDirectory({ ...context, ...parts, ...chats, ...devices, avatars })
+  return { ...chats, ...devices, directory, avatars }
 }

@@ -9,6 +9,7 @@ import type { Platforms } from '../modules/devices/platforms.ts'
 import type { Feed } from '../modules/events/feed.ts'
 import type { GroupsModule } from '../modules/groups/index.ts'
 import type { IdempotencyKeys } from '../modules/idempotency/types.ts'
+import type { Avatars } from '../modules/media/avatars.ts'
 import type { MediaFiles } from '../modules/media/media.ts'
 import type { Messages } from '../modules/sending/sending.ts'
 import type { Credentials } from '../modules/tenants/credentials.ts'
@@ -31,6 +32,7 @@ export interface HttpServices {
   media: Pick<MediaFiles, 'stage' | 'discard'>
   /** Without it, signed media addresses answer 404. */
   downloads?: MediaDownloads
+  avatars: Pick<Avatars, 'open'>
   webhooks: Webhooks
   deliveries: DeliveryLog
   replays: Replays

@@ -37,6 +37,15 @@ describe('contacts', () => {
     expect(app.asked.at(-1)).toEqual({ deviceId: '237123456789', platform: 'wa', query: 'an n', limit: 7 })
   })
 
+  test('come in pages for whoever names a cursor, which is empty at first', async () => {
+    expect((await get(`${DEVICE}/contacts?cursor=&limit=7`)).body).toEqual({ data: [ANN], next: null })
+    const cursor = btoa(JSON.stringify(['Ann', '49'])).replaceAll('=', '')
+    await get(`${DEVICE}/contacts?cursor=${cursor}`)
+    expect(app.asked.at(-1)).toMatchObject({ after: ['Ann', '49'], limit: 100 })
+    const wrong = await get(`${DEVICE}/contacts?cursor=x`)
+    expectError(wrong, 400, 'bad_request', 'cursor: expected the next of an earlier answer of this list')
+  })
+
   test.each(['0', '1001', 'x', '-1'])('limit=%s is refused', async limit => {
     const answer = await get(`${DEVICE}/contacts?limit=${limit}`)
     expectError(answer, 400, 'bad_request', 'limit: expected a whole number from 1 to 1000')

@@ -53,6 +53,7 @@ describe('the document', () => {
       'delete /api/v1/tokens/{id}',
       'delete /api/v1/webhooks/{id}',
       'get /api/v1/actions/{id}',
+      'get /api/v1/avatars/{id}',
       'get /api/v1/chats',
       'get /api/v1/chats/{chat_id}',
       'get /api/v1/chats/{chat_id}/members',

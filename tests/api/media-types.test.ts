@@ -14,12 +14,14 @@ beforeEach(() => {
 })
 afterEach(() => folder[Symbol.dispose]())
 
-function serve(mimeType: string, fileName = 'file.bin') {
-  const routes = mediaRoutes({ open: async () => ({ path: folder.file('file'), fileName, mimeType }) })
+function serve(mimeType: string, fileName = 'file.bin', path = 'media/x') {
+  const files = { open: async () => ({ path: folder.file('file'), fileName, mimeType }) }
+  const avatars = { open: async () => ({ bytes: new Uint8Array([1]), mimeType }) }
+  const routes = mediaRoutes(files, avatars)
   const app = new Elysia()
   const nobody = async () => Promise.reject(new Error('nobody authenticates'))
   addRoutes(app, routes, { credentials: { authenticate: nobody }, tokens: { authenticate: nobody } })
-  return app.handle(new Request('http://localhost/api/v1/media/x?expires=1&signature=s'))
+  return app.handle(new Request(`http://localhost/api/v1/${path}?expires=1&signature=s`))
 }
 
 test.each([
@@ -65,4 +67,12 @@ test.each([
   const { headers } = await serve('text/plain', fileName)
   expect(headers.get('content-disposition')).toBe(disposition)
   expect(headers.get('set-cookie')).toBeNull()
+})
+
+test('a picture of somebody is served as harmlessly', async () => {
+  const picture = await serve('image/png', '', 'avatars/x')
+  expect([picture.status, picture.headers.get('content-type')]).toEqual([200, 'image/png'])
+  expect(picture.headers.get('content-security-policy')).toContain('sandbox')
+  const page = await serve('text/html', '', 'avatars/x')
+  expect(page.headers.get('content-type')).toBe('application/octet-stream')
 })

@@ -36,6 +36,7 @@ export const ANN: ContactView = {
   matrix_id: '@whatsapp_4915112345678:localhost',
   room: null,
   identifiers: ['tel:+4915112345678'],
+  avatar_url: null,
 }
 
 export const PLATFORM: PlatformView = {
@@ -197,7 +198,7 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
       contacts: async (_identityId, deviceId, options) => {
         if (failures.directory) throw failures.directory
         asked.push({ deviceId, ...options })
-        return [ANN]
+        return { data: [ANN], next: null }
       },
       groups: async (_identityId, deviceId, platform) => {
         if (failures.directory) throw failures.directory
@@ -245,6 +246,7 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
         return []
       },
     },
+    avatars: { open: async () => Promise.reject(new GatewayError('not_found', 'no picture')) },
     media: {
       async stage({ identityId, fileName, mimeType, stream }) {
         const id = `media_${nextId++}`

@@ -38,6 +38,7 @@ export function moduleOn(db: Db, fakes: ModuleFakes = {}) {
     sessions: { actingAs: () => session as MatrixSession },
     matrixUserOf: async () => '@mg1:s',
     signals: db.signals,
+    avatars: { urlOf: (_identityId: string, mxcUri: string | null) => mxcUri && `http://x/${mxcUri}` },
     clock,
     logger,
   }

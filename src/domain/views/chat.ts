@@ -53,6 +53,9 @@ export const Chat = model(
     kind: oneOf(LISTED_CHAT_KINDS),
     name: Type.String(),
     topic: nullable(Type.String()),
+    avatar_url: nullable(
+      Type.String({ description: 'A signed address of its picture that expires; null where none is known.' }),
+    ),
     person: Type.Union([Contact, Type.Null()], {
       description: 'Only in a dm: who it is with, if that is known.',
     }),
@@ -77,6 +80,7 @@ export const Chat = model(
         kind: 'group',
         name: 'Friends',
         topic: null,
+        avatar_url: null,
         person: null,
         member_count: 12,
         muted: false,

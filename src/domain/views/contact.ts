@@ -1,6 +1,7 @@
 /** People and groups as clients see them. */
 import { type Static, Type } from '@sinclair/typebox'
 import { CHAT_KINDS } from '../states.ts'
+import { pageModel } from './page.ts'
 import { model, nullable, oneOf } from './schema.ts'
 
 const contact = {
@@ -15,6 +16,9 @@ const contact = {
   matrix_id: nullable(Type.String()),
   room: nullable(Type.String({ description: 'The Matrix room of the chat with them, if there is one.' })),
   identifiers: Type.Array(Type.String(), { description: 'Other addresses, as URIs.' }),
+  avatar_url: nullable(
+    Type.String({ description: 'A signed address of their picture that expires; null where none is known.' }),
+  ),
 }
 const ANN = {
   id: '4915112345678',
@@ -24,9 +28,12 @@ const ANN = {
   matrix_id: '@whatsapp_4915112345678:localhost',
   room: '!abc:localhost',
   identifiers: ['tel:+4915112345678'],
+  avatar_url: null,
 }
 
 export const Contact = model('Contact', contact, { examples: [ANN] })
+
+export const ContactPage = pageModel('ContactPage', Contact, 'By name.')
 
 export const ContactCheck = model(
   'ContactCheck',

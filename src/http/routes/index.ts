@@ -31,7 +31,7 @@ export function apiRoutes(options: ApiRoutesOptions): Route[] {
   const { services, clock, logger } = options
   return [
     ...healthRoutes(options),
-    ...mediaRoutes(services.downloads),
+    ...mediaRoutes(services.downloads, services.avatars),
     ...credentialRoutes(services),
     ...tokenRoutes(services),
     ...deviceRoutes(options),

@@ -4,11 +4,13 @@ import type { Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { BridgeContact, Bridges } from '../../domain/ports.ts'
 import type { ChecksView, CheckView, ContactView, GroupView } from '../../domain/views/contact.ts'
+import type { Page } from '../../domain/views/page.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { normaliseContact, trimmed } from '../../lib/phone-numbers.ts'
 import { createRateBucket } from '../../lib/rate-bucket.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { loggedOut, noSuchDevice } from '../devices/refusals.ts'
+import type { Avatars } from '../media/avatars.ts'
 import type { ChatRepository } from './chat-repository.ts'
 import { byName, contactView, matches, type Person, peopleIn } from './person.ts'
 import type { PeoplesPhones } from './phones.ts'
@@ -19,8 +21,19 @@ export interface DirectoryOptions {
   devices: Pick<LinkedDevices, 'find' | 'linked'>
   chats: Pick<ChatRepository, 'groupsOf'>
   phones: Pick<PeoplesPhones, 'fill' | 'idsOf' | 'learn' | 'note' | 'of' | 'ofSender'>
+  avatars: Pick<Avatars, 'urlOf'>
   matrixUserOf(identityId: string): Promise<string>
   clock: Pick<Clock, 'steady'>
+}
+
+/** Ends a page of contacts: the last one's name and id. */
+export type ContactPlace = readonly [name: string, id: string]
+
+export interface ContactsAsked {
+  platform: string | null
+  query?: string | undefined
+  limit: number
+  after?: ContactPlace | undefined
 }
 
 /** Numbers that a device may check at once, and how soon it may check another. */
@@ -31,7 +44,7 @@ const CONCURRENCY = 4
 export type Directory = ReturnType<typeof createDirectory>
 
 export function createDirectory(options: DirectoryOptions) {
-  const { bridges, devices, chats, phones, matrixUserOf, clock } = options
+  const { bridges, devices, chats, phones, avatars, matrixUserOf, clock } = options
   const bucket = createRateBucket({ ...CHECKS, clock })
 
   async function deviceOf(identityId: string, deviceId: string, platform: string | null): Promise<Device> {
@@ -71,6 +84,10 @@ export function createDirectory(options: DirectoryOptions) {
     return phones.of(device, matrixUserId)
   }
 
+  function shown({ identityId }: Device, person: Person): ContactView {
+    return contactView(person, avatars.urlOf(identityId, person.avatarUri ?? null))
+  }
+
   /** @param field names it in an error */
   async function answersTo(device: Device, identifier: string, field: string): Promise<CheckView> {
     const bridge = bridges.forPlatform(device.platform)
@@ -78,7 +95,7 @@ export function createDirectory(options: DirectoryOptions) {
       const userId = await matrixUserOf(device.identityId)
       const { contact } = await resolveContact(bridge, device, userId, identifier)
       await phones.note(device, contact, trimmed(identifier))
-      return { exists: true, ...contactView(await personOf(device, contact)) }
+      return { exists: true, ...shown(device, await personOf(device, contact)) }
     } catch (error) {
       if (error instanceof GatewayError && error.code === 'not_found') return NOBODY
       if (!(error instanceof GatewayError && error.code === 'bad_request')) throw error
@@ -90,17 +107,22 @@ export function createDirectory(options: DirectoryOptions) {
     /**
      * By name.
      * @param limit at most so many
+     * @param after the name and id of the last one of the page before
      * @throws GatewayError not_found (no such device), not_supported (the network lists nobody, and
      * can't be searched without a query), and as bridges do
      */
     async contacts(
       identityId: string,
       deviceId: string,
-      { platform, query = '', limit }: { platform: string | null; query?: string | undefined; limit: number },
-    ): Promise<ContactView[]> {
+      { platform, query = '', limit, after }: ContactsAsked,
+    ): Promise<Page<ContactView, ContactPlace>> {
       const device = await deviceOf(identityId, deviceId, platform)
-      const found = await people(device, query.trim())
-      return found.sort(byName).slice(0, limit).map(contactView)
+      const found = (await people(device, query.trim())).sort(byName)
+      const [name = '', id = ''] = after ?? []
+      const start = after ? found.findIndex(person => byName(person, { name, id }) > 0) : 0
+      const page = start === -1 ? [] : found.slice(start, start + limit)
+      const last = start + limit < found.length ? page.at(-1) : undefined
+      return { data: page.map(person => shown(device, person)), next: last ? [last.name, last.id] : null }
     },
 
     /**
@@ -179,4 +201,5 @@ const NOBODY: CheckView = {
   matrix_id: null,
   room: null,
   identifiers: [],
+  avatar_url: null,
 }

@@ -7,6 +7,7 @@ import type { Db } from '../../db/open.ts'
 import type { Bridges, MatrixSessions } from '../../domain/ports.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/logger.ts'
+import type { Avatars } from '../media/avatars.ts'
 import { createChatRepository } from './chat-repository.ts'
 import { createChatRooms } from './chat-rooms.ts'
 import { createContacts } from './contacts.ts'
@@ -21,6 +22,7 @@ export interface ChatsParts {
   sessions: Pick<MatrixSessions, 'actingAs'>
   /** The Matrix user of an identity. */
   matrixUserOf(identityId: string): Promise<string>
+  avatars: Pick<Avatars, 'urlOf'>
   clock: Clock
   logger: Logger
 }
@@ -39,6 +41,6 @@ export function createChatsModule(parts: ChatsParts) {
     knowledgeOf,
     contacts: createContacts({ ...parts, repository: people }),
     phones,
-    knownPeople: createKnownPeople({ repository: people, phones, chats }),
+    knownPeople: createKnownPeople({ ...parts, repository: people, phones, chats }),
   }
 }

@@ -39,9 +39,18 @@ function merged(known: Person, contact: BridgeContact): Person {
   }
 }
 
-export function contactView(person: Person): ContactView {
+export function contactView(person: Person, avatarUrl: string | null): ContactView {
   const { id, name, phone, nativeIds, matrixUserId, roomId, identifiers } = person
-  return { id, name, phone, native_ids: nativeIds, matrix_id: matrixUserId, room: roomId, identifiers }
+  return {
+    id,
+    name,
+    phone,
+    native_ids: nativeIds,
+    matrix_id: matrixUserId,
+    room: roomId,
+    identifiers,
+    avatar_url: avatarUrl,
+  }
 }
 
 /** @param query part of a name, an id or a number, in any case and spelling */
@@ -53,6 +62,8 @@ export function matches({ nativeIds, name, phone, identifiers }: Person, query: 
   return texts.some(text => text.includes(wanted) || (digits !== null && text.includes(digits)))
 }
 
-export function byName(one: BridgeContact, other: BridgeContact): number {
-  return one.name.localeCompare(other.name) || (one.id < other.id ? -1 : 1)
+type Named = Pick<BridgeContact, 'name' | 'id'>
+
+export function byName(one: Named, other: Named): number {
+  return one.name.localeCompare(other.name) || Number(one.id > other.id) - Number(one.id < other.id)
 }

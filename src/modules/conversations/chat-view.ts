@@ -10,17 +10,19 @@ import {
 import type { CapabilitiesView, ChatView } from '../../domain/views/chat.ts'
 import { type ChatRepository, isChatOf } from '../chats/chat-repository.ts'
 import type { KnownPeople } from '../chats/known-people.ts'
+import type { Avatars } from '../media/avatars.ts'
 
 export interface ChatViewsOptions {
   chats: Pick<ChatRepository, 'featuresOf'>
   people: Pick<KnownPeople, 'person' | 'userOfChannel'>
+  avatars: Pick<Avatars, 'urlOf'>
 }
 
-export function createChatViews({ chats, people }: ChatViewsOptions) {
+export function createChatViews({ chats, people, avatars }: ChatViewsOptions) {
   async function personIn(chat: Chat, device: Device | undefined): Promise<ChatView['person']> {
     if (chat.kind !== 'dm' || !device) return null
     const userId = chat.peer ?? (chat.channelId && people.userOfChannel(device, chat.channelId))
-    return userId ? people.person(device, userId, chat.name) : null
+    return userId ? people.person(device, userId, chat.name, chat.avatar) : null
   }
 
   /** @param devices of the identity, those that are linked first */
@@ -40,6 +42,7 @@ export function createChatViews({ chats, people }: ChatViewsOptions) {
       kind: chat.kind as ChatView['kind'],
       name: chat.name || (person?.name ?? ''),
       topic: chat.topic,
+      avatar_url: avatars.urlOf(chat.identityId, chat.avatar),
       person,
       member_count: chat.memberCount,
       muted: chat.muted,

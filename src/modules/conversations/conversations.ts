@@ -12,6 +12,7 @@ import type { ChatRepository } from '../chats/chat-repository.ts'
 import type { KnownPeople } from '../chats/known-people.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { noSuchDevice } from '../devices/refusals.ts'
+import type { Avatars } from '../media/avatars.ts'
 import { type ChatFilter, type ChatPlace, createChatListRepository } from './chat-list-repository.ts'
 import { createChatViews } from './chat-view.ts'
 import { createConversationRepository, type MessagePlace } from './conversation-repository.ts'
@@ -24,6 +25,7 @@ export interface ConversationsOptions {
   knownPeople: KnownPeople
   media: MessageViewsOptions['media']
   publicUrl: MessageViewsOptions['publicUrl']
+  avatars: Pick<Avatars, 'urlOf'>
 }
 
 interface PageAsked<End extends Place> {
@@ -46,10 +48,10 @@ const START: ChatPlace = [Number.MAX_SAFE_INTEGER, '']
 export type Conversations = ReturnType<typeof createConversations>
 
 export function createConversations(options: ConversationsOptions) {
-  const { db, chats, devices, knownPeople: people } = options
+  const { db, chats, devices, knownPeople: people, avatars } = options
   const repository = createChatListRepository(db)
   const said = createConversationRepository(db)
-  const viewOf = createChatViews({ chats, people })
+  const viewOf = createChatViews({ chats, people, avatars })
   const messageViews = createMessageViews({ ...options, people })
 
   async function chatView(chat: Chat, owned: readonly Device[]): Promise<ChatView> {

@@ -21,7 +21,11 @@ export interface MembersOptions {
 const ADMIN_LEVEL = 50
 const PRESENT = ['join', 'invite']
 
-const memberContent = z.object({ membership: z.string(), displayname: z.string().nullish().catch(null) })
+const memberContent = z.object({
+  membership: z.string(),
+  displayname: z.string().nullish().catch(null),
+  avatar_url: z.string().startsWith('mxc://').nullish().catch(null),
+})
 const levelsContent = z.object({
   users: z.record(z.string(), z.number()).catch({}).default({}),
   users_default: z.number().catch(0).default(0),
@@ -33,12 +37,13 @@ export function createMembers(options: MembersOptions) {
   const { access, chatRooms, knownPeople, sessions, matrixUserOf } = options
 
   async function memberView(
-    { userId, name, isInvited, level }: RoomMember,
+    { userId, name, avatarUri, isInvited, level }: RoomMember,
     device: Device,
     self: string,
   ): Promise<MemberView> {
     const isSelf = userId === self
-    const person = await knownPeople.person(device, isSelf ? (device.ghostUserId ?? userId) : userId, name)
+    const knownAs = isSelf ? (device.ghostUserId ?? userId) : userId
+    const person = await knownPeople.person(device, knownAs, name, avatarUri)
     const role = level >= ADMIN_LEVEL ? 'admin' : 'member'
     return { ...person, role: isInvited ? 'invited' : role, is_self: isSelf }
   }
@@ -74,6 +79,7 @@ export function createMembers(options: MembersOptions) {
 interface RoomMember {
   userId: string
   name: string
+  avatarUri: string | null
   isInvited: boolean
   level: number
 }
@@ -88,6 +94,7 @@ function membersIn(state: readonly RoomEvent[]): RoomMember[] {
     if (!member || userId === undefined || !PRESENT.includes(member.membership)) return []
     if (functional?.service_members.includes(userId)) return []
     const level = levels.users[userId] ?? levels.users_default
-    return [{ userId, name: member.displayname ?? '', isInvited: member.membership === 'invite', level }]
+    const { displayname, avatar_url: avatarUri = null, membership } = member
+    return [{ userId, name: displayname ?? '', avatarUri, isInvited: membership === 'invite', level }]
   })
 }

@@ -2,7 +2,7 @@
 import { and, eq, exists, inArray, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { rowsBy } from '../../db/row-statements.ts'
-import { type Media, media } from '../../db/schema/index.ts'
+import { identities, type Media, media } from '../../db/schema/index.ts'
 import { textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { Reader } from '../../db/transaction.ts'
@@ -14,6 +14,12 @@ const served = statement(orm =>
     .select({ id: media.id })
     .from(media)
     .where(and(eq(media.id, textParam('id')), exists(usableTokenOf(orm, media.identityId)))),
+)
+const servedIdentity = statement(orm =>
+  orm
+    .select({ id: identities.id })
+    .from(identities)
+    .where(and(eq(identities.id, textParam('id')), exists(usableTokenOf(orm, identities.id)))),
 )
 const used = statement(orm =>
   orm
@@ -55,6 +61,10 @@ export function createMediaRepository(db: Pick<Db, 'read' | 'write'>) {
     /** @returns true when somebody may still act as the identity whose file it is */
     isServed: async (id: string, now: number) =>
       (await db.read(reader => reader.get(served, { id, now }))) !== undefined,
+
+    /** @returns true when somebody may still act as the identity */
+    isIdentityServed: async (id: string, now: number) =>
+      (await db.read(reader => reader.get(servedIdentity, { id, now }))) !== undefined,
 
     /** @returns those of the ids that have a row */
     known: async (ids: readonly string[]) => new Set(await db.read(reader => having(reader, ids))),

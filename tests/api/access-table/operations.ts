@@ -59,6 +59,16 @@ export const OPERATIONS: Record<string, Operation> = {
     }),
   },
 
+  'GET /api/v1/avatars/{id}': {
+    auth: 'none',
+    about: 'media',
+    absent: 403,
+    request: ({ media }) => ({
+      path: { id: media },
+      query: { expires: '4102444800', signature: 'f'.repeat(64) },
+    }),
+  },
+
   'GET /api/v1/credentials': { auth: 'basic', scope: 'credentials:read:*', ok: 200 },
   'POST /api/v1/credentials': {
     auth: 'basic',

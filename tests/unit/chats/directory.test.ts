@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { Bridge, BridgeContact } from '../../../src/domain/ports.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
-import { createDirectory } from '../../../src/modules/chats/directory.ts'
+import { type ContactPlace, createDirectory } from '../../../src/modules/chats/directory.ts'
 import { createPeopleRepository } from '../../../src/modules/chats/people-repository.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { insertDevice, insertIdentity } from '../../support/rows.ts'
@@ -38,19 +38,44 @@ const directoryOf = (bridge: Partial<Bridge>, phones = moduleOn(db).phones) =>
     devices: { linked: async () => [], find: async () => db.orm.query.devices.findFirst().sync() ?? null },
     chats: createChatRepository(db),
     phones,
+    avatars: moduleOn(db).avatars,
     matrixUserOf: async () => '@mg1:s',
     clock,
   })
 
 async function namesFor(bridge: Partial<Bridge>, query: string): Promise<string[]> {
   const found = await directoryOf(bridge).contacts('id_1', '237', { platform: null, query, limit: 10 })
-  return found.map(({ name }) => name)
+  return found.data.map(({ name }) => name)
 }
 
 test('of an address book those who match are listed, by name', async () => {
   const contacts = async () => [jonas, ada]
   expect(await namesFor({ contacts }, '')).toEqual(['Ada', 'Jonas Weber'])
   expect(await namesFor({ contacts }, 'weber')).toEqual(['Jonas Weber'])
+})
+
+test('pages lead on behind the last one, also among people of the same name', async () => {
+  const book = [jonas, ada, person('U3', 'Ada'), person('U4', 'Zoe')]
+  const directory = directoryOf({ contacts: async () => book })
+  const ids: string[][] = []
+  let after: ContactPlace | undefined
+  for (let pages = 0; pages < 2; pages++) {
+    const page = await directory.contacts('id_1', '237', { platform: null, limit: 2, after })
+    ids.push(page.data.map(({ id }) => id))
+    after = page.next ?? undefined
+  }
+  expect(ids).toEqual([
+    ['U2', 'U3'],
+    ['U1', 'U4'],
+  ])
+  expect(after).toBeUndefined()
+})
+
+test('a contact has the address of their picture', async () => {
+  const pictured = { ...ada, avatarUri: 'mxc://s/ada' }
+  const directory = directoryOf({ contacts: async () => [pictured, jonas] })
+  const { data } = await directory.contacts('id_1', '237', { platform: null, limit: 2 })
+  expect(data.map(({ avatar_url: url }) => url)).toEqual(['http://x/mxc://s/ada', null])
 })
 
 describe('a check of several', () => {
@@ -110,12 +135,10 @@ describe('somebody with a number and a hidden id', () => {
     identifiers: ['tel:+4915'],
   }
   const byLid = { ...person('lid-5', 'lid-5'), matrixUserId: LID, identifiers: ['x:5'], roomId: '!r:s' }
-  const list = (contacts: BridgeContact[], query?: string) =>
-    directoryOf({ contacts: async () => contacts }).contacts('id_1', '237', {
-      platform: null,
-      query,
-      limit: 10,
-    })
+  const list = async (contacts: BridgeContact[], query?: string) => {
+    const asked = { platform: null, query, limit: 10 }
+    return (await directoryOf({ contacts: async () => contacts }).contacts('id_1', '237', asked)).data
+  }
 
   test('is one contact, with the chat that there is and the name that somebody gave', async () => {
     const found = await list([byNumber, { ...byLid, phone: '4915' }, jonas])

@@ -2,7 +2,8 @@
 import { t } from 'elysia'
 import { MAX_CHECKED } from '../../../domain/views/contact.ts'
 import { model } from '../../../domain/views/schema.ts'
-import { knownOnly, pageLimit } from '../../schemas.ts'
+import { pageQuery } from '../../paging.ts'
+import { knownOnly } from '../../schemas.ts'
 
 const deviceId = t.String({ description: 'Phone digits, +E.164 or login id.' })
 const platform = t.Optional(
@@ -36,7 +37,7 @@ export const ContactsQuery = t.Object(
   {
     platform,
     query: t.Optional(t.String({ maxLength: 255, description: 'A part of a name, number or id.' })),
-    limit: pageLimit,
+    ...pageQuery,
   },
   knownOnly,
 )

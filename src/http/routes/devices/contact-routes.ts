@@ -1,8 +1,9 @@
 /** /api/v1/devices/{device_id}/contacts and /groups: who and what a device can write to. */
 import { t } from 'elysia'
-import { Contact, ContactCheck, ContactChecks, Group } from '../../../domain/views/contact.ts'
+import { Contact, ContactCheck, ContactChecks, ContactPage, Group } from '../../../domain/views/contact.ts'
+import type { ContactPlace } from '../../../modules/chats/directory.ts'
+import { pageAsked, pageShown } from '../../paging.ts'
 import { answer, bearerRoute } from '../../route.ts'
-import { pageSize } from '../../schemas.ts'
 import type { HttpServices } from '../../services.ts'
 import { CheckContacts, ContactParams, ContactsQuery, DeviceParams, PlatformQuery } from './contact-model.ts'
 
@@ -13,13 +14,22 @@ export function contactRoutes({ directory }: Pick<HttpServices, 'directory'>) {
       tag: 'Contacts',
       summary: 'List contacts',
       description:
-        "The device's address book. On a network that has none to list, `query` searches the network; without a query that is a 501.",
+        "The device's address book. On a network that has none to list, `query` searches the network; without a query that is a 501. With `cursor` (empty for the first page) it comes in pages.",
       params: DeviceParams,
       query: ContactsQuery,
-      answer: answer(200, 'By name', t.Array(Contact)),
+      answer: answer(
+        200,
+        'By name: an array, or with `cursor` a page',
+        t.Union([t.Array(Contact), ContactPage]),
+      ),
       errors: [404, 409, 501, 502, 504],
-      run: ({ identityId, params, query: { platform = null, query, limit } }) =>
-        directory.contacts(identityId, params.device_id, { platform, query, limit: pageSize(limit) }),
+      run: async ({ identityId, params, query: { platform = null, query, limit, cursor } }) => {
+        // Whoever begins a list with an empty cursor wants pages; the plain list is as it ever was.
+        const asked = { limit, ...(cursor ? { cursor } : {}) }
+        const page = pageAsked<ContactPlace>(asked, ['string', 'string'])
+        const found = await directory.contacts(identityId, params.device_id, { platform, query, ...page })
+        return cursor === undefined ? found.data : pageShown(found)
+      },
     }),
     bearerRoute('GET', '/api/v1/devices/:device_id/contacts/:identifier', {
       id: 'checkContact',

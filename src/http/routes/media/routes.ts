@@ -1,6 +1,7 @@
 /** /api/v1/media: files of incoming messages, by the signed addresses that webhooks carry. */
 import { t } from 'elysia'
 import { GatewayError } from '../../../domain/errors.ts'
+import type { Avatars } from '../../../modules/media/avatars.ts'
 import { answer, openRoute } from '../../route.ts'
 import { wholeNumber } from '../../schemas.ts'
 import type { MediaDownloads } from '../../services.ts'
@@ -12,7 +13,7 @@ const MediaQuery = t.Object({
   signature: t.String({ minLength: 1, maxLength: 256 }),
 })
 
-export function mediaRoutes(downloads: MediaDownloads | undefined) {
+export function mediaRoutes(downloads: MediaDownloads | undefined, avatars: Pick<Avatars, 'open'>) {
   return [
     openRoute('GET', '/api/v1/media/:id', {
       id: 'downloadMedia',
@@ -32,20 +33,42 @@ export function mediaRoutes(downloads: MediaDownloads | undefined) {
           Expires.read(query.expires),
           query.signature,
         )
-        return new Response(Bun.file(path), {
-          headers: {
-            'Content-Type': harmlessType(mimeType),
-            'Content-Disposition': contentDisposition(fileName),
-            // A file is somebody else's: it must not run as a page of ours, whatever its type says.
-            'Content-Security-Policy': "default-src 'none'; sandbox",
-            // The signed address is the permission, wherever the file is shown.
-            'Cross-Origin-Resource-Policy': 'cross-origin',
-            'Cache-Control': 'private, max-age=3600',
-          },
-        })
+        return new Response(Bun.file(path), { headers: headersFor(mimeType, fileName) })
+      },
+    }),
+    openRoute('GET', '/api/v1/avatars/:id', {
+      id: 'downloadAvatar',
+      tag: 'Media',
+      summary: 'Download a picture of somebody',
+      description: 'The address, with its signature, is the `avatar_url` of a person or a chat.',
+      params: MediaPath,
+      query: MediaQuery,
+      answer: answer(200, 'The picture', t.String({ format: 'binary' }), {
+        contentType: 'application/octet-stream',
+      }),
+      errors: [403, 404, 502],
+      run: async ({ params, query }) => {
+        const { bytes, mimeType } = await avatars.open(
+          params.id,
+          Expires.read(query.expires),
+          query.signature,
+        )
+        return new Response(bytes, { headers: headersFor(mimeType, 'avatar') })
       },
     }),
   ]
+}
+
+function headersFor(mimeType: string, fileName: string): Record<string, string> {
+  return {
+    'Content-Type': harmlessType(mimeType),
+    'Content-Disposition': contentDisposition(fileName),
+    // A file is somebody else's: it must not run as a page of ours, whatever its type says.
+    'Content-Security-Policy': "default-src 'none'; sandbox",
+    // The signed address is the permission, wherever the file is shown.
+    'Cross-Origin-Resource-Policy': 'cross-origin',
+    'Cache-Control': 'private, max-age=3600',
+  }
 }
 
 const UNTOLD = 'application/octet-stream'
