@@ -11,6 +11,7 @@ import { createStoredCursors } from '../modules/events/cursor.ts'
 import { createFeed } from '../modules/events/feed.ts'
 import { createFeedRepository } from '../modules/events/feed-repository.ts'
 import { LiveEvents } from '../modules/events/live-events.ts'
+import { createChatActHandlers } from '../modules/groups/handlers.ts'
 import { createGroupsModule } from '../modules/groups/index.ts'
 import { createMedia } from '../modules/media/media.ts'
 import { createMediaRepository } from '../modules/media/repository.ts'
@@ -133,7 +134,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     queue,
     recipients,
     messages: repository,
-    acts,
+    acts: { ...acts, ...createChatActHandlers(parts.phones) },
     media,
     paceOf,
   })
@@ -173,7 +174,15 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     media,
     publicUrl: publicUrl.current,
   })
-  const groups = createGroupsModule({ ...context, ...parts, ...parts.phones, recipients })
+  const groups = createGroupsModule({
+    ...context,
+    ...parts,
+    ...parts.phones,
+    recipients,
+    waiting,
+    backlog,
+    paceOf,
+  })
 
   const upkeep = createUpkeep({
     ...context,

@@ -6,4 +6,8 @@ export interface ActArguments {
   votes?: string[]
   /** The event up to which a chat is read. */
   upTo?: string
+  /** A change of a member has it, as its caller wrote it, and the Matrix user that it meant. */
+  member?: { written: string; userId: string }
+  /** Seconds after which messages disappear; 0: never. */
+  disappearingS?: number
 }

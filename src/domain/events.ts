@@ -4,8 +4,8 @@
  */
 import type {
   ActionEvent,
-  ChatReadEvent,
   ChatBackfilledEvent,
+  ChatReadEvent,
   ChatUpdatedEvent,
   DeviceEvent,
   LinkUpdatedEvent,
@@ -19,8 +19,8 @@ import type {
 
 export type {
   ActionEvent,
-  ChatReadEvent,
   ChatBackfilledEvent,
+  ChatReadEvent,
   ChatUpdatedEvent,
   DeviceEvent,
   LinkUpdatedEvent,

@@ -60,4 +60,20 @@ export interface RoomFeatures {
   reactionCount: number | null
   /** Null: any emoji. */
   allowedReactions: readonly string[] | null
+  /** Absent where the bridge doesn't say. */
+  settings?: SettingsFeatures
+}
+
+/** Changes of a chat as a whole that its network takes. */
+export interface SettingsFeatures {
+  /** By type of state, such as m.room.name; a type that isn't there is refused. */
+  state: Readonly<Record<string, FeatureLevel>>
+  /** By action: invite, kick and leave; one that isn't there is refused. */
+  memberActions: Readonly<Record<string, FeatureLevel>>
+  /** Times after which messages may disappear; null: any. */
+  timersMs: readonly number[] | null
+  /** From when such a time counts, as Matrix names it. */
+  timerType: string
+  /** True when the person of a direct chat can be blocked. */
+  blocks: boolean
 }

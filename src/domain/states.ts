@@ -41,8 +41,22 @@ export function shownStatus(status: MessageStatus): ShownMessageStatus {
   return status === 'submitted' ? 'sending' : status
 }
 
+/** Things done to a chat as a whole; each is one event of its room. */
+const CHAT_ACT_TYPES = [
+  'rename',
+  'set_topic',
+  'set_disappearing',
+  'add_member',
+  'remove_member',
+  'promote_member',
+  'demote_member',
+  'leave',
+  'block',
+] as const
+export type ChatActType = (typeof CHAT_ACT_TYPES)[number]
+
 /** Things done to a message or a chat, each in the order of its chat. */
-export const ACT_TYPES = ['react', 'unreact', 'edit', 'unsend', 'vote', 'read'] as const
+export const ACT_TYPES = ['react', 'unreact', 'edit', 'unsend', 'vote', 'read', ...CHAT_ACT_TYPES] as const
 export type ActType = (typeof ACT_TYPES)[number]
 
 export const RECIPIENT_KINDS = ['contact', 'group'] as const

@@ -3,7 +3,7 @@
  * network (mautrix-go, event/capabilities.go).
  */
 import { z } from 'zod'
-import type { FileFeatures, FileKind, RoomFeatures } from '../domain/room-features.ts'
+import type { FileFeatures, FileKind, RoomFeatures, SettingsFeatures } from '../domain/room-features.ts'
 
 export const ROOM_FEATURES_TYPE = 'com.beeper.room_features'
 
@@ -58,6 +58,13 @@ const roomFeatures = z.object({
   reaction: statedLevel,
   reaction_count: limit,
   allowed_reactions: z.array(z.string()).nullish().catch(null),
+  state: z.record(z.string(), z.object({ level })).nullish().catch(null),
+  member_actions: z.record(z.string(), z.number()).nullish().catch(null),
+  disappearing_timer: z
+    .object({ types: z.array(z.string()).nullish(), timers: z.array(z.number()).nullish() })
+    .nullish()
+    .catch(null),
+  block_user: z.boolean().catch(false).default(false),
 })
 
 /** @param content of the state event; what of it isn't as it should be says nothing */
@@ -77,6 +84,7 @@ export function readRoomFeatures(content: Readonly<Record<string, unknown>>): Ro
     maxPollOptionLength: told.poll_option_max_length,
     reply: told.reply,
     ...featuresOfActs(told, isComplete),
+    ...(isComplete && { settings: settingsOf(told) }),
   }
 }
 
@@ -92,6 +100,17 @@ function featuresOfActs(told: z.infer<typeof roomFeatures>, isComplete: boolean)
     reaction: levelOf(told.reaction),
     reactionCount: told.reaction_count,
     allowedReactions: told.allowed_reactions?.length ? told.allowed_reactions : null,
+  }
+}
+
+function settingsOf(told: z.infer<typeof roomFeatures>): SettingsFeatures {
+  const { state, member_actions: memberActions, disappearing_timer: timer, block_user: blocks } = told
+  return {
+    state: Object.fromEntries(Object.entries(state ?? {}).map(([type, stated]) => [type, stated.level])),
+    memberActions: memberActions ?? {},
+    timersMs: timer?.timers ?? null,
+    timerType: timer?.types?.[0] ?? 'after_send',
+    blocks,
   }
 }
 

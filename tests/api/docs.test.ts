@@ -80,9 +80,13 @@ describe('the document', () => {
       'get /health',
       'get /metrics',
       'get /ready',
+      'patch /api/v1/chats/{chat_id}',
+      'patch /api/v1/chats/{chat_id}/members',
       'patch /api/v1/devices/{device_id}',
       'patch /api/v1/messages/{id}',
       'post /api/v1/chats/{chat_id}/backfill',
+      'post /api/v1/chats/{chat_id}/block',
+      'post /api/v1/chats/{chat_id}/leave',
       'post /api/v1/chats/{chat_id}/read',
       'post /api/v1/chats/{chat_id}/typing',
       'post /api/v1/credentials',
@@ -189,7 +193,7 @@ describe('for generated clients', () => {
     expect(new Set(ids).size).toBe(ids.length)
     for (const id of ids)
       expect(id).toMatch(
-        /^(add|answer|cancel|check|create|delete|download|edit|fetch|forward|get|join|list|mark|react|read|remove|replay|retry|rotate|send|set|test|unsend|update|vote|watch)[A-Z]\w+$/,
+        /^(add|answer|block|cancel|check|create|delete|download|edit|fetch|forward|get|join|leave|list|mark|react|read|remove|replay|retry|rotate|send|set|test|unsend|update|vote|watch)[A-Z]\w+$/,
       )
   })
 

@@ -82,6 +82,7 @@ export async function testHttp(
     publicUrl: () => 'http://localhost',
   })
   const unresolved = {
+    keyOf: async () => '',
     resolve: async () => Promise.reject(new GatewayError('not_supported', 'no bridge')),
     forget: async () => undefined,
   }
@@ -90,6 +91,9 @@ export async function testHttp(
     ...moduleOn(db, { clock }),
     devices: nobodys,
     recipients: unresolved,
+    waiting: { lanesOfPeople: async () => [] },
+    backlog: { enter: () => undefined, leave: () => undefined },
+    paceOf: () => ({ intervalMs: 0, jitter: 0, burst: 1 }),
   })
   const http = createHttp({
     config: {

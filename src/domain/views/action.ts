@@ -26,6 +26,9 @@ export const Action = model(
       }),
     ),
     chat_id: nullable(Type.String({ description: 'Null while the chat of a message is not known yet.' })),
+    member: Type.Optional(
+      Type.String({ description: 'Only of a change of a member: who, as the caller wrote it.' }),
+    ),
     status: oneOf(SHOWN_MESSAGE_STATUSES, { description: '`sent`: the network has taken it.' }),
     reason: nullable(Type.String()),
     created_at: timestamp(),

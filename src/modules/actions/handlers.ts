@@ -5,7 +5,7 @@
 import type { Message } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { MatrixSession } from '../../domain/ports.ts'
-import type { ActType } from '../../domain/states.ts'
+import type { ActType, ChatActType } from '../../domain/states.ts'
 import type { Clock } from '../../lib/clock.ts'
 import {
   isSameEmoji,
@@ -50,7 +50,7 @@ interface Aimed extends ActTry {
 /** @returns the event of the act; null where no bridge reports on it */
 type Doing = (aimed: Aimed) => Promise<string | null>
 
-export type ActHandlers = Readonly<Record<ActType, ActHandler>>
+export type ActHandlers = Readonly<Record<Exclude<ActType, ChatActType>, ActHandler>>
 
 export function createActHandlers({
   targets,

@@ -18,6 +18,16 @@ import type { SendContent } from '../../domain/views/message-content.ts'
 import { durationInWords, sizeInWords } from '../../lib/amounts.ts'
 import { isSameType, OGG_OPUS } from '../../lib/media-type.ts'
 
+/** As com.beeper.room_features has them below `state` and `member_actions`, and beside them. */
+type SettingFeature =
+  | 'm.room.name'
+  | 'm.room.topic'
+  | 'com.beeper.disappearing_timer'
+  | 'invite'
+  | 'kick'
+  | 'leave'
+  | 'block_user'
+
 /** Something that a chat doesn't take. */
 export interface Unsupported {
   /** As com.beeper.room_features names it. */
@@ -42,6 +52,7 @@ export interface Unsupported {
     | 'delete_max_age'
     | 'reaction'
     | 'allowed_reactions'
+    | SettingFeature
   /** In characters, bytes, seconds or pixels; null: it isn't taken at all. */
   limit: number | null
   /** The limit for people, behind the name of the network. */

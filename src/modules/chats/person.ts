@@ -39,7 +39,7 @@ function merged(known: Person, contact: BridgeContact): Person {
   }
 }
 
-export function contactView(person: Person, avatarUrl: string | null): ContactView {
+export function contactView(person: Person, avatarUrl: string | null = null): ContactView {
   const { id, name, phone, nativeIds, matrixUserId, roomId, identifiers } = person
   return {
     id,

@@ -18,7 +18,7 @@ export interface MembersOptions {
 }
 
 /** The level from which on bridges give somebody the rights of an admin. */
-const ADMIN_LEVEL = 50
+export const ADMIN_LEVEL = 50
 const PRESENT = ['join', 'invite']
 
 const memberContent = z.object({
@@ -26,7 +26,7 @@ const memberContent = z.object({
   displayname: z.string().nullish().catch(null),
   avatar_url: z.string().startsWith('mxc://').nullish().catch(null),
 })
-const levelsContent = z.object({
+export const levelsContent = z.object({
   users: z.record(z.string(), z.number()).catch({}).default({}),
   users_default: z.number().catch(0).default(0),
 })

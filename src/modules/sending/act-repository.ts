@@ -219,6 +219,7 @@ export function actionView(act: Act, updatedAt = act.updatedAt): ActionView {
     type: act.act,
     message_id: act.target ?? act.content?.upTo ?? null,
     chat_id: act.recipient.startsWith('chat_') ? act.recipient : null,
+    ...(act.content?.member && { member: act.content.member.written }),
     status: shownStatus(act.status),
     reason: act.reason,
     created_at: rfc3339(act.createdAt),

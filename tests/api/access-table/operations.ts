@@ -179,6 +179,21 @@ export const OPERATIONS: Record<string, Operation> = {
     ok: 200,
     request: onChat,
   },
+  'PATCH /api/v1/chats/{chat_id}': {
+    auth: 'bearer',
+    about: 'chat',
+    ok: 202,
+    request: things => ({ ...onChat(things), json: { muted: true } }),
+  },
+  'PATCH /api/v1/chats/{chat_id}/members': {
+    auth: 'bearer',
+    about: 'chat',
+    // A direct chat has no members to be changed.
+    ok: 422,
+    request: things => ({ ...onChat(things), json: { add: ['49151000111'] } }),
+  },
+  'POST /api/v1/chats/{chat_id}/leave': { auth: 'bearer', about: 'chat', ok: 422, request: onChat },
+  'POST /api/v1/chats/{chat_id}/block': { auth: 'bearer', about: 'chat', ok: 422, request: onChat },
   'POST /api/v1/chats/{chat_id}/backfill': {
     auth: 'bearer',
     about: 'chat',

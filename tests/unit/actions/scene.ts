@@ -4,6 +4,7 @@ import type { MatrixSession } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { readRoomFeatures } from '../../../src/matrix/room-features.ts'
 import { createActionsModule } from '../../../src/modules/actions/index.ts'
+import { createChatActHandlers } from '../../../src/modules/groups/handlers.ts'
 import { createBacklog, type Pace } from '../../../src/modules/sending/limits.ts'
 import { createOutbox } from '../../../src/modules/sending/outbox.ts'
 import { createStatusWriter } from '../../../src/modules/sending/status-repository.ts'
@@ -98,7 +99,13 @@ export function actionsScene() {
     statuses: createStatusWriter(undefined, backlog),
     backlog,
   })
-  const options = { ...parts, queue: store.queue, messages: store.repository, acts, media: noMedia }
+  const options = {
+    ...parts,
+    queue: store.queue,
+    messages: store.repository,
+    acts: { ...acts, ...createChatActHandlers(parts) },
+    media: noMedia,
+  }
   const outbox = () =>
     createOutbox({
       ...options,

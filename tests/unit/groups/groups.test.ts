@@ -53,7 +53,11 @@ beforeEach(() => {
       find: async (identityId, deviceId) =>
         (await all(identityId)).find(device => device.deviceId === deviceId) ?? null,
     },
+    waiting: { lanesOfPeople: async () => [] },
+    backlog: { enter: () => undefined, leave: () => undefined },
+    paceOf: () => ({ intervalMs: 0, jitter: 0, burst: 1 }),
     recipients: {
+      keyOf: async (_device, kind, recipient) => `${kind}:${recipient}`,
       resolve: async () => linked.shift() ?? '',
       forget: async (_device, roomId) => void forgotten.push(roomId),
     },

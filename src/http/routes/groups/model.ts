@@ -1,6 +1,7 @@
 /** Bodies of the routes for groups and chats' settings. */
 import { Type } from '@sinclair/typebox'
 import { t } from 'elysia'
+import { ACTION_EXAMPLE, Action } from '../../../domain/views/action.ts'
 import { model } from '../../../domain/views/schema.ts'
 import { knownOnly } from '../../schemas.ts'
 
@@ -43,4 +44,45 @@ export const Backfill = model(
     ),
   },
   { ...knownOnly, examples: [{ limit: 100 }] },
+)
+
+const MAX_CHANGED = 100
+const people = (description: string) =>
+  t.Optional(
+    t.Array(t.String({ minLength: 1, maxLength: 255 }), { minItems: 1, maxItems: MAX_CHANGED, description }),
+  )
+
+export const ChatChange = model(
+  'ChatChange',
+  {
+    name: t.Optional(t.String({ minLength: 1, maxLength: 255 })),
+    topic: t.Optional(t.String({ maxLength: 4_096, description: 'Empty: none any more.' })),
+    disappearing_s: t.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 31_536_000,
+        description: 'Seconds after which messages disappear; 0: never. A network takes some times only.',
+      }),
+    ),
+    muted: t.Optional(t.Boolean({ description: 'Kept by the gateway: the network is not told.' })),
+    archived: t.Optional(t.Boolean({ description: 'As `muted`.' })),
+  },
+  { ...knownOnly, examples: [{ name: 'Team', muted: true }] },
+)
+
+export const MembersChange = model(
+  'MembersChange',
+  {
+    add: people('Phone numbers, handles or ids of the network.'),
+    remove: people('As `add`, or the `matrix_id` of a member.'),
+    promote: people('To be admins; as `remove`.'),
+    demote: people('To be admins no longer; as `remove`.'),
+  },
+  { ...knownOnly, examples: [{ add: ['4915112345678'], remove: ['4915187654321'] }] },
+)
+
+export const Actions = model(
+  'Actions',
+  { data: t.Array(Action, { description: 'One for each change that the network has to take.' }) },
+  { examples: [{ data: [{ ...ACTION_EXAMPLE, type: 'rename', message_id: null }] }] },
 )

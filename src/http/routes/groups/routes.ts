@@ -1,4 +1,5 @@
 /** Making and joining groups, who is in them, and what is done to a chat as a whole. */
+import { Action, type ActionView } from '../../../domain/views/action.ts'
 import { Chat } from '../../../domain/views/chat.ts'
 import { CreatedGroup, Members } from '../../../domain/views/group.ts'
 import { answer, bearerRoute } from '../../route.ts'
@@ -6,7 +7,8 @@ import type { HttpServices } from '../../services.ts'
 import { ChatPath } from '../chats/model.ts'
 import { DeviceParams, PlatformQuery } from '../devices/contact-model.ts'
 import { messageAnswer } from '../message-answer.ts'
-import { Backfill, GroupLink, NewGroup, Typing } from './model.ts'
+import { Nothing } from '../webhooks/delivery-model.ts'
+import { Actions, Backfill, ChatChange, GroupLink, MembersChange, NewGroup, Typing } from './model.ts'
 
 const FETCHING = 'Older messages are being fetched'
 /** Messages, where nobody says how many: what a bridge mostly fetches at a time. */
@@ -44,6 +46,63 @@ export function groupRoutes({ groups, conversations }: Pick<HttpServices, 'group
         const by = { identityId, deviceId: params.device_id, platform }
         return conversations.get(identityId, await groups.join(by, body.link))
       },
+    }),
+    bearerRoute('PATCH', '/api/v1/chats/:chat_id', {
+      id: 'updateChat',
+      tag: 'Chats',
+      summary: 'Change a chat',
+      description:
+        'Each change that the network has to take is an action with a status of its own. `muted` and `archived` are kept by the gateway alone, and done at once.',
+      params: ChatPath,
+      body: ChatChange,
+      answer: answer(202, 'Where the changes stand', Actions),
+      records: true,
+      errors: [404, 409, 422],
+      run: async ({ identityId, params, body, recorder }) => {
+        const { disappearing_s: disappearingS, ...change } = body
+        const record = recorder((data: ActionView[]) => ({ data }))
+        return { data: await groups.update(identityId, params.chat_id, { ...change, disappearingS }, record) }
+      },
+    }),
+    bearerRoute('PATCH', '/api/v1/chats/:chat_id/members', {
+      id: 'updateMembers',
+      tag: 'Chats',
+      summary: 'Add, remove, promote and demote members',
+      description:
+        'Each person is an action with a status of its own: one who can’t be added holds up nobody.',
+      params: ChatPath,
+      body: MembersChange,
+      answer: answer(202, 'Where the changes stand', Actions),
+      records: true,
+      errors: [404, 409, 422, 501, 502, 504],
+      run: async ({ identityId, params, body, recorder }) => {
+        const record = recorder((data: ActionView[]) => ({ data }))
+        return { data: await groups.changeMembers(identityId, params.chat_id, body, record) }
+      },
+    }),
+    bearerRoute('POST', '/api/v1/chats/:chat_id/leave', {
+      id: 'leaveChat',
+      tag: 'Chats',
+      summary: 'Leave a group',
+      params: ChatPath,
+      body: Nothing,
+      answer: answer(202, 'Where it stands', Action),
+      records: true,
+      errors: [404, 409, 422],
+      run: async ({ identityId, params, recorder }) =>
+        only(await groups.leave(identityId, params.chat_id, recorder(only))),
+    }),
+    bearerRoute('POST', '/api/v1/chats/:chat_id/block', {
+      id: 'blockChat',
+      tag: 'Chats',
+      summary: 'Block the person of a direct chat',
+      params: ChatPath,
+      body: Nothing,
+      answer: answer(202, 'Where it stands', Action),
+      records: true,
+      errors: [404, 409, 422],
+      run: async ({ identityId, params, recorder }) =>
+        only(await groups.block(identityId, params.chat_id, recorder(only))),
     }),
     bearerRoute('GET', '/api/v1/chats/:chat_id/members', {
       id: 'listMembers',
@@ -84,4 +143,10 @@ export function groupRoutes({ groups, conversations }: Pick<HttpServices, 'group
       },
     }),
   ]
+}
+
+/** The one action of a call that makes one. */
+function only([action]: readonly ActionView[]): ActionView {
+  if (action) return action
+  throw new Error('the call made no action')
 }
