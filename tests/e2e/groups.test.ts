@@ -2,7 +2,9 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import type { ChatView } from '../../src/domain/views/chat.ts'
 import type { CreatedGroup, MemberView } from '../../src/domain/views/group.ts'
+import { openEvents } from '../support/event-source.ts'
 import { testGateway } from '../support/test-gateway.ts'
+import { waitFor } from '../support/wait-for.ts'
 
 setDefaultTimeout(60_000)
 
@@ -63,4 +65,24 @@ test('a group is joined by its link, and as well once more', async () => {
   expect(first.body).toMatchObject({ name: 'Friends', kind: 'group' })
   expect(second.body.id).toBe(first.body.id)
   expect(await members(first.body.id)).toHaveLength(3)
+})
+
+test('who types is told on a stream that names it', async () => {
+  const { gateway, client, account, device, ann } = await scene()
+  await using _gateway = gateway
+  await account.send(device, { contact: ann.number, text: 'Are you there?' })
+  await ann.waitForText('Are you there?')
+  await ann.send({ to: device, text: 'One moment' })
+  const url = `${gateway.url}/api/v1/events?events=chat.typing,message.received&after=now`
+  await using stream = await openEvents(url, account.token)
+  await ann.send({ to: device, text: 'Here I am' })
+  const said = async () => ((await stream.next())?.data as { message?: string }).message
+  await waitFor(async () => (await said()) === 'Here I am', { what: 'the message' })
+  const path = `/phones/${ann.number}/chats/${device}?platform=wa`
+  expect((await client.sandbox.patch(path, { typing: true })).status).toBe(200)
+  const typing = await stream.next()
+  expect(typing).toMatchObject({
+    event: 'chat.typing',
+    data: { device_id: device, sender: { phone: ann.number }, typing: true },
+  })
 })
