@@ -34,7 +34,15 @@ export const ChatCapabilities = model(
     reply: Type.Boolean({ description: 'Whether an answer shows what it answers.' }),
     files: nullable(
       Type.Object(
-        { image: kindOfFile, video: kindOfFile, audio: kindOfFile, voice: kindOfFile, file: kindOfFile },
+        {
+          image: kindOfFile,
+          video: kindOfFile,
+          audio: kindOfFile,
+          voice: kindOfFile,
+          sticker: kindOfFile,
+          gif: kindOfFile,
+          file: kindOfFile,
+        },
         { description: 'By the kind as which it is shown; a kind that is missing is not taken.' },
       ),
     ),
