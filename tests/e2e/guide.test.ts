@@ -42,6 +42,8 @@ const STATUSES: Record<string, number[]> = {
   'Add a webhook': [201],
   'Make or join a group': [201, 201],
   'Change it': [202, 202],
+  'React, edit, unsend': [202],
+  'Mark it as read': [202],
   'Show yourself as typing': [204],
   'Fetch older messages': [202],
   'Other ways to link': [201, 200, 200, 200],
@@ -511,7 +513,9 @@ async function everythingSettled(): Promise<void> {
 
 async function inChatWith(phone: Phone, other: string): Promise<string[]> {
   const messages = await phone.received()
-  return messages.filter(message => message.chat === other && message.from === other).map(asText)
+  // A reaction has no text.
+  const said = messages.filter(({ type }) => type !== 'reaction')
+  return said.filter(message => message.chat === other && message.from === other).map(asText)
 }
 
 async function inGroup(inviteCode: string, member: Phone): Promise<string[]> {
