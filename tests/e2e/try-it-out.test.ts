@@ -52,7 +52,7 @@ test.skipIf(!chromium)(
         const { operationId, requestBody } = operation
         await showOnly(page, operation.path)
         const block = page.locator(`[id$="-${operationId}"].opblock`)
-        await block.locator('.opblock-summary-control').click()
+        await block.locator('.opblock-summary-control').dispatchEvent('click')
         for (const type of Object.keys(requestBody?.content ?? { nothing: {} })) {
           await fillIn(block, operation, type, ids, folder.file('hello.txt'))
           statuses[`${operationId} with ${type}`] = [await tried(page, block), await tried(page, block)]
@@ -158,6 +158,7 @@ async function fillIn(
 /** Executes the call. @returns the answer's status; 0 when the page sends nothing */
 async function tried(page: Page, block: Locator): Promise<number> {
   const answer = page.waitForResponse(() => true, { timeout: 10_000 }).catch(() => undefined)
-  await block.locator('button.execute').click()
+  // A click would wait until the page stands still, which takes a busy machine long.
+  await block.locator('button.execute').dispatchEvent('click')
   return (await answer)?.status() ?? 0
 }

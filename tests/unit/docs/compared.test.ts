@@ -7,7 +7,7 @@ const textOf = (name: string) => readFileSync(join(import.meta.dir, '..', '..', 
 const { paths } = JSON.parse(textOf('openapi.json')) as { paths: Record<string, object> }
 const CALL = /`((?:GET|POST|PUT|PATCH|DELETE) \/[^`]*)`/g
 
-/** What the right column of each table of calls has. */
+/** Cells of the right columns. */
 const OURS = textOf('docs/compared.md')
   .split('\n')
   .map(line => /^\| (.+?) +\| (.+?) +\|$/.exec(line)?.[2] ?? '')
