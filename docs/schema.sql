@@ -499,7 +499,7 @@ CREATE TABLE media (
   updated_at integer NOT NULL
 , waveform text, source_url TEXT) WITHOUT ROWID;
 
-CREATE INDEX media_awaited ON media (identity_id, created_at) WHERE source_url IS NOT NULL;
+CREATE INDEX media_awaited ON media (identity_id, created_at) WHERE source_url is not null;
 
 CREATE INDEX media_used ON media (identity_id,size_bytes) WHERE stored = 1;
 
