@@ -10,7 +10,7 @@ import { yieldToEventLoop } from '../lib/turn-budget.ts'
 import { budgetOf } from './in-flight.ts'
 
 /** Far above what any JSON call needs. */
-const MAX_JSON_BYTES = 1024 * 1024
+export const MAX_JSON_BYTES = 1024 * 1024
 const LARGE_CHARACTERS = 64 * 1024
 /** Characters of a header that an error repeats. */
 const MAX_SHOWN = 80
@@ -84,7 +84,11 @@ export function isJson(contentType: string): boolean {
 
 /** @throws GatewayError payload_too_large, bad_request */
 export async function parseJson(request: Request): Promise<unknown> {
-  const text = await readText(request)
+  return parsedJson(await readText(request))
+}
+
+/** @throws GatewayError bad_request */
+export async function parsedJson(text: string): Promise<unknown> {
   if (text === '') return {}
   // Reading, parsing and what is done with it have a turn of the event loop each.
   if (text.length > LARGE_CHARACTERS) await yieldToEventLoop()
@@ -141,7 +145,11 @@ export async function readBytes(request: Request): Promise<Uint8Array> {
     throw new GatewayError('bad_request', 'The body could not be read')
   }
   if (bytes !== null) return bytes
-  throw new GatewayError('payload_too_large', `The body is larger than ${MAX_JSON_BYTES} bytes`)
+  throw tooLargeJson()
+}
+
+export function tooLargeJson(): GatewayError {
+  return new GatewayError('payload_too_large', `The body is larger than ${MAX_JSON_BYTES} bytes`)
 }
 
 function tooSlow(limitMs: number): GatewayError {

@@ -29,7 +29,7 @@ export interface HttpServices {
   messages: Messages
   actions: Actions
   forwarding: Forwarding
-  media: Pick<MediaFiles, 'stage' | 'discard'>
+  media: Pick<MediaFiles, 'stage' | 'receive' | 'describe' | 'discard'>
   /** Without it, signed media addresses answer 404. */
   downloads?: MediaDownloads
   avatars: Pick<Avatars, 'open'>

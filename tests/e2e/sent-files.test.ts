@@ -145,6 +145,21 @@ describe('by URL', () => {
   })
 })
 
+test('a file in JSON arrives as it is, however long it is', async () => {
+  const bytes = crypto.getRandomValues(Buffer.alloc(65_536))
+  const content = Buffer.concat(Array.from({ length: 100 }, () => bytes))
+  await account.send(device, {
+    contact: friend.number,
+    file_base64: content.toString('base64'),
+    file_name: 'noise.bin',
+    text: 'noise',
+  })
+  const { file } = await friend.waitForText('noise')
+  expect(file?.name).toBe('noise.bin')
+  const arrived = await (await fetch(`${gateway.url}${file?.url}`)).bytes()
+  expect(Buffer.compare(arrived, content)).toBe(0)
+})
+
 test('several files are a message each, in their order, for each recipient; the text is of the first', async () => {
   const phones = [await client.newPhone(), await client.newPhone()]
   const contact = phones.map(({ number }) => number).join(',')

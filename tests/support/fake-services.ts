@@ -268,6 +268,15 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
         uploads.push({ fileName, mimeType, size, sha256: hash.digest('hex') })
         return stagedFile({ id, identityId, fileName, mimeType, sizeBytes: size })
       },
+      async receive({ identityId, stream }) {
+        const { id, sizeBytes } = await this.stage({ identityId, fileName: '', mimeType: '', stream })
+        uploads.pop()
+        return { id, identityId, sizeBytes }
+      },
+      describe: async ({ id, identityId, sizeBytes }, { fileName, mimeType }) => {
+        uploads.push({ fileName, mimeType, size: sizeBytes, sha256: '' })
+        return stagedFile({ id, identityId, fileName, mimeType, sizeBytes })
+      },
       discard: async file => {
         onDisk.delete(file.id)
       },

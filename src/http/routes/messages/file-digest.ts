@@ -4,7 +4,7 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import type { StagedFile } from '../../../modules/media/media.ts'
-import type { MultipartSink } from './multipart.ts'
+import type { MultipartSink } from './upload.ts'
 
 /** Tells which files an upload had. */
 export interface FileDigest {
@@ -23,6 +23,12 @@ export function digesting(sink: MultipartSink): FileDigest {
   }
   return {
     sink: {
+      receive(stream) {
+        const hash = createHash('sha256')
+        digests.push({ name: '', type: '', hash })
+        return sink.receive(passing(stream, hash))
+      },
+      describe: sink.describe,
       stage(upload): Promise<StagedFile> {
         const hash = createHash('sha256')
         digests.push({ name: upload.fileName, type: upload.mimeType, hash })

@@ -72,6 +72,16 @@ const FIELDS = {
       ...UNFILLED,
     }),
   ),
+  file_base64: t.Optional(
+    t.String({
+      description:
+        'Instead of a file: its bytes as base64, at most 8 MiB of them, with its name in `file_name`. Without “data:…,” before it.',
+      ...UNFILLED,
+    }),
+  ),
+  file_name: t.Optional(
+    t.String({ description: 'The name of `file_base64`, with an extension.', ...UNFILLED }),
+  ),
   format: t.Optional(
     oneOf(['plain', 'markdown'], {
       description: 'How `text` is written: as it is (default), or with Markdown, shown as the network can.',

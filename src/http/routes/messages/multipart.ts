@@ -1,33 +1,24 @@
 /** Reads a multipart send: fields into memory, up to a limit, and files straight to the disk. */
-import { extname } from 'node:path'
 import { GatewayError } from '../../../domain/errors.ts'
 import { bodyStream } from '../../../lib/body-reader.ts'
 import { decodeText, UndecodableText } from '../../../lib/charset.ts'
 import { boundaryOf, MalformedForm, type Part, partsOf } from '../../../lib/multipart.ts'
 import { transferDecoded, transferDecoder, WrongTransferEncoding } from '../../../lib/transfer-encoding.ts'
-import type { IncomingFile, StagedFile } from '../../../modules/media/media.ts'
+import type { ReceivedFile, StagedFile } from '../../../modules/media/media.ts'
+
+import { BASE64_FIELD, receiveBase64 } from './base64-file.ts'
+import { type MultipartSink, nameProblem } from './upload.ts'
 
 /** Limits of a form, its files' sizes apart. */
 const LIMITS = { fields: 32, fieldBytes: 256 * 1024, parts: 70 }
 export const MAX_FILES = 30
 
-/** A name that is longer couldn't be stored by whoever gets the file. */
-const MAX_NAME_BYTES = 255
-
 export interface MultipartSend {
   /** As they came: a name may be there several times. */
   fields: [name: string, value: string][]
   files: StagedFile[]
-}
-
-export interface MultipartSink {
-  stage(file: Pick<IncomingFile, 'fileName' | 'mimeType' | 'stream'>): Promise<StagedFile>
-  discard(file: StagedFile): Promise<void>
-  /**
-   * Called as the body comes in, with its size and the memory its fields take so far. What it
-   * throws ends the reading.
-   */
-  receiving(receivedBytes: number, fieldBytes: number): void
+  /** The file of `file_base64`, whose name is a field. */
+  base64: ReceivedFile | undefined
 }
 
 /**
@@ -43,6 +34,7 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
   const progress = trackProgress(sink)
   const fields: KeptField[] = []
   const files: StagedFile[] = []
+  let base64: ReceivedFile | undefined
   let charset: string | undefined
   let parts = 0
   try {
@@ -53,14 +45,21 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
         if (file) files.push(file)
         continue
       }
+      if (part.name === BASE64_FIELD) {
+        if (base64) throw new GatewayError('bad_request', `${BASE64_FIELD}: expected once, not several times`)
+        base64 = await receiveBase64(part.body, sink)
+        // A field that was left empty.
+        if (base64.sizeBytes === 0) base64 = await sink.discard(base64).then(() => undefined)
+        continue
+      }
       const field = await readField(part)
       progress.keep(field)
       if (part.name === FORM_CHARSET) charset = formCharset(field) || undefined
       else fields.push(field)
     }
-    return { fields: textsOf(fields, charset), files }
+    return { fields: textsOf(fields, charset), files, base64 }
   } catch (error) {
-    for (const file of files) await sink.discard(file)
+    for (const file of [...files, ...(base64 ? [base64] : [])]) await sink.discard(file)
     throw expectedFailure(error)
   }
 }
@@ -178,18 +177,9 @@ function refuseFile(name: string, fileName: string, before: number): GatewayErro
   if (name !== 'file') {
     return new GatewayError('bad_request', `${name}: expected the file in a field named "file"`)
   }
-  if (Buffer.byteLength(fileName) > MAX_NAME_BYTES || /\p{Cc}/u.test(fileName)) {
-    return new GatewayError(
-      'bad_request',
-      `file: expected a name of at most ${MAX_NAME_BYTES} bytes, without control characters`,
-    )
-  }
   if (before === MAX_FILES)
     return new GatewayError('bad_request', `file: expected at most ${MAX_FILES} files`)
-  if (extname(fileName).length < 2) {
-    return new GatewayError('bad_request', 'Uploaded file must have a file extension')
-  }
-  return null
+  return nameProblem(fileName, 'file')
 }
 
 function tooManyParts(): GatewayError {

@@ -20,9 +20,9 @@ import {
   SendMessageForm,
   SendPath,
 } from './model.ts'
-import type { MultipartSink } from './multipart.ts'
 import { contentOf } from './send-body.ts'
 import { readSendOnce } from './send-once.ts'
+import type { MultipartSink } from './upload.ts'
 
 export interface MessageRoutesOptions {
   services: Pick<HttpServices, 'devices' | 'messages' | 'media'>
@@ -56,6 +56,8 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
       run: async ({ request, params: { device_id: deviceId }, identityId, recorder }) => {
         const sink: MultipartSink = {
           stage: upload => media.stage({ ...upload, identityId }),
+          receive: stream => media.receive({ identityId, stream }),
+          describe: media.describe,
           discard: media.discard,
           receiving(receivedBytes, fieldBytes) {
             // The file is on its way to the disk; the fields stay.

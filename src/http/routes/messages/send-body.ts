@@ -4,17 +4,33 @@ import type { Static } from 'elysia'
 import { TypeCompiler } from 'elysia/type-system'
 import { GatewayError } from '../../../domain/errors.ts'
 import type { SendContent } from '../../../domain/views/message-content.ts'
-import type { StagedFile } from '../../../modules/media/media.ts'
+import { bodyStream } from '../../../lib/body-reader.ts'
+import { charsetOf, decodeText, UndecodableText } from '../../../lib/charset.ts'
+import { withoutLongString } from '../../../lib/long-json-string.ts'
+import type { ReceivedFile, StagedFile } from '../../../modules/media/media.ts'
 import { refuseIncomplete } from '../../../modules/sending/content/request.ts'
-import { isEmpty, isJson, parseJson, withoutNulls, wrongType } from '../../body.ts'
+import {
+  isEmpty,
+  isJson,
+  MAX_JSON_BYTES,
+  parsedJson,
+  parseJson,
+  tooLargeJson,
+  undecodable,
+  withoutNulls,
+  wrongType,
+} from '../../body.ts'
 import { readForm } from '../../form-fields.ts'
 import { refuseUnknown } from '../../unknown-fields.ts'
 import { explainIssue } from '../../validation.ts'
+import { BASE64_FIELD, describeBase64, receiveBase64 } from './base64-file.ts'
 import { OBJECTS, SendMessage, SendMessageForm } from './model.ts'
-import { type MultipartSink, readMultipart } from './multipart.ts'
+import { readMultipart } from './multipart.ts'
+import type { MultipartSink } from './upload.ts'
 
 export interface SendBody {
-  fields: Static<typeof SendMessage>
+  /** Without those of a file, which is among the files. */
+  fields: Omit<Static<typeof SendMessage>, 'file_base64' | 'file_name'>
   files: StagedFile[]
 }
 
@@ -31,26 +47,25 @@ export async function readSend(
 ): Promise<SendBody> {
   const contentType = request.headers.get('content-type') ?? ''
   if (isJson(contentType)) {
-    return { fields: checkWithoutFile(withoutNulls(await parseJson(request))), files: [] }
+    const isLong = Number(request.headers.get('content-length')) > MAX_JSON_BYTES
+    const { json, base64 } = isLong
+      ? await readLongJson(request, sink, admitUpload)
+      : { json: await parseJson(request) }
+    return completed(withoutNulls(json), { files: [], base64 }, sink)
   }
   if (/^multipart\/form-data\s*;/i.test(contentType)) {
     await admitUpload()
-    const { fields, files } = await readMultipart(request, sink)
-    try {
-      return { fields: check(fieldsOf(fields), files.length > 0), files }
-    } catch (error) {
-      for (const file of files) await sink.discard(file)
-      throw error
-    }
+    const { fields, ...received } = await readMultipart(request, sink)
+    return completed(() => fieldsOf(fields), received, sink)
   }
   if (/^application\/x-www-form-urlencoded\s*(;|$)/i.test(contentType)) {
     await admitUpload()
     const form = await readForm(request)
     // Only curl's -d says so of JSON.
     if (form[0]?.[0].trimStart().startsWith('{')) throw wrongType(contentType, 'application/json')
-    return { fields: checkWithoutFile(fieldsOf(form)), files: [] }
+    return completed(() => fieldsOf(form), NO_FILES, sink)
   }
-  if (await isEmpty(request)) return { fields: check({}, false), files: [] }
+  if (await isEmpty(request)) return completed({}, NO_FILES, sink)
   if (/^multipart\/form-data\s*$/i.test(contentType))
     throw new GatewayError(
       'unsupported_media_type',
@@ -101,19 +116,101 @@ function typed(name: string, text: string): unknown {
   }
 }
 
+/** Files of a send that are on the disk already. */
+interface Received {
+  files: StagedFile[]
+  base64?: ReceivedFile | undefined
+}
+
+const NO_FILES: Received = { files: [] }
+
+/**
+ * Reads JSON that is longer than other bodies may be, as its file is in it.
+ * @throws GatewayError payload_too_large when it is long without its file
+ */
+async function readLongJson(
+  request: Request,
+  sink: MultipartSink,
+  admitUpload: () => Promise<void>,
+): Promise<{ json: unknown; base64: ReceivedFile | undefined }> {
+  const charset = charsetOf(request.headers.get('content-type'))
+  if (charset !== undefined && !/^utf-?8$/i.test(charset)) throw tooLargeJson()
+  await admitUpload()
+  let base64: ReceivedFile | undefined
+  let receivedBytes = 0
+  let heldBytes = 0
+  async function* counted() {
+    for await (const chunk of bodyStream(request)) {
+      receivedBytes += chunk.length
+      sink.receiving(receivedBytes, heldBytes)
+      yield chunk as Uint8Array
+    }
+  }
+  try {
+    const rest = await withoutLongString(counted(), {
+      name: BASE64_FIELD,
+      read: async bytes => {
+        base64 = await receiveBase64(bytes, sink)
+      },
+      holding(bytes) {
+        heldBytes = bytes
+        if (bytes > MAX_JSON_BYTES) throw tooLargeJson()
+      },
+    })
+    return { json: await parsedJson(decodedJson(rest)), base64 }
+  } catch (error) {
+    if (base64) await sink.discard(base64)
+    throw error
+  }
+}
+
+/**
+ * @param raw the fields, or what reads them
+ * @throws GatewayError bad_request; nothing of the files is then left on the disk
+ */
+async function completed(raw: unknown, { files, base64 }: Received, sink: MultipartSink): Promise<SendBody> {
+  let received = base64
+  try {
+    const names = [...(files.length > 0 ? ['file'] : []), ...(received ? [BASE64_FIELD] : [])]
+    const {
+      file_base64: text,
+      file_name: fileName,
+      ...fields
+    } = checkWithoutFile(typeof raw === 'function' ? raw() : raw, names)
+    if (text) received = await receiveBase64(new Blob([text]).stream(), sink)
+    if (received) return { fields, files: [await describeBase64(received, fileName, sink)] }
+    if (fileName) throw new GatewayError('bad_request', `file_name: expected with ${BASE64_FIELD} alone`)
+    return { fields, files }
+  } catch (error) {
+    for (const file of [...files, ...(received ? [received] : [])]) await sink.discard(file)
+    throw error
+  }
+}
+
+function decodedJson(bytes: Uint8Array): string {
+  try {
+    return decodeText(bytes, undefined)
+  } catch (error) {
+    throw error instanceof UndecodableText ? undecodable('The body', error) : error
+  }
+}
+
 /**
  * @throws GatewayError bad_request as `check` does, and for a file, which would silently be left
  * out
  */
-function checkWithoutFile(body: unknown): SendBody['fields'] {
+function checkWithoutFile(body: unknown, files: readonly string[]): Static<typeof SendMessage> {
   if (isObject(body) && Object.hasOwn(body, 'file')) {
     throw new GatewayError('bad_request', 'file: expected in a multipart form (multipart/form-data) alone')
   }
-  return check(body, false)
+  return check(body, files)
 }
 
-/** @throws GatewayError bad_request */
-function check(body: unknown, hasFile: boolean): SendBody['fields'] {
+/**
+ * @param received names of the fields whose files are on the disk
+ * @throws GatewayError bad_request
+ */
+function check(body: unknown, received: readonly string[]): Static<typeof SendMessage> {
   // Before anything is said to be missing: a misnamed field is, and its name says more.
   if (isObject(body)) refuseUnknownFields(body)
   if (!validator.Check(body)) {
@@ -121,8 +218,8 @@ function check(body: unknown, hasFile: boolean): SendBody['fields'] {
     throw new GatewayError('bad_request', issue ? explainIssue(issue) : 'The body is not as expected')
   }
   refuseHalfCharacters(body)
-  const { platform, contact, group_url: groupUrl, chat_id: chatId, text, file_url: fileUrl } = body
-  const files = [...(hasFile ? ['file'] : []), ...(fileUrl ? ['file_url'] : [])]
+  const { platform, contact, group_url: groupUrl, chat_id: chatId, text } = body
+  const files = [...received, ...['file_url', BASE64_FIELD].filter(name => Reflect.get(body, name))]
   refuseIncomplete({ platform, contact, groupUrl, chatId, text, content: contentOf(body) }, files)
   return body
 }
