@@ -68,7 +68,8 @@ export async function withoutLongString(
   async function* longString(): AsyncGenerator<Uint8Array, void> {
     let escaped: number[] | null = null
     while (await isMore()) {
-      const bytes = new Uint8Array(chunk.length - at)
+      // In place: as many bytes at most are written as were read.
+      const bytes = chunk.subarray(at)
       let length = 0
       let isEnd = false
       for (; at < chunk.length && !isEnd; at++) {

@@ -43,7 +43,8 @@ const QUANTUM = 4
 async function* decodeBase64(pieces: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   let rest = ''
   for await (const piece of pieces) {
-    const text = rest + Buffer.from(piece).toString('latin1').replace(BLANKS, '')
+    const { buffer, byteOffset, byteLength } = piece
+    const text = rest + Buffer.from(buffer, byteOffset, byteLength).toString('latin1').replace(BLANKS, '')
     const whole = text.length - (text.length % QUANTUM)
     // Keeps back the last quantum, which may be padded.
     const taken = Math.max(0, whole - QUANTUM)
