@@ -29,7 +29,7 @@ export const media = sqliteTable(
   table => [
     // For the sum of an identity's files.
     index('media_used').on(table.identityId, table.sizeBytes).where(sql`stored = 1`),
-    index('media_awaited').on(table.identityId, table.createdAt).where(sql`source_url IS NOT NULL`),
+    index('media_awaited').on(table.identityId, table.createdAt).where(sql`source_url is not null`),
   ],
 )
 
