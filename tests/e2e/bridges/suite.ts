@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe } from 'bun:test'
 import { attachedGateway, type HomeserverKind, hasHomeserver } from '../../support/attached-gateway.ts'
 import { testBridge } from '../../support/bridge-program.ts'
 import { Testnet } from '../../support/testnet.ts'
+import { actionCases } from './cases/actions.ts'
 import { addressingCases } from './cases/addressing.ts'
 import { botDriverCases } from './cases/bot-driver.ts'
 import { chatCases } from './cases/chats.ts'
@@ -80,6 +81,7 @@ export function bridgeSuite(kind: HomeserverKind): void {
     describe('chats', () => chatCases(current))
     describe('conversations', () => conversationCases(current))
     describe('groups', () => groupCases(current))
+    describe('actions', () => actionCases(current))
     describe('devices', () => deviceCases(current))
     describe('restrictions', () => restrictionCases(current))
     // The embedded homeserver pushes events as Synapse does, so two kinds are enough.

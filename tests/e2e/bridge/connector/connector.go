@@ -111,7 +111,7 @@ func (tc *TestnetConnector) GetCapabilities() *bridgev2.NetworkGeneralCapabiliti
 
 // GetBridgeInfoVersion implements bridgev2.NetworkConnector.
 func (tc *TestnetConnector) GetBridgeInfoVersion() (info, capabilities int) {
-	return 1, 3
+	return 1, 4
 }
 
 var (

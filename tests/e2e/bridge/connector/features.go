@@ -23,11 +23,14 @@ const maxFileSize = 100 << 20
 
 // usualFeatures are WhatsApp's.
 var usualFeatures = &event.RoomFeatures{
-	ID: "example.testnet.capabilities.3",
+	ID: "example.testnet.capabilities.4",
 	Formatting: event.FormattingFeatureMap{
 		event.FmtBold: event.CapLevelFullySupported, event.FmtItalic: event.CapLevelFullySupported,
 		event.FmtStrikethrough: event.CapLevelFullySupported, event.FmtInlineCode: event.CapLevelFullySupported,
-		event.FmtInlineLink: event.CapLevelPartialSupport,
+		event.FmtCodeBlock: event.CapLevelFullySupported, event.FmtUserLink: event.CapLevelFullySupported,
+		event.FmtUnorderedList: event.CapLevelFullySupported, event.FmtOrderedList: event.CapLevelFullySupported,
+		event.FmtListStart: event.CapLevelFullySupported, event.FmtBlockquote: event.CapLevelFullySupported,
+		event.FmtInlineLink: event.CapLevelPartialSupport, event.FmtHeaders: event.CapLevelPartialSupport,
 	},
 	File: event.FileFeatureMap{
 		event.MsgImage:      files(event.CapLevelFullySupported, partly("image/png", "image/webp"), "image/jpeg"),

@@ -2,7 +2,11 @@
 import { expect, test } from 'bun:test'
 import type { MessagePayload, StatusEvent } from '../../../../src/domain/events.ts'
 import type { AcceptedMessage, MessageView } from '../../../../src/domain/views/message.ts'
+import { FILES } from '../../../support/file-heads.ts'
+import { pngOf } from '../../../support/files.ts'
+import { formWith } from '../../../support/gateway-client.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
+import { RECORDING } from '../../../support/recording.ts'
 import type { TestnetPhone } from '../../../support/testnet-phone.ts'
 import { bytesOfMessage } from '../../../support/testnet-phone.ts'
 import { type LinkedUser, linkedUser, PLATFORM, type SettingOf, sharedPair } from './setting.ts'
@@ -20,7 +24,8 @@ export function conversationCases(setting: SettingOf): void {
 
   /** @returns the message once the network has it */
   async function send(user: LinkedUser, to: TestnetPhone, fields: Record<string, unknown>) {
-    const { body } = await post(user, to, fields)
+    const { status, body } = await post(user, to, fields)
+    if (status !== 200) throw new Error(`${status}: ${JSON.stringify(body)}`)
     return user.account.waitForStatus(body.messages[0]?.id ?? '', ['sent', 'delivered', 'read'])
   }
 
@@ -62,6 +67,30 @@ export function conversationCases(setting: SettingOf): void {
     const vote = await votes.next()
     expect(vote.relates_to).toBe(event_id)
     expect(vote.vote?.options.map(({ text }) => text).toSorted()).toEqual(['Nowhere', 'There'])
+  })
+
+  test('Markdown and mentions, which the network gets as such, and a link without its preview', async () => {
+    const { user, friend } = pair()
+    const text = `**look** @${friend.number}: https://example.org`
+    const fields = { format: 'markdown', mentions: [friend.number], link_preview: false }
+    await send(user, friend, { text, ...fields })
+    const message = await friend.waitForMessage(({ html }) => html?.includes('look') === true)
+    expect(message).toMatchObject({ type: 'text', mentions: [friend.id], no_preview: true })
+    expect(message.html).toContain('<strong>look</strong>')
+    expect(message.html).toContain('https://matrix.to/#/')
+  })
+
+  test.each([
+    ['sticker', 'sticker.webp', 'image/webp', FILES.webp],
+    ['gif', 'fun.mp4', 'video/mp4', FILES.mp4],
+    ['voice', 'note.ogg', 'audio/ogg', RECORDING],
+    ['file', 'view.png', 'image/png', pngOf(8, 8)],
+  ])('a file as %s', async (as, name, type, content) => {
+    const { user, friend } = pair()
+    const fields = { contact: friend.number, platform: PLATFORM, as }
+    await user.account.send(user.device, formWith(fields, { name, type, content }))
+    const message = await friend.waitForMessage(({ media }) => media?.file_name === name)
+    expect(message.type).toBe(as)
   })
 
   test('notes come back in the message and in what is told of it', async () => {
