@@ -31,6 +31,8 @@ export function chatCases(setting: SettingOf): void {
         kind: 'dm',
         name: 'Ada',
         person: { phone: friend.number },
+        unread_count: 1,
+        last_message: { text: 'to you', direction: 'in' },
         capabilities: { max_text_length: 20_000, reply: true },
       },
       { kind: 'group', name: 'Choir', person: null },
@@ -40,6 +42,10 @@ export function chatCases(setting: SettingOf): void {
       expect(body).toMatchObject({ id: direct, kind: 'dm' })
     }
     expect((await chatsOf(user, '?kind=group&query=cho')).data).toMatchObject([{ name: 'Choir' }])
+    await friend.send({ group: group.id, text: 'again' })
+    await user.inbox.next()
+    const { data: newest } = await chatsOf(user, '?limit=1')
+    expect(newest).toMatchObject([{ name: 'Choir', unread_count: 2, last_message: { text: 'again' } }])
   })
 
   test('has all its messages: from phones and from here, with reactions, votes, edits and answers', async () => {

@@ -5,7 +5,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { createProvisioningClient } from '../../../../src/bridges/provisioning.ts'
+import type { ChatBackfilledEvent } from '../../../../src/domain/views/event.ts'
 import type { HomeserverKind } from '../../../support/attached-gateway.ts'
+import type { Account } from '../../../support/gateway-client.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
 import type { TestnetPhone } from '../../../support/testnet-phone.ts'
 import { waitFor } from '../../../support/wait-for.ts'
@@ -31,6 +33,17 @@ export function historyCases(setting: SettingOf, kind: HomeserverKind): void {
       await friend.send({ to: phone.id, text: 'new' })
       expect((await inbox.next()).message).toBe('new')
       expect(rowsOf(setting(), phone)).toEqual([])
+    })
+
+    test('is not asked for older messages, as they would be lost', async () => {
+      await using user = await linkedUser(setting())
+      const friend = await setting().testnet.newPhone()
+      await friend.send({ to: user.phone.id, text: 'hello' })
+      const { chat_id: chat } = await user.inbox.next()
+      expect(await backfill(user.account, chat ?? '')).toMatchObject({
+        status: 501,
+        body: { code: 'not_supported' },
+      })
     })
     return
   }
@@ -66,6 +79,23 @@ export function historyCases(setting: SettingOf, kind: HomeserverKind): void {
     expect(ofRoom().map(({ text }) => text)).toEqual(texts)
     expect(await client.fetchOlder(user, phone.id, room)).toBe('complete')
     expect(inbox.unread).toBe(0)
+  })
+
+  test('older messages come when the API asks for them, and an event says how many', async () => {
+    const { phone, friend } = await pair(setting())
+    const texts = await said(phone, friend, AT_THE_LINK + 10)
+    const account = await setting().deployment.client.account()
+    await using told = await InboxReader.of<ChatBackfilledEvent>(account, ['chat.backfilled'])
+    await link(account, phone, PLATFORM)
+    const rows = () => rowsOf(setting(), phone)
+    await waitFor(() => rows().length === AT_THE_LINK, { what: 'the history' })
+    const { body } = await account.api.get<{ data: { id: string }[] }>('/api/v1/chats')
+    const chat = body.data[0]?.id ?? ''
+    expect((await backfill(account, chat)).status).toBe(202)
+    expect(await told.next()).toMatchObject({ chat_id: chat, count: 10, more: false })
+    expect(rows().map(({ text }) => text)).toEqual(texts)
+    expect((await backfill(account, chat)).status).toBe(202)
+    expect(await told.next()).toMatchObject({ chat_id: chat, count: 0, more: false })
   })
 
   test('a batch of what came between a logout and the next link is received, once', async () => {
@@ -110,6 +140,9 @@ export function historyCases(setting: SettingOf, kind: HomeserverKind): void {
     expect(inbox.unread).toBe(0)
   })
 }
+
+const backfill = ({ api }: Account, chat: string) =>
+  api.post<{ code?: string }>(`/api/v1/chats/${chat}/backfill`, {})
 
 async function pair({ testnet }: Setting) {
   const [phone, friend] = [await testnet.newPhone({ receipts: 'read' }), await testnet.newPhone()]

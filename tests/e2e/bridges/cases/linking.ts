@@ -1,5 +1,7 @@
 /** Linking a phone: the codes, every end, and the devices afterwards. */
 import { expect, test } from 'bun:test'
+import type { LinkUpdatedEvent } from '../../../../src/domain/views/event.ts'
+import { InboxReader } from '../../../support/inbox-reader.ts'
 import { watchSocket } from '../../../support/socket-watcher.ts'
 import { waitFor } from '../../../support/wait-for.ts'
 import { link, PLATFORM, type SettingOf } from './setting.ts'
@@ -43,6 +45,21 @@ export function linkingCases(setting: SettingOf): void {
     }
     const refused = await waitFor(ended, { what: 'the end of the link' })
     expect(refused).toMatchObject({ status: 409, body: { code: 'conflict', state: 'connected' } })
+  })
+
+  test('each state is told to whoever names that, without the code', async () => {
+    const { deployment, testnet } = setting()
+    const account = await deployment.client.account()
+    const phone = await testnet.newPhone()
+    await using told = await InboxReader.of<LinkUpdatedEvent>(account, ['link.updated'])
+    await link(account, phone)
+    const events = await told.take(2)
+    expect(events.map(({ platform, state }) => [platform, state])).toEqual([
+      [PLATFORM, 'waiting_for_scan'],
+      [PLATFORM, 'connected'],
+    ])
+    expect(new Set(events.map(({ id }) => id)).size).toBe(1)
+    expect(JSON.stringify(events)).not.toContain('testnet-link')
   })
 
   test('a QR code that nobody scans is replaced by another, which works', async () => {
