@@ -63,6 +63,9 @@ CREATE UNIQUE INDEX chat_messages_sent ON chat_messages (message_id) WHERE messa
 
 CREATE INDEX chat_messages_shown ON chat_messages (identity_id,room_id,sent_at,seq) WHERE relates_to is null;
 
+CREATE VIRTUAL TABLE chat_search USING fts5(
+  scope, text, content = '', columnsize = 0, tokenize = 'unicode61 remove_diacritics 2');
+
 CREATE TABLE "chats" (
   id text NOT NULL,
   identity_id text NOT NULL,

@@ -111,6 +111,8 @@ import sandboxAvatarsDown from './0055_sandbox_avatars.down.sql' with { type: 't
 import sandboxAvatarsUp from './0055_sandbox_avatars.up.sql' with { type: 'text' }
 import filesByUrlDown from './0056_files_by_url.down.sql' with { type: 'text' }
 import filesByUrlUp from './0056_files_by_url.up.sql' with { type: 'text' }
+import chatSearchDown from './0057_chat_search.down.sql' with { type: 'text' }
+import chatSearchUp from './0057_chat_search.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -177,4 +179,5 @@ export const migrations: readonly Migration[] = [
   { version: 54, name: 'one_history', up: oneHistoryUp, down: oneHistoryDown },
   { version: 55, name: 'sandbox_avatars', up: sandboxAvatarsUp, down: sandboxAvatarsDown },
   { version: 56, name: 'files_by_url', up: filesByUrlUp, down: filesByUrlDown },
+  { version: 57, name: 'chat_search', up: chatSearchUp, down: chatSearchDown },
 ]

@@ -11,7 +11,7 @@ export function printedSchema(): string {
   const objects = database
     .query<{ sql: string }, []>(`
       SELECT sql FROM sqlite_master
-      WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'
+      WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'chat_search_%'
       ORDER BY tbl_name, type = 'table' DESC, type, name
     `)
     .all()

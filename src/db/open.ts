@@ -41,6 +41,8 @@ const PRAGMAS = [
   // A commit returns after its fsync: what we answered 200 survives a power cut.
   'PRAGMA synchronous = FULL',
   'PRAGMA foreign_keys = ON',
+  // Deleted texts are overwritten.
+  'PRAGMA secure_delete = ON',
   // Keeps at most 32 MiB of pages in memory.
   'PRAGMA cache_size = -32768',
   // Sorting and temporary indexes stay off the disk.

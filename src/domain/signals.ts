@@ -13,6 +13,8 @@ export interface SignalPayloads {
   scheduled: []
   /** A message was taken whose file is to be fetched. */
   'file-awaited': []
+  /** Something was said in a chat, and the history has it. */
+  said: []
   /** A chat waits to be joined. */
   invited: []
   /** A chat was joined, and what was said there before was taken up. */

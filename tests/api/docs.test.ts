@@ -71,6 +71,7 @@ describe('the document', () => {
       'get /api/v1/events',
       'get /api/v1/media/{id}',
       'get /api/v1/messages',
+      'get /api/v1/messages/search',
       'get /api/v1/messages/{id}',
       'get /api/v1/platforms',
       'get /api/v1/tokens',
@@ -193,7 +194,7 @@ describe('for generated clients', () => {
     expect(new Set(ids).size).toBe(ids.length)
     for (const id of ids)
       expect(id).toMatch(
-        /^(add|answer|block|cancel|check|create|delete|download|edit|fetch|forward|get|join|leave|list|mark|react|read|remove|replay|retry|rotate|send|set|test|unsend|update|vote|watch)[A-Z]\w+$/,
+        /^(add|answer|block|cancel|check|create|delete|download|edit|fetch|forward|get|join|leave|list|mark|react|read|remove|replay|retry|rotate|search|send|set|test|unsend|update|vote|watch)[A-Z]\w+$/,
       )
   })
 

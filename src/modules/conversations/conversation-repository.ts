@@ -86,6 +86,15 @@ export function createConversationRepository(db: Pick<Db, 'read'>) {
         return found.sort((one, other) => other.sentAt - one.sentAt || other.seq - one.seq).slice(0, limit)
       }),
 
+    /** @returns the rooms in which a chat is and was */
+    roomsOf: async ({ identityId, roomId }: Chat): Promise<string[]> => [
+      ...(await db.read(reader => roomsOf(reader, identityId, roomId))),
+    ],
+
+    /** @returns an identity's message by its event; null when there is none */
+    get: async (identityId: string, eventId: string): Promise<ChatMessage | null> =>
+      (await db.read(reader => reader.get(chatMessage, { identityId, eventId }))) ?? null,
+
     /** @returns what belongs to messages of an identity */
     belongings: (identityId: string, of: readonly ChatMessage[]): Promise<Belongings> =>
       db.read(async reader => {

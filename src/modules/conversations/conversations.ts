@@ -1,6 +1,6 @@
 /** Chats as their owners look at them. All of it comes from the database: nobody is asked. */
 import type { Db } from '../../db/open.ts'
-import type { Chat, Device } from '../../db/schema/index.ts'
+import type { Chat, ChatMessage, Device } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { ChatKind } from '../../domain/states.ts'
 import { type ChatView, LISTED_CHAT_KINDS } from '../../domain/views/chat.ts'
@@ -12,6 +12,7 @@ import type { ChatRepository } from '../chats/chat-repository.ts'
 import type { KnownPeople } from '../chats/known-people.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { noSuchDevice } from '../devices/refusals.ts'
+import { createSearchRepository } from '../history/search-repository.ts'
 import type { Avatars } from '../media/avatars.ts'
 import { type ChatFilter, type ChatPlace, createChatListRepository } from './chat-list-repository.ts'
 import { createChatViews } from './chat-view.ts'
@@ -19,7 +20,7 @@ import { createConversationRepository, type MessagePlace } from './conversation-
 import { createMessageViews, type MessageViewsOptions } from './message-view.ts'
 
 export interface ConversationsOptions {
-  db: Pick<Db, 'read'>
+  db: Pick<Db, 'read' | 'write'>
   chats: Pick<ChatRepository, 'find' | 'featuresOf'>
   devices: Pick<LinkedDevices, 'find' | 'get' | 'linked' | 'linkedFirst'>
   knownPeople: KnownPeople
@@ -41,6 +42,15 @@ export interface ChatsAsked extends PageAsked<ChatPlace> {
   query?: string | undefined
 }
 
+export interface SearchOf extends PageAsked<FoundPlace> {
+  query: string
+  chatId?: string | undefined
+  deviceId?: string | undefined
+}
+
+/** Ends a page of a search: the last message's event. */
+export type FoundPlace = readonly [eventId: string]
+
 /** Chats read at a time, when those that match may be few. */
 const STEP = 500
 const START: ChatPlace = [Number.MAX_SAFE_INTEGER, '']
@@ -51,6 +61,7 @@ export function createConversations(options: ConversationsOptions) {
   const { db, chats, devices, knownPeople: people, avatars } = options
   const repository = createChatListRepository(db)
   const said = createConversationRepository(db)
+  const index = createSearchRepository(db)
   const viewOf = createChatViews({ chats, people, avatars })
   const messageViews = createMessageViews({ ...options, people })
 
@@ -67,6 +78,24 @@ export function createConversations(options: ConversationsOptions) {
     const data: ChatMessageView[] = []
     for (const row of page) data.push(await messageView(row, chat))
     return { data, next: last ? ([last.sentAt, last.eventId] as const) : null }
+  }
+
+  /** The chats of some messages, by their rooms. */
+  async function chatsOf(identityId: string, rows: readonly ChatMessage[]): Promise<Map<string, Chat>> {
+    const found = new Map<string, Chat>()
+    for (const roomId of new Set(rows.map(row => row.roomId))) {
+      const chat = await chats.find(identityId, roomId)
+      if (chat) found.set(roomId, chat)
+    }
+    return found
+  }
+
+  /** @throws GatewayError bad_request when the message is gone at which a page has ended */
+  async function placeOf(identityId: string, after: FoundPlace | undefined): Promise<number> {
+    if (!after) return Number.MAX_SAFE_INTEGER
+    const last = await said.get(identityId, after[0])
+    if (last) return last.seq
+    throw new GatewayError('bad_request', 'cursor: the message at which the page ended is gone: begin anew')
   }
 
   /** @throws GatewayError not_found */
@@ -126,6 +155,33 @@ export function createConversations(options: ConversationsOptions) {
     },
 
     /**
+     * Messages that have all of the words, those stored last first.
+     * @throws GatewayError bad_request (no word), not_found (no such chat or device)
+     */
+    async search(
+      identityId: string,
+      { query, chatId, deviceId, limit, after }: SearchOf,
+    ): Promise<Page<ChatMessageView, FoundPlace>> {
+      const words = wordsIn(query)
+      if (words.length === 0) throw new GatewayError('bad_request', 'query: expected a word to look for')
+      const rooms = chatId === undefined ? null : await said.roomsOf(await existing(identityId, chatId))
+      const device = deviceId === undefined ? null : await deviceOf(identityId, deviceId, null)
+      const before = await placeOf(identityId, after)
+      const deviceRowId = device?.id ?? null
+      const rows = await index.find({ identityId, rooms, deviceRowId, words, before, limit: limit + 1 })
+      const page = rows.slice(0, limit)
+      const chatOf = await chatsOf(identityId, page)
+      const messageView = messageViews(await said.belongings(identityId, page))
+      const data: ChatMessageView[] = []
+      for (const row of page) {
+        const chat = chatOf.get(row.roomId)
+        if (chat) data.push(await messageView(row, chat))
+      }
+      const last = rows.length > limit ? page.at(-1) : undefined
+      return { data, next: last ? [last.eventId] : null }
+    },
+
+    /**
      * Messages of a chat in all of its rooms, newest first.
      * @param reference as of `get`
      * @throws GatewayError not_found
@@ -138,6 +194,11 @@ export function createConversations(options: ConversationsOptions) {
       return messagesOf(await existing(identityId, reference), asked)
     },
   }
+}
+
+/** @returns words with a letter or a digit; the rest is nothing to look for */
+function wordsIn(query: string): string[] {
+  return query.split(/\s+/).filter(word => /[\p{L}\p{N}]/u.test(word))
 }
 
 function isListed({ kind }: Chat): boolean {

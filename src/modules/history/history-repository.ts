@@ -2,13 +2,14 @@
  * SQL of the one history of chats: what is said is written once, wherever it comes from; an edit
  * changes its message, and a deletion erases it.
  */
-import { and, eq, sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
 import { anyWhere, equal, given, rowsBy } from '../../db/row-statements.ts'
 import { type ChatMessage, chatMessages, media, messages } from '../../db/schema/index.ts'
 import { textParam } from '../../db/stable-params.ts'
 import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
+import { type IndexedRow, reindex, unindex } from './search-repository.ts'
 
 type Given =
   | 'identityId'
@@ -68,7 +69,7 @@ const editMessage = statement(orm =>
   orm
     .update(chatMessages)
     .set({ text: sql`${param('text')}`, editedAt: sql`${param('sentAt')}` })
-    .where(and(ofEvent, sql`deleted_at is null and coalesce(edited_at, 0) <= ${param('sentAt')}`)),
+    .where(ofEvent),
 )
 const erased = { text: '', content: null, deletedAt: param('now') as never }
 const eraseMessage = statement(orm => orm.update(chatMessages).set(erased).where(ofEvent))
@@ -89,13 +90,14 @@ const eraseSent = sqlStatement(`
   UPDATE messages SET text = NULL, content = NULL
   WHERE event_id = $eventId AND event_id IS NOT NULL AND room_id = $roomId AND identity_id = $identityId
     AND status NOT IN ('queued', 'sending', 'submitted')`)
-const forgetSent = statement(orm => orm.delete(chatMessages).where(equal(chatMessages, 'messageId')))
+const sentRows = rowsBy(chatMessages, 'messageId')
 /** A row, as far as forgetting it needs. */
-export type ForgottenRow = Pick<ChatMessage, 'seq' | 'identityId' | 'eventId' | 'mediaId'>
+export type ForgottenRow = Pick<ChatMessage, 'eventId' | 'mediaId'> & IndexedRow
 
 // By device: SQLite would look through all messages for those of removed ones.
 const ofRemovedDevices = sqlStatement<ForgottenRow>(`
-  SELECT m.seq, m.identity_id AS identityId, m.event_id AS eventId, m.media_id AS mediaId
+  SELECT m.seq, m.identity_id AS identityId, m.event_id AS eventId, m.media_id AS mediaId,
+    m.room_id AS roomId, m.text, m.relates_to AS relatesTo
   FROM devices d CROSS JOIN chat_messages m ON m.device_row_id = d.id
   WHERE d.removed_at IS NOT NULL LIMIT $limit`)
 const deleteRow = statement(orm => orm.delete(chatMessages).where(equal(chatMessages, 'seq')))
@@ -125,17 +127,25 @@ export async function writeHistory(
   if (!row) return { isNew: false, mediaId: (await tx.get(chatMessage, { ...message }))?.mediaId ?? null }
   if (isEdit && message.relatesTo !== null)
     await editHistory(tx, { ...message, eventId: message.relatesTo }, message.text, message.sentAt)
+  tx.emit('said')
   return { isNew: true, mediaId }
 }
 
 /** Gives a message the text of an edit, unless it was edited later or deleted. */
-function editHistory(tx: Tx, message: SaidEvent, text: string, editedAt: number): Promise<void> {
-  return tx.run(editMessage, { ...message, text, sentAt: editedAt })
+async function editHistory(tx: Tx, message: SaidEvent, text: string, editedAt: number): Promise<void> {
+  const before = await tx.get(chatMessage, { ...message })
+  if (before?.roomId !== message.roomId || before.deletedAt !== null) return
+  if ((before.editedAt ?? 0) > editedAt) return
+  await reindex(tx, before, text)
+  await tx.run(editMessage, { ...message, text, sentAt: editedAt })
 }
 
 /** Forgets an earlier event of a message that is sent again as a new one. */
-export function forgetSentHistory(tx: Tx, messageId: string): Promise<void> {
-  return tx.run(forgetSent, { messageId })
+export async function forgetSentHistory(tx: Tx, messageId: string): Promise<void> {
+  for (const row of await tx.all(sentRows, { messageId })) {
+    await unindex(tx, row)
+    await tx.run(deleteRow, { seq: row.seq })
+  }
 }
 
 /**
@@ -145,6 +155,7 @@ export function forgetSentHistory(tx: Tx, messageId: string): Promise<void> {
 export async function eraseHistory(tx: Tx, event: SaidEvent, now: number): Promise<void> {
   const found = await tx.get(chatMessage, { ...event })
   if (found && found.roomId !== event.roomId) return
+  if (found) await unindex(tx, found)
   await tx.run(eraseMessage, { ...event, now })
   // Their removal tells what they said, too.
   if (found?.kind === 'reaction' || found?.kind === 'vote') return
@@ -160,6 +171,7 @@ export async function eraseHistory(tx: Tx, event: SaidEvent, now: number): Promi
  */
 export async function forgetHistory(tx: Tx, row: ForgottenRow): Promise<string | null> {
   const { seq, identityId, eventId, mediaId } = row
+  await unindex(tx, row)
   await tx.run(deleteRow, { seq })
   if (mediaId === null || (await tx.get<unknown>(fileIsNeeded, { identityId, eventId, mediaId }))) return null
   await tx.run(deleteFile, { mediaId })

@@ -7,6 +7,7 @@ import type { Db } from '../../db/open.ts'
 import type { Hears } from '../../domain/signals.ts'
 import { every, type Worker } from '../../runtime/worker.ts'
 import { createHistoryErasure } from '../history/history-erasure.ts'
+import { createHistoryIndex } from '../history/history-index.ts'
 import { REMEMBERED_MS } from '../idempotency/idempotency.ts'
 import { createIdempotencyRepository } from '../idempotency/repository.ts'
 import type { MessageEndings } from '../sending/ending-repository.ts'
@@ -39,6 +40,7 @@ export function createUpkeep(parts: UpkeepParts): Worker[] {
     createDeletedDevices(parts),
     createSchedule({ ...parts, schedule: createScheduleRepository(db) }),
     createHistoryErasure(parts),
+    createHistoryIndex(parts),
     createRetention({ ...parts, repository, forgetKeys, keysMs: REMEMBERED_MS }),
     every('received-cleanup', RECEIVED_INTERVAL_MS, () => forgetReceived(clock.now() - RECEIVED_MS), {
       clock,

@@ -80,6 +80,9 @@ const nextHistory = rowsBehind(chatMessages, {
   identityId: chatMessages.identityId,
   eventId: chatMessages.eventId,
   mediaId: chatMessages.mediaId,
+  roomId: chatMessages.roomId,
+  text: chatMessages.text,
+  relatesTo: chatMessages.relatesTo,
 })
 // Spelled out, as a partial index is found by its text.
 const historyWithFile = anyWhere(

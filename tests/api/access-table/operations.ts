@@ -163,6 +163,12 @@ export const OPERATIONS: Record<string, Operation> = {
     request: onDevice,
   },
 
+  'GET /api/v1/messages/search': {
+    auth: 'bearer',
+    lists: true,
+    ok: 200,
+    request: () => ({ query: { query: 'by' } }),
+  },
   'GET /api/v1/chats': { auth: 'bearer', lists: true, ok: 200 },
   'GET /api/v1/chats/{chat_id}': { auth: 'bearer', about: 'chat', lists: true, ok: 200, request: onChat },
   'GET /api/v1/chats/{chat_id}/messages': {

@@ -3,13 +3,28 @@ import { Chat, ChatPage } from '../../../domain/views/chat.ts'
 import { ChatMessagePage } from '../../../domain/views/chat-message.ts'
 import type { ChatPlace } from '../../../modules/conversations/chat-list-repository.ts'
 import type { MessagePlace } from '../../../modules/conversations/conversation-repository.ts'
+import type { FoundPlace } from '../../../modules/conversations/conversations.ts'
 import { pageAsked, pageShown } from '../../paging.ts'
 import { answer, bearerRoute } from '../../route.ts'
 import type { HttpServices } from '../../services.ts'
-import { ChatPath, ChatsQuery, MessagesQuery } from './model.ts'
+import { ChatPath, ChatsQuery, MessagesQuery, SearchQuery } from './model.ts'
 
 export function chatRoutes({ conversations }: Pick<HttpServices, 'conversations'>) {
   return [
+    bearerRoute('GET', '/api/v1/messages/search', {
+      id: 'searchMessages',
+      tag: 'Chats',
+      summary: 'Search messages',
+      description:
+        'Messages of all chats with all of the words, the last of which may be the beginning of one. Case and accents don’t count. A new message is found a moment after it came.',
+      query: SearchQuery,
+      answer: answer(200, 'Those stored last come first', ChatMessagePage),
+      errors: [404],
+      run: async ({ identityId, query: { query, chat_id: chatId, device_id: deviceId, ...paging } }) => {
+        const page = pageAsked<FoundPlace>(paging, ['string'])
+        return pageShown(await conversations.search(identityId, { query, chatId, deviceId, ...page }))
+      },
+    }),
     bearerRoute('GET', '/api/v1/chats', {
       id: 'listChats',
       tag: 'Chats',

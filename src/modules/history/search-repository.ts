@@ -1,0 +1,123 @@
+/**
+ * SQL of the full-text index of the history. It knows messages by their words alone, as it keeps no
+ * texts of its own: whoever changes or deletes an indexed text takes its words out first, in the
+ * same transaction. New messages are indexed later, up to a place that is remembered.
+ */
+import { asc, gt, sql } from 'drizzle-orm'
+import type { Db } from '../../db/open.ts'
+import { rowsBy } from '../../db/row-statements.ts'
+import { type ChatMessage, chatMessages, settings } from '../../db/schema/index.ts'
+import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
+import { sqlStatement, statement } from '../../db/statement.ts'
+import type { Tx } from '../../db/transaction.ts'
+
+/** A row, as far as the index has it. */
+export type IndexedRow = Pick<ChatMessage, 'seq' | 'identityId' | 'roomId' | 'text' | 'relatesTo'>
+
+export interface SearchAsked {
+  identityId: string
+  /** The rooms of a chat; null: those of all chats. */
+  rooms: readonly string[] | null
+  deviceRowId: string | null
+  words: readonly string[]
+  /** Messages before this one alone. */
+  before: number
+  limit: number
+}
+
+const PLACE = 'history_indexed'
+const place = rowsBy(settings, 'name')
+const setPlace = sqlStatement(`
+  INSERT INTO settings (name, value) VALUES ($name, $value) ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
+const nextRows = statement(orm =>
+  orm
+    .select({
+      seq: chatMessages.seq,
+      identityId: chatMessages.identityId,
+      roomId: chatMessages.roomId,
+      text: chatMessages.text,
+      relatesTo: chatMessages.relatesTo,
+    })
+    .from(chatMessages)
+    .where(gt(chatMessages.seq, numberParam('after')))
+    .orderBy(asc(chatMessages.seq))
+    .limit(limitParam('limit')),
+)
+const add = sqlStatement(`INSERT INTO chat_search (rowid, scope, text) VALUES ($seq, $scope, $text)`)
+const remove = sqlStatement(`
+  INSERT INTO chat_search (chat_search, rowid, scope, text) VALUES ('delete', $seq, $scope, $text)`)
+const found = sqlStatement<{ seq: number }>(`
+  SELECT m.seq FROM chat_search CROSS JOIN chat_messages m ON m.seq = chat_search.rowid
+  WHERE chat_search MATCH $match AND chat_search.rowid < $before AND m.identity_id = $identityId
+    AND ($deviceRowId IS NULL OR m.device_row_id = $deviceRowId)
+  ORDER BY chat_search.rowid DESC LIMIT $limit`)
+const rowsOf = statement(orm =>
+  orm
+    .select()
+    .from(chatMessages)
+    .where(sql`${chatMessages.seq} in (select value from json_each(${textParam('seqs')}))`),
+)
+
+/** Indexes some of the messages that aren't yet. @returns how many it has looked at */
+async function indexSome(tx: Tx, limit: number): Promise<number> {
+  const rows = await tx.all(nextRows, { after: await indexedThrough(tx), limit })
+  for (const row of rows) if (isSearched(row)) await tx.run(add, entryOf(row))
+  const last = rows.at(-1)
+  if (last) await tx.run(setPlace, { name: PLACE, value: String(last.seq) })
+  return rows.length
+}
+
+/** Takes the words of a message out, which must be as they were indexed. */
+export async function unindex(tx: Tx, row: IndexedRow): Promise<void> {
+  if (isSearched(row) && row.seq <= (await indexedThrough(tx))) await tx.run(remove, entryOf(row))
+}
+
+/** Changes the words of a message. */
+export async function reindex(tx: Tx, row: IndexedRow, text: string): Promise<void> {
+  if (row.seq > (await indexedThrough(tx))) return
+  await unindex(tx, row)
+  if (isSearched({ ...row, text })) await tx.run(add, entryOf({ ...row, text }))
+}
+
+export function createSearchRepository(db: Pick<Db, 'read' | 'write'>) {
+  return {
+    indexSome: (limit: number) => db.write(tx => indexSome(tx, limit)),
+
+    /** @returns messages with all of the words, those stored last first */
+    find: ({ identityId, deviceRowId, before, limit, ...asked }: SearchAsked): Promise<ChatMessage[]> =>
+      db.read(async reader => {
+        const match = matchOf(identityId, asked)
+        const seqs = await reader.all(found, { identityId, deviceRowId, before, limit, match })
+        const rows = await reader.all(rowsOf, { seqs: JSON.stringify(seqs.map(({ seq }) => seq)) })
+        return rows.sort((one, other) => other.seq - one.seq)
+      }),
+  }
+}
+
+async function indexedThrough(tx: Tx): Promise<number> {
+  return Number((await tx.get(place, { name: PLACE }))?.value ?? 0)
+}
+
+function isSearched({ text, relatesTo }: Pick<IndexedRow, 'text' | 'relatesTo'>): boolean {
+  return text !== '' && relatesTo === null
+}
+
+function entryOf({ seq, identityId, roomId, text }: IndexedRow) {
+  return { seq, scope: `${termOf('i', identityId)} ${termOf('r', roomId)}`, text }
+}
+
+/** The identity and the chat are terms, so that what others say costs nothing. */
+function matchOf(identityId: string, { rooms, words }: Pick<SearchAsked, 'rooms' | 'words'>): string {
+  const chat = rooms === null ? '' : ` AND (${rooms.map(room => quoted(termOf('r', room))).join(' OR ')})`
+  const texts = words.map((word, index) => `${quoted(word)}${index === words.length - 1 ? ' *' : ''}`)
+  return `scope : (${quoted(termOf('i', identityId))}${chat}) AND text : (${texts.join(' AND ')})`
+}
+
+/** One word, whatever the id has in it. Two ids may share one, so rows are looked at as well. */
+function termOf(kind: 'i' | 'r', id: string): string {
+  return `${kind}${Bun.hash(id).toString(36)}`
+}
+
+function quoted(word: string): string {
+  return `"${word.replaceAll('"', '""')}"`
+}
