@@ -76,7 +76,7 @@ test('who types is told on a stream that names it', async () => {
   const url = `${gateway.url}/api/v1/events?events=chat.typing,message.received&after=now`
   await using stream = await openEvents(url, account.token)
   await ann.send({ to: device, text: 'Here I am' })
-  const said = async () => ((await stream.next())?.data as { message?: string }).message
+  const said = async () => ((await stream.next())?.data as { message?: string } | undefined)?.message
   await waitFor(async () => (await said()) === 'Here I am', { what: 'the message' })
   const path = `/phones/${ann.number}/chats/${device}?platform=wa`
   expect((await client.sandbox.patch(path, { typing: true })).status).toBe(200)
