@@ -64,6 +64,8 @@ let linkId = ''
 let chatId = ''
 /** Id of the test event's delivery. */
 let deliveryId = ''
+/** Has the file whose address the guide names. */
+let files: Bun.Server<undefined>
 let gateway: GatewayProcess
 let client: GatewayClient
 let shell: ShellSession
@@ -72,6 +74,7 @@ let secondShell: ShellSession
 let watching: Promise<{ exitCode: number }> | undefined
 
 beforeAll(async () => {
+  files = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response(PDF) })
   gateway = await spawnGateway({ env: { PORT: String(PORT) } })
   client = new GatewayClient(gateway)
   writeFileSync(folder.file('document.pdf'), PDF)
@@ -93,6 +96,7 @@ afterAll(async () => {
   await shell[Symbol.asyncDispose]()
   await secondShell[Symbol.asyncDispose]()
   await gateway[Symbol.asyncDispose]()
+  await files.stop(true)
   folder[Symbol.dispose]()
 })
 
@@ -112,6 +116,10 @@ describe('the usage guide', () => {
       'This is a reply',
       file,
       file,
+      'document.pdf: Both pages',
+      'document.pdf: ',
+      'hello.txt: ',
+      '4711.pdf: Your invoice',
       'When shall we deliver?',
       'Our shop',
       'Ada Driver.vcf: ',
@@ -401,6 +409,7 @@ function qrPayload(): Promise<string> {
 async function asReaderWouldTypeIt(code: string): Promise<string> {
   let typed = code.replace('mt_abc123...', tokens[0] ?? '')
   typed = typed.replaceAll('/path/to/document.pdf', folder.file('document.pdf'))
+  typed = typed.replace('https://files.example.com/', files.url.href)
   // An example's end of the year must be in the future.
   if (Date.now() > Date.parse('2026-12-31T23:59:59Z'))
     typed = typed.replace('2026-12-31', `${new Date().getUTCFullYear() + 1}-12-31`)
