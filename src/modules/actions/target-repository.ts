@@ -17,7 +17,7 @@ export interface ReceivedMessage {
 }
 
 export type FoundMessage =
-  | { from: 'sent'; message: Message; caption: Message | null }
+  | { from: 'sent'; message: Message; caption: Message | null; saidAt: number | null }
   | { from: 'events'; message: ReceivedMessage }
   | { from: 'history'; message: ChatMessage }
 
@@ -79,9 +79,10 @@ export function createTargetRepository(db: Pick<Db, 'read'>) {
 
 async function sent(reader: Reader, message: Message | undefined): Promise<FoundMessage | null> {
   if (!message || message.act !== null || message.captionOf !== null) return null
-  const { identityId, id } = message
+  const { identityId, id, eventId } = message
   const caption = message.mediaId === null ? null : await reader.get(byId, { identityId, id: captionId(id) })
-  return { from: 'sent', message, caption: caption ?? null }
+  const said = eventId === null ? null : await reader.get(chatMessage, { identityId, eventId })
+  return { from: 'sent', message, caption: caption ?? null, saidAt: said?.sentAt ?? null }
 }
 
 /** The message itself, or the one whose caption it is. */

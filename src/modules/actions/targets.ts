@@ -78,7 +78,7 @@ function targetOf(identityId: string, found: FoundMessage): Target {
   const common = { identityId, sent: null, captionEventId: null }
   switch (found.from) {
     case 'sent': {
-      const { message, caption } = found
+      const { message, caption, saidAt } = found
       const { id, deviceRowId, eventId, roomId } = message
       return {
         ...common,
@@ -90,7 +90,8 @@ function targetOf(identityId: string, found: FoundMessage): Target {
         location: message.content?.location ?? null,
         mediaId: message.mediaId,
         text: message.text ?? '',
-        sentAt: message.updatedAt,
+        // Its last status may be much younger.
+        sentAt: saidAt ?? message.updatedAt,
         isDeleted: message.deletedAt !== null,
         said: eventId === null || roomId === null ? null : { eventId, roomId },
         sent: message,

@@ -170,7 +170,6 @@ export async function actsOnMessages(
  * Does what follows here from an act that the network has taken.
  * @param seq of the act
  */
-
 export async function actTaken(tx: Tx, seq: number, now: number): Promise<void> {
   const act = await tx.get(bySeq, { seq })
   if (!act || act.target === null) return

@@ -35,11 +35,20 @@ async function send(change: object): Promise<string> {
   return accepted?.id ?? ''
 }
 
-function cameIn(eventId: string, sentAt: number): void {
+function cameIn(eventId: string, sentAt: number, change: { direction?: 'out' } = {}): void {
   const place = { identityId: IDENTITY, roomId: '!r:s', deviceRowId: 'dev_1', senderUserId: '@whatsapp_1:s' }
   scene.db.orm
     .insert(chatMessages)
-    .values({ ...place, eventId, direction: 'in', kind: 'text', text: 'x', sentAt, storedAt: sentAt })
+    .values({
+      ...place,
+      eventId,
+      direction: 'in',
+      kind: 'text',
+      text: 'x',
+      sentAt,
+      storedAt: sentAt,
+      ...change,
+    })
     .run()
 }
 
@@ -135,6 +144,18 @@ test('only own texts are edited, as long and as often as the network allows', as
   expect((await scene.actions.get(IDENTITY, id)).reason).toBe(
     'unsupported_by_chat: WhatsApp allows edits for 24 hours',
   )
+})
+
+test('the age of a message counts from its sending, whenever it was read', async () => {
+  insertMessage(scene.db, { ...SENT, status: 'read', updatedAt: LINKED_AT + 60_000 })
+  cameIn(SENT.eventId, LINKED_AT, { direction: 'out' })
+  scene.state.features = { ...scene.state.features, edit_max_age: 3600, delete_max_age: 3600 }
+  await scene.clock.advance(LINKED_AT + 3_600_000 - scene.clock.now())
+  await scene.actions.edit(on('msg_0'), 'in time')
+  await scene.clock.advance(1)
+  const tooLate = (feature: string) => ({ code: 'unsupported_by_chat', details: { feature, limit: 3600 } })
+  await expect(scene.actions.edit(on('msg_0'), 'late')).rejects.toMatchObject(tooLate('edit_max_age'))
+  await expect(scene.actions.unsend(on('msg_0'))).rejects.toMatchObject(tooLate('delete_max_age'))
 })
 
 test('a vote names options by text or id, at most as many as the poll allows, and none takes it back', async () => {
