@@ -7,6 +7,7 @@ import {
   type OutgoingCount,
   type Whereabouts,
 } from './count.ts'
+import { type ActCount, countActs } from './count-acts.ts'
 import type { ShiftedClock } from './faults/clock.ts'
 import type { GatewayUnderTest } from './gateway.ts'
 import type { FaultyEndpoint } from './load/endpoint.ts'
@@ -29,6 +30,8 @@ export interface Conclusion {
   answers: Record<string, number>
   outgoing: OutgoingCount
   incoming: IncomingCount
+  /** Null where nobody acts on messages. */
+  acts: ActCount | null
   stuck: StuckRows
   problems: string[]
   /** Losses and repeats of programs that aren't ours. */
@@ -58,9 +61,10 @@ export async function conclude(ended: Ended): Promise<Conclusion> {
   const fates = messageFates(databaseFile)
   const outgoing = await countOutgoing(load.outgoing, id => fates.get(id), whereabouts, telling)
   const incoming = await countIncoming(load.incoming, endpoints, whereabouts, telling)
-  problems.push(...gateway.failures, ...load.outgoing.flatMap(({ wrong }) => wrong))
+  const acts = load.acts.length > 0 ? countActs(databaseFile, load.acts, problem) : null
+  problems.push(...gateway.failures, ...[...load.outgoing, ...load.acts].flatMap(({ wrong }) => wrong))
   const answers = added(load.outgoing.map(chat => chat.answers))
-  return { answers, outgoing, incoming, stuck, problems, notes }
+  return { answers, outgoing, incoming, acts, stuck, problems, notes }
 }
 
 /** @returns the rows that remain */

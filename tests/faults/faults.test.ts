@@ -43,6 +43,9 @@ describe('under faults nothing is lost, doubled, out of order or stuck', () => {
       expect(missing(report, { 'kill -9': 5, SIGTERM: 1, 'database busy': 1, 'endpoint 500': 1 })).toEqual([])
       expect(report.outgoing.accepted).toBeGreaterThan(100)
       expect(report.incoming.sent).toBeGreaterThan(100)
+      const acts = ['react', 'unreact', 'edit', 'unsend', 'vote', 'read']
+      expect(Object.keys(report.acts?.accepted ?? {}).sort()).toEqual(acts.sort())
+      expect(report.acts?.arrived).toBeGreaterThan(100)
       // In CI, every fault can be injected.
       expect(process.env.CI === 'true' ? report.leftOut : []).toEqual([])
       if (report.leftOut.length === 0) {

@@ -1,5 +1,7 @@
 /** A run's faults and counts, as text and as JSON. */
+
 import type { IncomingCount, OutgoingCount } from './count.ts'
+import type { ActCount } from './count-acts.ts'
 import type { StuckRows } from './stuck.ts'
 import type { UsageSummary } from './usage.ts'
 
@@ -14,6 +16,7 @@ export interface PhaseReport {
   answers: Record<string, number>
   outgoing: OutgoingCount
   incoming: IncomingCount
+  acts: ActCount | null
   stuck: Partial<StuckRows>
   usage: UsageSummary | null
   /** Failures, one line each; empty when nothing was lost, doubled, out of order or stuck. */
@@ -48,7 +51,7 @@ export function textOf(report: Report): string {
 }
 
 function phaseText(phase: PhaseReport): string {
-  const { outgoing, incoming, usage, problems } = phase
+  const { outgoing, incoming, acts, usage, problems } = phase
   const rows: [string, string | number][] = [
     [`${phase.name} phase`, `${phase.seconds} s`],
     ...Object.entries(phase.injected).map(([kind, count]): [string, number] => [`injected: ${kind}`, count]),
@@ -81,6 +84,7 @@ function phaseText(phase: PhaseReport): string {
     ['  as two events or webhook-ids', incoming.twice],
     ['  wrong files', incoming.filesWrong],
     ['  bad requests', incoming.badRequests],
+    ...(acts === null ? [] : actRows(acts)),
     ...Object.entries(phase.stuck).map(([name, count]): [string, number] => [`stuck: ${name}`, count]),
     ...(usage === null ? [] : usageRows(usage)),
   ]
@@ -88,6 +92,21 @@ function phaseText(phase: PhaseReport): string {
   const more = problems.length > shown.length ? [`PROBLEM … and ${problems.length - shown.length} more`] : []
   const notes = phase.notes.map(note => `NOTE ${note}`)
   return [table(rows), ...shown, ...more, ...notes].join('\n')
+}
+
+function actRows(acts: ActCount): [string, string | number][] {
+  const accepted = Object.entries(acts.accepted)
+  return [
+    ['actions accepted', accepted.map(([type, count]) => `${type}: ${count}`).join(', ')],
+    ['  on the phones', acts.arrived],
+    ['  done in the queue', acts.inPlace],
+    ['  replaced by a newer reading', acts.replaced],
+    ['  taken back before the bridge had it', acts.crossed],
+    ['  never answered', acts.unknown],
+    ['  lost', acts.lost],
+    ['  twice', acts.twice],
+    ['  out of order', acts.outOfOrder],
+  ]
 }
 
 function usageRows({ residentMiB, openFiles, seconds }: UsageSummary): [string, string][] {

@@ -1,11 +1,14 @@
 /** Runs all chats of a phase at once, each at its own pace. */
 import { type Phase, pause, steadily } from '../phase.ts'
+import { ActLoad } from './acts.ts'
 import { type IncomingChat, IncomingLoad } from './incoming.ts'
 import { type OutgoingChat, OutgoingLoad } from './outgoing.ts'
 
 export interface People {
   outgoing: OutgoingChat[]
   incoming: IncomingChat[]
+  /** Chats in which messages are acted on. */
+  acting?: readonly OutgoingChat[]
   /** A new person for a device to speak to. Rejects while the gateway is gone. */
   newcomer?(): Promise<{ outgoing: OutgoingChat; incoming: IncomingChat }>
 }
@@ -13,6 +16,7 @@ export interface People {
 export interface Load {
   outgoing: OutgoingLoad[]
   incoming: IncomingLoad[]
+  acts: ActLoad[]
   /** Pauses phones, with `all` also clients, until the result is called. Open sends go on. */
   hold(all?: 'all'): () => void
   stop(): Promise<void>
@@ -28,6 +32,7 @@ export function startLoad(people: People, { random }: Pick<Phase, 'random'>): Lo
   const paces = chance.fork('pace')
   const outgoing = people.outgoing.map(chat => new OutgoingLoad(chat, chance.fork(chat.key)))
   const incoming = people.incoming.map(chat => new IncomingLoad(chat, chance.fork(chat.key)))
+  const acts = (people.acting ?? []).map(chat => new ActLoad(chat, chance.fork(`${chat.key}@`)))
   const ending = new AbortController()
   const { signal } = ending
   let held: 'nobody' | 'phones' | 'all' = 'nobody'
@@ -54,11 +59,13 @@ export function startLoad(people: People, { random }: Pick<Phase, 'random'>): Lo
   const running = [
     ...outgoing.map(load => steady(load.chat.key, PACE, clients, () => load.sendNext(signal))),
     ...incoming.map(load => steady(load.chat.key, PACE, phones, () => load.sendNext())),
+    ...acts.map((load, index) => steady(`acts ${index}`, PACE, clients, () => load.actNext(signal))),
     ...(people.newcomer ? [steady('newcomers', NEWCOMER_PACE, phones, beginChats)] : []),
   ]
   return {
     outgoing,
     incoming,
+    acts,
     hold(all) {
       held = all ?? 'phones'
       return () => {

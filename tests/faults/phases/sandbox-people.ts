@@ -34,6 +34,8 @@ export class SandboxPeople implements People, AsyncDisposable {
   readonly hooked: HookedEndpoint[] = []
   readonly outgoing: OutgoingChat[] = []
   readonly incoming: IncomingChat[] = []
+  /** All chats but those of newcomers, once everybody has moved in. */
+  acting: readonly OutgoingChat[] = []
   private readonly devices: LinkedDevice[] = []
   private newcomers = 0
 
@@ -63,6 +65,7 @@ export class SandboxPeople implements People, AsyncDisposable {
         if (platform === 'wa') await this.groupOf(device, friends, `${name}-group`)
       }
     }
+    this.acting = [...this.outgoing]
   }
 
   /** A new person for a device. @returns the chats they begin. @throws Error without a gateway */
