@@ -66,7 +66,11 @@ const READ = `
   WHERE m.act = 'read' AND m.status = 'sent' AND NOT EXISTS (SELECT 1 FROM sandbox_read AS r
     WHERE r.chat = said.chat AND r.phone = d.device_id AND r.seq >= said.seq)`
 
-/** @param problem reports a failure, as one line */
+/**
+ * Call when nothing is on its way any more.
+ * @param databaseFile of a gateway with the sandbox, which keeps both ends in it
+ * @param problem reports a failure, as one line
+ */
 export function countActs(
   databaseFile: string,
   loads: readonly ActLoad[],
