@@ -1,8 +1,6 @@
 /** Sends a text and a file by the client that @hey-api/openapi-ts has made. */
-import { formDataBodySerializer } from './generated/hey/client/index.ts'
 import { client } from './generated/hey/client.gen.ts'
 import { sendMessage } from './generated/hey/sdk.gen.ts'
-import type { SendMessageResponses } from './generated/hey/types.gen.ts'
 import { contact, device, fileName, platform, token, url } from './settings.ts'
 
 client.setConfig({ baseUrl: url, auth: token, throwOnError: true })
@@ -13,18 +11,14 @@ const text = await sendMessage({
   body: { platform, contact, text: 'a text by hey-api' },
   throwOnError: true,
 })
-// The generated function takes JSON alone, the first of the call's two bodies.
-const file = await client.post<SendMessageResponses, unknown, true>({
-  ...formDataBodySerializer,
-  url: '/api/v1/devices/{device_id}/message',
+const file = await sendMessage({
   path,
-  security: [{ scheme: 'bearer', type: 'http' }],
-  headers: { 'Content-Type': null },
   body: {
     platform,
     contact,
     text: 'a file by hey-api',
-    file: new File(['hello'], fileName, { type: 'text/plain' }),
+    file_base64: btoa('hello'),
+    file_name: fileName,
   },
   throwOnError: true,
 })

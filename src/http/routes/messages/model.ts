@@ -85,7 +85,7 @@ const FIELDS = {
   format: t.Optional(
     oneOf(['plain', 'markdown'], {
       description: 'How `text` is written: as it is (default), or with Markdown, shown as the network can.',
-      ...UNFILLED,
+      examples: ['plain'],
     }),
   ),
   mentions: t.Optional(
@@ -102,7 +102,7 @@ const FIELDS = {
     oneOf(SEND_AS, {
       description:
         'How the file is shown; by default (`auto`) as the network shows such files best. `voice` takes Ogg with Opus alone.',
-      ...UNFILLED,
+      examples: ['auto'],
     }),
   ),
   location: t.Optional(Location),
