@@ -35,6 +35,14 @@ test('an event has the fields of its example', async () => {
   await sandbox.patch(`/groups/${group.id}`, { name: 'Readers', add: [guest.number] })
   await sandbox.patch(`/groups/${group.id}`, { by: guest.number, remove: [guest.number] })
   await account.send(device, { contact: friend.number, text: 'Hello' })
+  await client.phone(device).send({ to: friend.number, text: 'From the phone' })
+  await seen('action.status', 0)
+  const id = (await seen('message.received', 3)).map(event => (event as { id: string }).id).at(-1) ?? ''
+  const reaction = await account.api.put(`/api/v1/messages/${encodeURIComponent(id)}/reaction`, {
+    emoji: '👍',
+  })
+  expect(reaction.status).toBe(202)
+  await seen('action.status', 1)
   await client.setFaults({ platform: 'wa', restricted_until: '2099-01-01T00:00:00Z' })
   await seen('device.restricted', 1)
   await client.setFaults({ platform: 'wa', offline: true })
@@ -45,6 +53,7 @@ test('an event has the fields of its example', async () => {
   const names = [
     ...['message.received', 'message.reaction', 'message.edited', 'message.deleted', 'message.status'],
     ...['call.received', 'status.posted', 'channel.posted', 'poll.vote'],
+    ...['message.own', 'action.status', 'link.updated'],
     ...['chat.updated', 'member.joined', 'member.left'],
     ...['device.connected', 'device.disconnected', 'device.logged_out', 'device.restricted'],
   ]
