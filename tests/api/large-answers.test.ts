@@ -18,7 +18,7 @@ beforeEach(async () => {
   app = await testHttp()
   const { messages, directory } = app.services
   messages.list = async () => LARGE as never
-  directory.contacts = async () => LARGE as never
+  directory.contacts = async () => ({ data: LARGE, next: null }) as never
   directory.groups = async () => LARGE as never
   app.webhookSide.deliveries.list = async () => LARGE as never
 })
@@ -27,7 +27,7 @@ afterEach(() => app.destroy())
 test('a long list lets others in between its entries', async () => {
   const auth = `Bearer ${await app.newToken()}`
   const contacts = Array.from({ length: 200_000 }, (_, index) => ({ id: String(index), name: 'Jonas' }))
-  app.services.directory.contacts = async () => contacts as never
+  app.services.directory.contacts = async () => ({ data: contacts, next: null }) as never
   const request = () => new Request(`http://localhost:8080${LISTS[1]}`, { headers: { authorization: auth } })
   await expectShortTurns(async () => (await app.http.handle(request())).arrayBuffer())
 })

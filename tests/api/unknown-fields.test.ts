@@ -176,7 +176,7 @@ test('every list of our own takes the same limit', async () => {
       .filter(({ name }) => name === 'limit')
       .map(({ schema }) => [path, schema.minimum, schema.maximum, schema.default]),
   )
-  expect(limits.length).toBe(5)
+  expect(limits.length).toBe(8)
   for (const [, ...limit] of limits) expect(limit).toEqual([1, 1_000, 100])
 })
 

@@ -7,6 +7,16 @@ import { type MultipartSink, nameProblem } from './upload.ts'
 export const BASE64_FIELD = 'file_base64'
 /** Decoded. */
 const MAX_BYTES = 8 * 1024 * 1024
+/** The largest file, as base64 with line breaks and escapes, beside all that a send may have. */
+const MAX_WRITTEN_BYTES = 3 * MAX_BYTES
+
+/**
+ * @param length of a whole body, in bytes
+ * @throws GatewayError payload_too_large for one that can't hold a file of a size that is taken
+ */
+export function refuseTooLong(length: number): void {
+  if (length > MAX_WRITTEN_BYTES) throw tooLarge()
+}
 
 /**
  * @param pieces base64 (RFC 4648 section 4), of which line breaks may be a part
@@ -43,11 +53,14 @@ async function* limited(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Ar
   let size = 0
   for await (const piece of bytes) {
     size += piece.length
-    if (size > MAX_BYTES)
-      throw new GatewayError(
-        'payload_too_large',
-        `${BASE64_FIELD}: expected at most ${MAX_BYTES} bytes: send a larger file as \`file\` in a form, or by \`file_url\``,
-      )
+    if (size > MAX_BYTES) throw tooLarge()
     yield piece
   }
+}
+
+function tooLarge(): GatewayError {
+  return new GatewayError(
+    'payload_too_large',
+    `${BASE64_FIELD}: expected at most ${MAX_BYTES} bytes: send a larger file as \`file\` in a form, or by \`file_url\``,
+  )
 }

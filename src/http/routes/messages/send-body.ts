@@ -23,7 +23,7 @@ import {
 import { readForm } from '../../form-fields.ts'
 import { refuseUnknown } from '../../unknown-fields.ts'
 import { explainIssue } from '../../validation.ts'
-import { BASE64_FIELD, describeBase64, receiveBase64 } from './base64-file.ts'
+import { BASE64_FIELD, describeBase64, receiveBase64, refuseTooLong } from './base64-file.ts'
 import { OBJECTS, SendMessage, SendMessageForm } from './model.ts'
 import { readMultipart } from './multipart.ts'
 import type { MultipartSink } from './upload.ts'
@@ -47,7 +47,9 @@ export async function readSend(
 ): Promise<SendBody> {
   const contentType = request.headers.get('content-type') ?? ''
   if (isJson(contentType)) {
-    const isLong = Number(request.headers.get('content-length')) > MAX_JSON_BYTES
+    const length = Number(request.headers.get('content-length'))
+    refuseTooLong(length)
+    const isLong = length > MAX_JSON_BYTES
     const { json, base64 } = isLong
       ? await readLongJson(request, sink, admitUpload)
       : { json: await parseJson(request) }
