@@ -13,11 +13,6 @@ export interface ActCount {
   inPlace: number
   /** Readings that a newer one replaced. */
   replaced: number
-  /**
-   * Taken back before the bridge had it: the homeserver leaves nothing of it, so both fail, and the
-   * phones show neither.
-   */
-  crossed: number
   lost: number
   twice: number
   /** Overtaken by what was accepted later in their chat, be it an action or a message. */
@@ -85,17 +80,15 @@ export function countActs(
       [...Map.groupBy(accepted, ({ type }) => type)].map(([type, all]) => [type, all.length]),
     ),
     unknown: loads.reduce((sum, { unknown }) => sum + unknown, 0),
-    ...{ arrived: 0, inPlace: 0, replaced: 0, crossed: 0, lost: 0, twice: 0, outOfOrder: 0 },
+    ...{ arrived: 0, inPlace: 0, replaced: 0, lost: 0, twice: 0, outOfOrder: 0 },
   }
   const tell = (kind: 'lost' | 'twice' | 'outOfOrder', line: string) => {
     count[kind]++
     problem(line)
   }
-  const crossed = crossing(rows)
   for (const { id, type } of accepted) {
     const row = acts.get(id)
     if (type === 'read' && row?.status === 'cancelled') count.replaced++
-    else if (crossed.has(id)) count.crossed++
     else if (row?.status !== 'sent')
       tell('lost', `${type} ${id} was accepted, and is ${row?.status ?? 'no row'} ${row?.reason ?? ''}`)
     else if (type === 'read') count.arrived++
@@ -127,22 +120,6 @@ export function countActs(
   for (const { id } of database.query<{ id: string }, []>(READ).all())
     tell('lost', `read ${id} was sent, and the phones don't show it`)
   return count
-}
-
-/** @returns ids of reactions and of what took them back, and of unsendings, where both failed */
-function crossing(rows: readonly Row[]): Set<string> {
-  const failed = new Set<string>()
-  const reactions = new Map<string, Row>()
-  const isFailed = (row: Row | undefined) => row?.status === 'failed' && row.at === null
-  const byId = new Map(rows.map(row => [row.id, row]))
-  for (const row of rows) {
-    if (row.target === null) continue
-    const undone = row.act === 'unreact' ? reactions.get(row.target) : undefined
-    if (row.act === 'react') reactions.set(row.target, row)
-    if (undone && isFailed(row) && isFailed(undone)) failed.add(row.id).add(undone.id)
-    if (row.act === 'unsend' && isFailed(row) && isFailed(byId.get(row.target))) failed.add(row.id)
-  }
-  return failed
 }
 
 /** Messages and actions that the network had resent aren't counted. */

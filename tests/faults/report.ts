@@ -101,7 +101,6 @@ function actRows(acts: ActCount): [string, string | number][] {
     ['  on the phones', acts.arrived],
     ['  done in the queue', acts.inPlace],
     ['  replaced by a newer reading', acts.replaced],
-    ['  taken back before the bridge had it', acts.crossed],
     ['  never answered', acts.unknown],
     ['  lost', acts.lost],
     ['  twice', acts.twice],

@@ -74,6 +74,7 @@ export function createActHandlers({
       const chat = await chatRooms.ensureEntered(act.identityId, roomId)
       refuseOtherRoom(chat, roomId)
       refuseEncrypted(chat)
+      if (isUnreported(act, target, earlier, chat)) return 'unreported'
       return {
         eventId: await doIt({ ...attempt, target, chat, eventId, earlier }),
         roomId: chat.roomId,
@@ -212,6 +213,21 @@ export function refuseOtherRoom(chat: { roomId: string }, roomId: string): void 
     'unprocessable',
     'the message was said in a room that its bridge has closed since: nothing can be done to it any more',
   )
+}
+
+/**
+ * True while a bridge may still have to read an event that the act takes back: the homeserver
+ * leaves nothing of it.
+ */
+function isUnreported(
+  { act }: Act,
+  { sent }: Target,
+  earlier: readonly Act[],
+  { takes }: EnteredChat,
+): boolean {
+  if (act === 'unsend') return sent?.status === 'submitted'
+  const isRedacting = act === 'unreact' || (act === 'react' && takes?.reactionCount !== 1)
+  return isRedacting && earlier.findLast(other => other.act === 'react')?.status === 'submitted'
 }
 
 function isUnderWay({ status }: Act): boolean {

@@ -41,12 +41,13 @@ export interface ActTry {
 
 /**
  * @returns where it was done: `eventId` is null where no bridge will report on it; `waits` as long
- * as the message that it is for is still to be sent
+ * as the message that it is for is still to be sent, `unreported` while the bridge may still have
+ * to read the event that it takes back
  * @throws GatewayError when the act can't be done
  */
 export type ActHandler = (
   attempt: ActTry,
-) => Promise<{ eventId: string | null; roomId: string; bridgeBot: string | null } | 'waits'>
+) => Promise<{ eventId: string | null; roomId: string; bridgeBot: string | null } | 'waits' | 'unreported'>
 
 export interface OutboxOptions {
   queue: OutboxQueue
@@ -86,6 +87,9 @@ const AWAY: readonly DeviceState[] = ['connecting', 'disconnected', 'logged_out'
 /** An unexpected error is a defect of ours; it is tried again this often in case it passes. */
 const MAX_UNEXPECTED_ATTEMPTS = 5
 
+const UNREPORTED = 'what it takes back is with the bridge, which hasn’t said yet that it passed it on'
+/** Reports mostly come within this time. */
+const LOOK_AGAIN_MS = 500
 const MOVING = 'the chat moves to another room: what its bridge didn’t take in the old one goes first'
 
 type Sent = Extract<Settlement, { outcome: 'submitted' }> & HandedOver
@@ -171,6 +175,8 @@ export function createOutbox(options: OutboxOptions): Worker {
     const attempt = { act, device, session, txnId: transactionId(act), isRepeat: act.attempts > 1 }
     const done = await acts[act.act](attempt)
     if (done === 'waits') return 'waits'
+    if (done === 'unreported')
+      return { outcome: 'retry', reason: UNREPORTED, refusedSince: null, retryInMs: LOOK_AGAIN_MS }
     const { eventId, ...at } = done
     return eventId === null ? { outcome: 'done' } : { outcome: 'submitted', eventId, ...at }
   }

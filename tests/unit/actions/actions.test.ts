@@ -184,6 +184,7 @@ test('a new reaction takes the place of the one before, and the same one is sent
   expect(await statusOf(same.id)).toBe('sent')
   // Where a person may have several, the earlier one has to be taken away.
   scene.state.features = { ...scene.state.features, reaction_count: undefined }
+  await scene.reports(`$${second.id}`, 'sent')
   const third = await scene.actions.react(on('msg_0'), '👍')
   await scene.idle()
   expect(scene.calls.slice(2)).toMatchObject([
@@ -200,12 +201,42 @@ test('a reaction is taken back by its event; without one there is nothing to tak
   await expect(scene.actions.unreact(on('msg_0'))).rejects.toMatchObject({ code: 'conflict' })
   scene.start()
   await scene.idle()
+  await scene.reports(`$${reaction.id}`, 'sent')
+  await scene.clock.advance(500)
+  await scene.idle()
   expect(scene.calls[1]).toEqual({
     call: 'redact',
     room: '!r:s',
     txnId: removal.id,
     event: `$${reaction.id}`,
   })
+})
+
+test('what its bridge hasn’t reported yet isn’t taken away under its hands', async () => {
+  scene.state.features = { ...scene.state.features, reaction_count: undefined }
+  insertMessage(scene.db, SENT)
+  scene.start()
+  const { id: reaction } = await scene.actions.react(on('msg_0'), '👍')
+  const { id: removal } = await scene.actions.unreact(on('msg_0'))
+  const id = await send('hasty')
+  await scene.idle()
+  // The message behind them waits as well.
+  expect(done()).toEqual([['m.reaction', reaction]])
+  expect(await scene.actions.get(IDENTITY, removal)).toMatchObject({
+    status: 'queued',
+    reason: expect.stringContaining('hasn’t said yet'),
+  })
+  const goOn = async (eventId: string) => {
+    await scene.reports(`$${eventId}`, 'sent')
+    await scene.clock.advance(500)
+    await scene.idle()
+  }
+  await goOn(reaction)
+  const { id: unsending } = await scene.actions.unsend(on(id))
+  await scene.idle()
+  expect(scene.calls.map(({ txnId }) => txnId)).toEqual([reaction, removal, id])
+  await goOn(id)
+  expect(scene.calls.at(-1)).toMatchObject({ call: 'redact', event: `$${id}`, txnId: unsending })
 })
 
 test('a reaction that the network refused for now is sent again in the place of the first event', async () => {
