@@ -44,7 +44,7 @@ export function createLogger(
 
       log: fields => withoutSecrets(fields),
     },
-    serializers: { err: error => withoutSecrets(pino.stdSerializers.err(error)) },
+    serializers: { err: serialized },
   }
   const isPretty = format === 'pretty' || (format === 'auto' && process.stderr.isTTY)
   const logger: pino.Logger = pino(
@@ -57,6 +57,15 @@ export function createLogger(
     return child.call(this, withoutSecrets(bindings), childOptions)
   } as typeof child
   return logger
+}
+
+/** Some errors, such as Bun's of an import, have fields that throw: no line may fail its caller. */
+function serialized(error: Error): Record<string, unknown> {
+  try {
+    return withoutSecrets(pino.stdSerializers.err(error))
+  } catch {
+    return { type: error.name, message: error.message, stack: error.stack }
+  }
 }
 
 function withoutSecrets(fields: Record<string, unknown>, depth = 0): Record<string, unknown> {

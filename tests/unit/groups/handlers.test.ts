@@ -38,7 +38,7 @@ async function doIt(act: ChatActType, more: { text?: string; content?: ActArgume
   const row = { identityId: 'id_1', recipient: chat.id, act, text: null, content: null, ...more }
   const attempt = { act: row, session: session(), txnId: 'act_1', isRepeat: false } as unknown as ActTry
   const done = await createChatActHandlers(module)[act](attempt)
-  return done === 'waits' ? done : done.eventId
+  return typeof done === 'string' ? done : done.eventId
 }
 const member = (membership: string, content: Record<string, unknown> = {}): RoomEvent => ({
   ...{ event_id: '$before', room_id: '!r:s', sender: '@mg1:s', origin_server_ts: 1 },

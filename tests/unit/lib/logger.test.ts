@@ -47,6 +47,18 @@ test('a line is JSON with the time in UTC', () => {
   })
 })
 
+test('an error with a field that throws is a line all the same', () => {
+  const lines: string[] = []
+  const error = Object.defineProperty(new Error('no such module'), 'position', {
+    enumerable: true,
+    get: () => {
+      throw new TypeError('not a position')
+    },
+  })
+  logInto(lines).error({ err: error }, 'failed')
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({ msg: 'failed', err: { message: 'no such module' } })
+})
+
 test('what is below the level is not written', () => {
   const lines: string[] = []
   const logger = logInto(lines, 'warn')
