@@ -16,7 +16,7 @@ bodies = [
         platform="wa",
         contact=contact,
         text="a file by python",
-        file=File(io.BytesIO(b"hello"), os.environ["FILE_NAME"], "text/plain"),
+        file=[File(io.BytesIO(b"hello"), os.environ["FILE_NAME"], "text/plain")],
     ),
 ]
 for body in bodies:

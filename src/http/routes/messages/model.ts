@@ -149,12 +149,11 @@ export const SendMessageForm = model('SendMessageForm', {
   ...FIELDS,
   ...Object.fromEntries(OBJECTS.map(name => [name, t.Optional(asJson(name))])),
   file: t.Optional(
-    t.Union(
-      [t.String({ format: 'binary' }), t.Array(t.String({ format: 'binary' }), { maxItems: MAX_FILES })],
-      {
-        description: `Its name must have an extension. Up to ${MAX_FILES} files: each is a message, and the text is the caption of the first.`,
-      },
-    ),
+    // A form has a list as several fields of one name, so one file is a list of one.
+    t.Array(t.String({ format: 'binary' }), {
+      maxItems: MAX_FILES,
+      description: `Each file's name must have an extension. Up to ${MAX_FILES}: each is a message, and the text is the caption of the first.`,
+    }),
   ),
 })
 
