@@ -42,7 +42,7 @@ export function shownStatus(status: MessageStatus): ShownMessageStatus {
 }
 
 /** Things done to a chat as a whole; each is one event of its room. */
-const CHAT_ACT_TYPES = [
+export const CHAT_ACT_TYPES = [
   'rename',
   'set_topic',
   'set_disappearing',

@@ -1,6 +1,6 @@
 /** Chats as clients see them. */
 import { type Static, Type } from '@sinclair/typebox'
-import type { CHAT_KINDS } from '../states.ts'
+import { CHAT_ACT_TYPES, type CHAT_KINDS } from '../states.ts'
 import { ChatMessage } from './chat-message.ts'
 import { Contact } from './contact.ts'
 import { pageModel } from './page.ts'
@@ -14,6 +14,8 @@ export const LISTED_CHAT_KINDS = [
   'status',
 ] as const satisfies readonly (typeof CHAT_KINDS)[number][]
 
+const may = (what: string) =>
+  nullable(Type.Boolean({ description: `${what} Null where the bridge doesn’t say.` }))
 const atMost = (what: string) => nullable(Type.Number({ description: `${what}; null: no limit is known.` }))
 
 const FileLimits = model('FileLimits', {
@@ -45,6 +47,23 @@ export const ChatCapabilities = model(
         },
         { description: 'By the kind as which it is shown; a kind that is missing is not taken.' },
       ),
+    ),
+    location: Type.Boolean({ description: 'Whether a place is taken.' }),
+    mentions: may('Whether people can be mentioned.'),
+    poll: may('Whether polls are taken, and votes.'),
+    max_poll_options: atMost('Options of a poll'),
+    edit: may('Whether a message can be edited.'),
+    edit_max_age_s: atMost('Seconds since it was sent'),
+    edit_max_count: atMost('Edits of one message'),
+    unsend: may('Whether a message can be taken back from everybody.'),
+    unsend_max_age_s: atMost('Seconds since it was sent'),
+    reaction: may('Whether messages can be reacted to.'),
+    allowed_reactions: nullable(Type.Array(Type.String(), { description: 'Null: any emoji.' })),
+    changes: nullable(
+      Type.Array(oneOf(CHAT_ACT_TYPES), {
+        description:
+          'Actions on the chat as a whole that it doesn’t rule out. Null where the bridge doesn’t say.',
+      }),
     ),
   },
   { description: 'What the chat takes, as its bridge states it.' },

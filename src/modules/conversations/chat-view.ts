@@ -1,15 +1,18 @@
 /** Shows chats: whose they are, who they are with, and what they take. */
 import type { Chat, Device } from '../../db/schema/index.ts'
 import {
+  type FeatureLevel,
   type FileFeatures,
   REFUSED,
   type RoomFeatures,
   SUBSTITUTED,
   TAKEN_IN_PART,
 } from '../../domain/room-features.ts'
+import { CHAT_ACT_TYPES } from '../../domain/states.ts'
 import type { CapabilitiesView, ChatView } from '../../domain/views/chat.ts'
 import { type ChatRepository, isChatOf } from '../chats/chat-repository.ts'
 import type { KnownPeople } from '../chats/known-people.ts'
+import { unsupportedSetting } from '../chats/setting-capabilities.ts'
 import type { Avatars } from '../media/avatars.ts'
 
 export interface ChatViewsOptions {
@@ -54,13 +57,34 @@ export function createChatViews({ chats, people, avatars }: ChatViewsOptions) {
   }
 }
 
-function capabilitiesOf({ maxTextLength, reply, files }: RoomFeatures): CapabilitiesView {
+function capabilitiesOf(features: RoomFeatures): CapabilitiesView {
+  const { files, settings } = features
   const shown = Object.entries(files ?? {}).map(([kind, limits]) => [kind, limitsOf(limits)])
   return {
-    max_text_length: maxTextLength,
-    reply: reply >= TAKEN_IN_PART,
+    max_text_length: features.maxTextLength,
+    reply: features.reply >= TAKEN_IN_PART,
     files: files && Object.fromEntries(shown),
+    location: features.location > REFUSED,
+    mentions: isTaken(features.mentions),
+    poll: isTaken(features.poll),
+    max_poll_options: features.maxPollOptions,
+    edit: isTaken(features.edit),
+    edit_max_age_s: inSeconds(features.editMaxAgeMs),
+    edit_max_count: features.editMaxCount,
+    unsend: isTaken(features.delete),
+    unsend_max_age_s: inSeconds(features.deleteMaxAgeMs),
+    reaction: isTaken(features.reaction),
+    allowed_reactions: features.allowedReactions && [...features.allowedReactions],
+    changes: settings ? CHAT_ACT_TYPES.filter(act => unsupportedSetting(act, features) === null) : null,
   }
+}
+
+function isTaken(level: FeatureLevel | null): boolean | null {
+  return level === null ? null : level >= TAKEN_IN_PART
+}
+
+function inSeconds(ms: number | null): number | null {
+  return ms === null ? null : ms / 1_000
 }
 
 function limitsOf({ mimeTypes, caption, maxSizeBytes, maxDurationMs }: FileFeatures) {
@@ -68,6 +92,6 @@ function limitsOf({ mimeTypes, caption, maxSizeBytes, maxDurationMs }: FileFeatu
     mime_types: Object.keys(mimeTypes).filter(type => (mimeTypes[type] ?? REFUSED) >= SUBSTITUTED),
     caption: caption >= TAKEN_IN_PART,
     max_size: maxSizeBytes,
-    max_duration_s: maxDurationMs === null ? null : maxDurationMs / 1_000,
+    max_duration_s: inSeconds(maxDurationMs),
   }
 }

@@ -139,6 +139,16 @@ describe('a chat', () => {
       max_text_length: 9,
       reply: 2,
       file: { 'm.image': { mime_types: { 'image/png': 1, 'image/x': -1 }, caption: 2, max_size: 7 } },
+      location_message: 2,
+      poll: 1,
+      poll_max_options: 12,
+      edit: 2,
+      edit_max_age: 900,
+      delete: -2,
+      reaction: 2,
+      allowed_reactions: ['👍'],
+      state: { 'm.room.name': { level: 2 } },
+      member_actions: { invite: 2, kick: -2 },
     }
     module.db.orm.insert(roomFeatures).values({ digest: 'd', content }).run()
     chat('!stated', { features: 'd' })
@@ -148,6 +158,10 @@ describe('a chat', () => {
       max_text_length: 9,
       reply: true,
       files: { image: { mime_types: ['image/png'], caption: true, max_size: 7, max_duration_s: null } },
+      ...{ location: true, mentions: false, poll: true, max_poll_options: 12 },
+      ...{ edit: true, edit_max_age_s: 900, edit_max_count: null, unsend: false, unsend_max_age_s: null },
+      ...{ reaction: true, allowed_reactions: ['👍'] },
+      changes: ['rename', 'add_member', 'promote_member', 'demote_member'],
     })
   })
 })
