@@ -16,7 +16,8 @@ async function scene() {
   const contacts = [{ phone: friend.number, name: 'Friend' }]
   const { account, device, phone } = await client.linkedAccount({ contacts })
   const messages = stack.use(await InboxReader.open(account))
-  const others = stack.use(await InboxReader.of<MessagePayload>(account, ASIDE_EVENT_NAMES))
+  const names = ASIDE_EVENT_NAMES.filter(name => name !== 'message.own')
+  const others = stack.use(await InboxReader.of<MessagePayload>(account, names))
   const owned = stack.move()
   return {
     client,

@@ -60,7 +60,12 @@ export function createForwarding({ targets, devices, media, messages }: Forwardi
       const { deviceId, platform } = device
       const file = await copyOf(target)
       const [accepted] = await messages.accept({
-        ...{ identityId, deviceId, platform, ...to, content, file },
+        ...to,
+        identityId,
+        deviceId,
+        platform,
+        content,
+        files: file ? [file] : [],
         text: content?.location ? undefined : target.text,
         record: record && ((tx, [entry]) => (entry ? record(tx, entry) : Promise.resolve())),
       })
