@@ -13,6 +13,7 @@ import { createFeedRepository } from '../modules/events/feed-repository.ts'
 import { LiveEvents } from '../modules/events/live-events.ts'
 import { createChatActHandlers } from '../modules/groups/handlers.ts'
 import { createGroupsModule } from '../modules/groups/index.ts'
+import { createFindAnswered } from '../modules/history/answered-repository.ts'
 import { createMedia } from '../modules/media/media.ts'
 import { createMediaRepository } from '../modules/media/repository.ts'
 import { sweepMedia } from '../modules/media/sweep.ts'
@@ -154,6 +155,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   const payloads = createPayloads({
     ...parts.phones,
     ...config.media,
+    answered: createFindAnswered(db),
     media,
     publicUrl: publicUrl.current,
   })

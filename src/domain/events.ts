@@ -33,8 +33,11 @@ export type {
   WebhookDisabledEvent,
 } from './views/event.ts'
 
-/** Something said in a chat; delivery adds `is_contact` and the content of media. */
-export type MessageEvent = Omit<MessagePayload, 'is_contact' | 'media'> & { media: MediaInfo | null }
+/** Something said in a chat; delivery adds `is_contact`, a file's content, and what it answers. */
+export type MessageEvent = Omit<
+  MessagePayload,
+  'is_contact' | 'media' | 'reply_to_message_id' | 'quoted' | 'metadata'
+> & { media: MediaInfo | null }
 
 /** Somebody wants to know whether a webhook works. */
 export interface WebhookTestEvent {

@@ -39,6 +39,7 @@ async function scene() {
 }
 
 describe('what a phone sends', () => {
+  let account: Account
   let device: string
   let friend: Phone
   let inbox: InboxReader
@@ -55,9 +56,10 @@ describe('what a phone sends', () => {
   }
 
   beforeAll(async () => {
-    const { account, ...rest } = await scene()
-    device = rest.device
-    friend = rest.friend
+    const made = await scene()
+    account = made.account
+    device = made.device
+    friend = made.friend
     inbox = await InboxReader.open(account)
     const { id } = await friend.send({ to: device, text: 'the first' })
     first = { phone: id, event: (await inbox.next()).id }
@@ -191,6 +193,20 @@ describe('what a phone sends', () => {
       kind: 'text',
       message: 'as I said',
       reply_to: first.event,
+      reply_to_message_id: null,
+      quoted: { text: expect.any(String), sender: { phone: friend.number } },
+      metadata: null,
+    })
+  })
+
+  test('reply to a message that was sent with notes', async () => {
+    const fields = { contact: friend.number, text: 'your order?', metadata: { order: '4711' } }
+    const [sent] = await account.send(device, fields)
+    const { id } = await friend.waitForText('your order?')
+    expect(await told({ to: device, text: 'yes', reply_to: id })).toMatchObject({
+      reply_to_message_id: sent?.id,
+      quoted: { text: 'your order?', sender: { phone: device } },
+      metadata: { order: '4711' },
     })
   })
 

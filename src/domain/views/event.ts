@@ -70,6 +70,12 @@ export type Call = Static<typeof Call>
 const eventId = (about: string) =>
   nullable(Type.String({ description: `Matrix event id of the message ${about}; null when there is none.` }))
 
+const SENDER = Type.Object({
+  id: Type.String(),
+  phone: nullable(Type.String({ description: 'Digits; null if unknown.' })),
+  name: Type.String(),
+})
+
 const SAID = {
   id: Type.String({ description: 'Matrix event id; what `reply_id` takes.' }),
   is_contact: Type.Boolean({ description: 'Whether the sender is in the phone’s address book.' }),
@@ -83,11 +89,7 @@ const SAID = {
   kind: oneOf(MESSAGE_KINDS),
   timestamp: timestamp('When it was sent.'),
   platform: Type.String(),
-  sender: Type.Object({
-    id: Type.String(),
-    phone: nullable(Type.String({ description: 'Digits; null if unknown.' })),
-    name: Type.String(),
-  }),
+  sender: SENDER,
   chat: Type.Object({
     id: Type.String({ description: 'A room id, which `group_url` takes.' }),
     kind: oneOf(CHAT_KINDS),
@@ -99,6 +101,29 @@ const SAID = {
     }),
   ),
   reply_to: eventId('that this one answers'),
+  reply_to_message_id: Type.Optional(
+    nullable(
+      Type.String({
+        description:
+          'Only in an answer: the `msg_…` of what it answers; null if that was not sent from here.',
+      }),
+    ),
+  ),
+  quoted: Type.Optional(
+    nullable(
+      Type.Object(
+        { text: Type.String({ description: 'Empty once it was deleted.' }), sender: SENDER },
+        { description: 'Only in an answer: what it answers; null if that is not kept.' },
+      ),
+    ),
+  ),
+  metadata: Type.Optional(
+    nullable(
+      Type.Record(Type.String(), Type.String(), {
+        description: 'Only in an answer: the metadata of the sent message that it answers.',
+      }),
+    ),
+  ),
   relates_to: eventId('that is reacted to, edited, deleted or voted on'),
   location: nullable(Type.Object({ latitude: Type.Number(), longitude: Type.Number(), uri: Type.String() })),
   removed: Type.Optional(Type.Boolean({ description: 'Only of a reaction: true when it was taken back.' })),

@@ -1,8 +1,7 @@
 /**
  * Makes what clients get of a stored event, by webhook or feed. A message also says whether its
- * sender is a contact, and carries its file.
+ * sender is a contact, what it answers, and carries its file.
  */
-
 import { type ErrorCode, GatewayError } from '../../domain/errors.ts'
 import {
   isMessageEvent,
@@ -16,12 +15,15 @@ import type { Contacts } from '../chats/contacts.ts'
 import type { PeoplesPhones } from '../chats/phones.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import type { Payloads, Senders, StoredEventRow } from '../events/events.ts'
+import type { AnsweredMessage } from '../history/answered-repository.ts'
 import type { MediaFiles } from '../media/media.ts'
 
 export interface PayloadsOptions {
   devices: Pick<LinkedDevices, 'get'>
   contacts: Pick<Contacts, 'lookUp'>
   phones: Pick<PeoplesPhones, 'of'>
+  /** Finds the message that another one answers. */
+  answered(identityId: string, eventId: string): Promise<AnsweredMessage | null>
   media: Pick<MediaFiles, 'fetchIncoming' | 'signedPath' | 'pathOf'>
   /** Base URL by which clients reach us, without a trailing slash. */
   publicUrl(): string
@@ -34,7 +36,7 @@ const LOST: readonly ErrorCode[] = ['not_found', 'forbidden', 'payload_too_large
 type MayInline = Parameters<Payloads['of']>[1]
 
 export function createPayloads(options: PayloadsOptions): Payloads {
-  const { devices, contacts, phones, media, publicUrl, inlineMaxBytes } = options
+  const { devices, contacts, phones, answered, media, publicUrl, inlineMaxBytes } = options
 
   async function mediaOf(
     payload: MessageEvent,
@@ -59,7 +61,10 @@ export function createPayloads(options: PayloadsOptions): Payloads {
     }
   }
 
-  async function lookUp({ deviceRowId, senderUserId: userId }: StoredEventRow, shown: string | null) {
+  async function lookUp(
+    { deviceRowId, senderUserId: userId }: Pick<StoredEventRow, 'deviceRowId' | 'senderUserId'>,
+    shown: string | null,
+  ) {
     // Nobody in particular, such as a channel.
     if (userId === '') return { isContact: false, phone: null, name: '' }
     const device = await devices.get(deviceRowId)
@@ -70,6 +75,26 @@ export function createPayloads(options: PayloadsOptions): Payloads {
       phone: known ?? contact?.phone ?? null,
       name: contact?.name ?? '',
     }
+  }
+
+  /** Quotes what the message answers as it is kept now: a deleted one is quoted no more. */
+  async function answerOf({ identityId }: StoredEventRow, { reply_to: eventId, to }: MessageEvent) {
+    if (eventId === null) return {}
+    const found = await answered(identityId, eventId)
+    if (!found) return { reply_to_message_id: null, quoted: null, metadata: null }
+    const { text, messageId, metadata } = found
+    return {
+      reply_to_message_id: messageId,
+      quoted: { text, sender: await quotedSender(found, to) },
+      metadata,
+    }
+  }
+
+  async function quotedSender({ direction, deviceRowId, senderUserId }: AnsweredMessage, self: string) {
+    const device = direction === 'out' ? await devices.get(deviceRowId) : null
+    if (device) return { id: self, phone: device.phone, name: device.ownName ?? device.name }
+    const { phone, name } = await lookUp({ deviceRowId, senderUserId }, null)
+    return { id: senderUserId, phone, name }
   }
 
   async function messagePayload(
@@ -90,6 +115,7 @@ export function createPayloads(options: PayloadsOptions): Payloads {
       ...said,
       media: await mediaOf(payload, event.mediaId, mayInline),
       sender: { id: payload.sender.id, phone, name: name || payload.sender.name },
+      ...(await answerOf(event, payload)),
       // Those that an earlier version stored lack it.
       ...(payload.event === 'message.reaction' ? { removed: payload.removed ?? false } : {}),
     }

@@ -1,9 +1,10 @@
 /** The body of a delivery when the file that came with the message can't be had. */
-import { afterEach, beforeEach, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import type { Device, Media } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { Contact } from '../../../src/modules/chats/people-repository.ts'
 import type { Senders, StoredEventRow } from '../../../src/modules/events/events.ts'
+import type { AnsweredMessage } from '../../../src/modules/history/answered-repository.ts'
 import { createPayloads } from '../../../src/modules/webhooks/payload.ts'
 import { type TempDir, tempDir } from '../../support/temp-dir.ts'
 
@@ -12,6 +13,7 @@ const STORED = {
   kind: 'message',
   message: 'look',
   sender: { phone: null },
+  reply_to: null,
   media: { name: 'a.png' },
 }
 const EVENT: StoredEventRow = {
@@ -33,9 +35,11 @@ afterEach(() => folder[Symbol.dispose]())
 function payloads(
   fetchIncoming: () => Promise<Media>,
   phoneOf: (userId: string) => Promise<string | null> = async () => null,
+  answered: AnsweredMessage | null = null,
 ) {
   const made = createPayloads({
-    devices: { get: async () => ({}) as Device },
+    devices: { get: async () => ({ phone: '237', name: 'Me', ownName: null }) as Device },
+    answered: async (_identityId, eventId) => (eventId === '$answered' ? answered : null),
     contacts: {
       lookUp: async (_device, _userId, known) => (known ? ({ phone: 'of the book' } as Contact) : null),
     },
@@ -62,6 +66,42 @@ test('a sender whose number became known since the event has it, and is a contac
   expect(await payloads(async () => FILE).of(EVENT)).toMatchObject({
     is_contact: false,
     sender: { phone: null },
+  })
+})
+
+describe('an answer', () => {
+  const REPLY = { ...EVENT, payload: JSON.stringify({ ...STORED, to: '@mg1:s', reply_to: '$answered' }) }
+  const asIt = (answered: AnsweredMessage | null) =>
+    payloads(
+      async () => FILE,
+      async () => '237611111',
+      answered,
+    ).of(REPLY)
+  const said = {
+    text: 'at eight?',
+    deviceRowId: 'dev_1',
+    senderUserId: '@ada:s',
+    messageId: null,
+    metadata: null,
+  }
+
+  test('tells what it answers: of one’s own also its id and what was noted with it', async () => {
+    expect(await asIt({ ...said, direction: 'in' })).toMatchObject({
+      reply_to_message_id: null,
+      quoted: { text: 'at eight?', sender: { id: '@ada:s', phone: '237611111' } },
+      metadata: null,
+    })
+    const own = { ...said, direction: 'out', messageId: 'msg_1', metadata: { order: '4711' } } as const
+    expect(await asIt(own)).toMatchObject({
+      reply_to_message_id: 'msg_1',
+      quoted: { text: 'at eight?', sender: { id: '@mg1:s', phone: '237', name: 'Me' } },
+      metadata: { order: '4711' },
+    })
+  })
+
+  test('says so when that isn’t kept; what is no answer says nothing of it', async () => {
+    expect(await asIt(null)).toMatchObject({ reply_to_message_id: null, quoted: null, metadata: null })
+    expect(await payloads(async () => FILE).of(EVENT)).not.toHaveProperty('quoted')
   })
 })
 
