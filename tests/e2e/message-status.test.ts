@@ -47,15 +47,18 @@ test('each status is told once and in order, and the last one is what the API sh
     status: 'delivered',
     reason: null,
     event_id: expect.stringMatching(/^\$/),
+    chat_id: expect.stringMatching(/^chat_/),
+    metadata: null,
     send_at: null,
     expires_at: null,
     created_at: expect.any(String),
     updated_at: expect.any(String),
   })
   expect(read).toMatchObject({ event: 'message.status', id, status: 'read', event_id: delivered?.event_id })
-  // Only the API shows when a message will be tried: an event tells what has happened.
-  const { due_at: dueAt, ...shown } = await account.message(id)
-  expect(dueAt).toBeNull()
+  // Only the API shows when a message will be tried, and its actions: an event tells what has
+  // happened.
+  const { due_at: dueAt, actions, deleted_at: deletedAt, ...shown } = await account.message(id)
+  expect([dueAt, actions, deletedAt]).toEqual([null, [], null])
   expect(read).toMatchObject(shown)
   expect(inbox.unread).toBe(0)
 })

@@ -124,12 +124,14 @@ export function createOutbox(options: OutboxOptions): Worker {
   /**
    * @param behind messages of the lane that may go with it
    * @param sentJustNow events of messages of the lane whose sending isn't stored yet
+   * @param stored resolves once all before it in the lane are stored
    * @returns `waits` for the message that it answers, for one before it, or for its file
    */
   async function send(
     message: Message,
     behind: readonly Message[],
     sentJustNow: ReadonlyMap<string, string>,
+    stored: () => Promise<unknown>,
   ): Promise<Settlement | Sent | 'waits'> {
     if (isExpired(message, clock.now())) return { outcome: 'failed', reason: expiredReason(message) }
     const device = await connectedDevice(message)
@@ -146,6 +148,8 @@ export function createOutbox(options: OutboxOptions): Worker {
     try {
       const chat = await chatRooms.ensureEntered(message.identityId, roomId)
       const closedRooms = await recipients.closedRooms(device, message.recipient, roomId, chat.roomId)
+      // Messages that went into a closed room just now count as well.
+      if (closedRooms.length > 0) await stored()
       for (const closed of closedRooms) {
         const waitMs = await queue.settleClosedRoom(message.identityId, closed, clock.now())
         if (waitMs !== null)
@@ -273,14 +277,19 @@ export function createOutbox(options: OutboxOptions): Worker {
   /** Sends a lane's messages. */
   function begin(lane: ClaimedLane) {
     const sentJustNow = new Map<string, string>()
+    let stored: Promise<unknown> = Promise.resolve()
     return async (message: Message, behind: readonly Message[]): Promise<ItemEnd> => {
       const startedAt = performance.now()
       const settle = (which: Message, settlement: Settlement) => {
         if (settlement.outcome === 'submitted') sentJustNow.set(which.id, settlement.eventId)
         tell(lane, which, settlement, performance.now() - startedAt)
-        return queue.settle(which, settlement, clock.now())
+        const settling = queue.settle(which, settlement, clock.now())
+        stored = settling
+        return settling
       }
-      const settlement = await send(message, behind, sentJustNow).catch(error => settlementOf(error, message))
+      const settlement = await send(message, behind, sentJustNow, () => stored).catch(error =>
+        settlementOf(error, message),
+      )
       // The next claim finds it at the head of its lane, and puts the lane off.
       if (settlement === 'waits') return { heldUntil: clock.now() }
       const settling = settle(message, settlement)

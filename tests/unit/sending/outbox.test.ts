@@ -317,6 +317,19 @@ describe('a chat that moves to another room', () => {
     expect(sentTexts()).toEqual(['1', '2', '2', '3', '4'])
   })
 
+  test('waits for the end of what went into the old one just now', async () => {
+    failWith = text => {
+      if (text === '1') move()
+      return undefined
+    }
+    await accept('a', '1', '2')
+    await idle()
+    expect(sentTexts()).toEqual(['1'])
+    await clock.advance(10_000)
+    await idle()
+    expect(sentTexts()).toEqual(['1', '1', '2'])
+  })
+
   test('goes on at once when the bridge took everything', async () => {
     await accept('a', '1')
     await idle()
