@@ -94,6 +94,7 @@ describe('contacts', () => {
         matrix_id: null,
         room: null,
         identifiers: [],
+        avatar_url: null,
       },
     ])
   })
