@@ -1,6 +1,6 @@
 /**
- * Each call of the API's page works as the page fills it in, twice in a row: in Chromium, with both
- * kinds of authentication, forms included.
+ * Calls of the first steps work as the API's page fills them in, twice in a row: in Chromium, with
+ * both kinds of authentication, forms included.
  */
 import { expect, test } from 'bun:test'
 import { type Browser, type Locator, type Page, chromium as playwright } from 'playwright-core'
@@ -12,17 +12,18 @@ import { testGateway } from '../support/test-gateway.ts'
 
 /** The device of the examples. */
 const DEVICE = '237123456789'
-/** Opened by a WebSocket client, or by the address that a message came with. */
-const NOT_BY_HAND = ['watchQrCode', 'downloadMedia']
-/** The thing is gone, exists already, or isn't in that state; the network has no such call. */
-const REFUSALS = [404, 409, 501]
-/** Ends what other calls need. */
-const LAST = /^(delete|cancel|leave|block)/
+const TRIED = [
+  ...['createCredential', 'listCredentials', 'createToken', 'listTokens'],
+  ...['addDevice', 'listDevices', 'getDevice', 'updateDevice', 'listContacts', 'checkContact'],
+  ...['createGroup', 'listGroups', 'listChats', 'getChat', 'listChatMessages', 'listMembers'],
+  ...['sendMessage', 'listMessages', 'getMessage', 'editMessage', 'reactToMessage', 'markChatRead'],
+]
+/** The thing exists already. */
+const REFUSALS = [409]
 
 const operations = Object.entries(openapi.paths)
   .flatMap(([path, methods]) => Object.values(methods).map(call => ({ ...call, path }) as Operation))
-  .filter(({ operationId }) => !NOT_BY_HAND.includes(operationId))
-  .toSorted((a, b) => Number(LAST.test(a.operationId)) - Number(LAST.test(b.operationId)))
+  .filter(({ operationId }) => TRIED.includes(operationId))
 
 interface Operation {
   path: string
@@ -32,7 +33,7 @@ interface Operation {
 }
 
 test.skipIf(!chromium)(
-  'each call works twice in a row as the page fills it in',
+  'calls work twice in a row as the page fills them in',
   async () => {
     await using gateway = await testGateway()
     using folder = tempDir()
@@ -59,7 +60,7 @@ test.skipIf(!chromium)(
         }
       }
       const wrong = Object.entries(statuses).filter(([, both]) =>
-        both.some(status => status >= 300 && !REFUSALS.includes(status)),
+        both.some(status => status < 200 || (status >= 300 && !REFUSALS.includes(status))),
       )
       expect(wrong).toEqual([])
       const made = ['addDevice', 'createToken', 'sendMessage'].flatMap(name =>
@@ -72,7 +73,7 @@ test.skipIf(!chromium)(
       await browser.close()
     }
   },
-  600_000,
+  300_000,
 )
 
 /** The page with both kinds of authentication filled in. */
@@ -157,8 +158,15 @@ async function fillIn(
 
 /** Executes the call. @returns the answer's status; 0 when the page sends nothing */
 async function tried(page: Page, block: Locator): Promise<number> {
-  const answer = page.waitForResponse(() => true, { timeout: 10_000 }).catch(() => undefined)
-  // A click would wait until the page stands still, which takes a busy machine long.
-  await block.locator('button.execute').dispatchEvent('click')
-  return (await answer)?.status() ?? 0
+  for (let clicks = 0; clicks < 5; clicks++) {
+    const asked = page
+      .waitForRequest(request => !request.url().includes('/docs/'), { timeout: 1_000 })
+      .catch(() => undefined)
+    // A click would wait until the page stands still, which takes a busy machine long; this one may
+    // come before the page listens.
+    await block.locator('button.execute').dispatchEvent('click')
+    const request = await asked
+    if (request) return (await request.response())?.status() ?? 0
+  }
+  return 0
 }

@@ -179,7 +179,8 @@ export function actionCases(setting: SettingOf): void {
       for (const emoji of EMOJIS) actions.push(await act(user, 'put', id, '/reaction', { emoji }))
       await bridge.start()
       for (const action of actions) expect(await untilEnded(user, action)).toMatchObject({ status: 'sent' })
-      expect((await friend.message(onPhone.id)).reactions).toEqual({ [user.phone.id]: EMOJIS.at(-1) ?? '' })
+      const reaction = async () => (await friend.message(onPhone.id)).reactions?.[user.phone.id]
+      await waitFor(async () => (await reaction()) === EMOJIS.at(-1), { what: 'the last reaction' })
       expect(await friend.message(other.onPhone.id)).toMatchObject({ deleted: true })
     })
 
