@@ -6,7 +6,7 @@ import { and, eq, isNotNull, sql } from 'drizzle-orm'
 import { given } from '../../db/row-statements.ts'
 import { type Message, messages } from '../../db/schema/index.ts'
 import { textParam } from '../../db/stable-params.ts'
-import { statement } from '../../db/statement.ts'
+import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
 import type { ActArguments } from '../../domain/act-arguments.ts'
 import {
@@ -102,6 +102,11 @@ const replaceUntried = statement(orm =>
     .returning({ seq: messages.seq }),
 )
 const eventOf = statement(orm => orm.select({ eventId: messages.eventId }).from(messages).where(isMessage))
+// The bridge was told of the act under an event of its target that it didn't take.
+const targetSentAgain = sqlStatement<{ id: string }>(`
+  SELECT target.id FROM messages AS act
+  JOIN messages AS target ON target.identity_id = act.identity_id AND target.id = act.target
+  WHERE act.seq = $seq AND (target.status IN ('queued', 'sending') OR target.resends > act.resends)`)
 const bySeq = statement(orm =>
   orm
     .select()
@@ -164,6 +169,11 @@ export async function actsOnMessages(
   targets: readonly string[],
 ): Promise<Act[]> {
   return (await reader.all(actsOn, { identityId, targets: JSON.stringify(targets) })) as Act[]
+}
+
+/** True when the message that an act is for was sent back since the act went, and goes again. */
+export async function isTargetSentAgain(tx: Tx, seq: number): Promise<boolean> {
+  return (await tx.get(targetSentAgain, { seq })) !== undefined
 }
 
 /**

@@ -11,7 +11,7 @@ import type { Tx } from '../../db/transaction.ts'
 import type { Observer } from '../../domain/observation.ts'
 import type { MessageStatus } from '../../domain/states.ts'
 import { type SentAt, writeSent } from '../history/sent-message.ts'
-import { actTaken } from './act-repository.ts'
+import { actTaken, isTargetSentAgain } from './act-repository.ts'
 import { addCaption, REASON_OR_CAPTIONS, type SentCaption } from './content/caption-repository.ts'
 import { type Resent, resend } from './lane-repository.ts'
 import type { Backlog } from './limits.ts'
@@ -141,7 +141,7 @@ export function createStatusWriter(
   }
 
   async function apply(tx: Tx, message: Reported, word: StatusWord, now: number): Promise<void> {
-    const { status, reason } = endOf(message, word)
+    const { status, reason } = await endOf(tx, message, word)
     if (status === 'queued') {
       // A message that has arrived, or failed for good, isn't sent again by a late report.
       if (message.status !== 'submitted' && message.status !== 'sent') return
@@ -176,13 +176,12 @@ export function createStatusWriter(
      */
     async submitted(tx: Tx, message: Message, at: HandedOverAt, now: number): Promise<void> {
       const { eventId, roomId, bridgeBot, caption } = at
-      const word = await takeUnmatched(tx, eventId, bridgeBot)
+      const unmatched = await takeUnmatched(tx, eventId, bridgeBot)
+      const word = unmatched && (await endOf(tx, message, unmatched))
       if (word?.status === 'queued') {
         if (!(await sendAgain(tx, message, word.reason, now))) leave(tx, message)
       } else {
-        const { status, reason } = word
-          ? endOf(message, word)
-          : { status: 'submitted' as const, reason: null }
+        const { status, reason } = word ?? { status: 'submitted' as const, reason: null }
         await tx.run(markSubmitted, { seq: message.seq, status, reason, eventId, roomId, now })
         if (message.act === null) await writeSent(tx, message, at, now)
         leave(tx, message)
@@ -279,10 +278,18 @@ async function became(tx: Tx, message: Waiting, status: MessageStatus, now: numb
   await announce(tx, message, status, now)
 }
 
-/** Nobody reads an act, whatever is said of it. */
-function endOf({ act }: Pick<Message, 'act'>, word: StatusWord): StatusWord {
-  const isBeyond = act !== null && (word.status === 'delivered' || word.status === 'read')
-  return isBeyond ? { ...word, status: 'sent' } : word
+/**
+ * Nobody reads an act, whatever is said of it. One that fails because its message was sent back
+ * goes again, behind that.
+ */
+async function endOf(
+  tx: Tx,
+  { seq, act }: Pick<Message, 'seq' | 'act'>,
+  word: StatusWord,
+): Promise<StatusWord> {
+  if (act === null) return word
+  if (word.status === 'failed' && (await isTargetSentAgain(tx, seq))) return { ...word, status: 'queued' }
+  return word.status === 'delivered' || word.status === 'read' ? { ...word, status: 'sent' } : word
 }
 
 /**

@@ -254,6 +254,35 @@ test('a reaction that the network refused for now is sent again in the place of 
   ])
 })
 
+test('an act goes again with its message, which the network refused for now', async () => {
+  scene.start()
+  const message = await send('too early')
+  const { id } = await scene.actions.edit(on(message), 'better')
+  await scene.idle()
+  await scene.reports(`$${message}`, 'queued', 'try later')
+  await scene.reports(`$${id}`, 'failed', 'not known')
+  expect(await statusOf(id)).toBe('queued')
+  await scene.clock.advance(10_000)
+  await scene.idle()
+  const again = { call: 'm.room.message', txnId: `${message}.1` }
+  expect(scene.calls.slice(2)).toMatchObject([again, { txnId: `${id}.1` }])
+  expect(scene.calls[3]?.content?.['m.relates_to']).toMatchObject({ event_id: `$${message}.1` })
+  // The message has arrived: now the same words end the act.
+  await scene.reports(`$${message}.1`, 'sent')
+  await scene.reports(`$${id}.1`, 'failed', 'no edits')
+  expect(await scene.actions.get(IDENTITY, id)).toMatchObject({ status: 'failed', reason: 'no edits' })
+})
+
+test('an act whose failure is told before our own commit goes again, too', async () => {
+  insertMessage(scene.db, { ...SENT, resends: 1 })
+  const { id } = await scene.actions.react(on('msg_0'), '👍')
+  await scene.reports(`$${id}`, 'failed', 'not known')
+  scene.start()
+  await scene.idle()
+  expect(scene.calls.at(-1)).toMatchObject({ call: 'm.reaction', txnId: `${id}.1` })
+  expect(await statusOf(id)).toBe('sending')
+})
+
 test('a message is unsent with its caption, and has lost its text then', async () => {
   insertMessage(scene.db, { ...SENT, mediaId: 'file_1' })
   insertMessage(scene.db, { id: 'msg_0-caption', captionOf: 'msg_0', eventId: '$caption', roomId: '!r:s' })
