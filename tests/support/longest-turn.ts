@@ -13,9 +13,14 @@ const NANOSECONDS_PER_MS = 1e6
 /** Least length of a quiet run, in milliseconds. */
 const LEAST_QUIET_MS = 100
 const MOST_QUIET_MS = 1_000
+/** As long as `work` is too long. */
+const MOST_ROUNDS = 8
 
 interface TurnOptions {
-  /** Times `work` runs, numbered from 0. The least counts: a long turn of `work` is in each. */
+  /**
+   * Times `work` runs at least, numbered from 0. The least counts: a long turn of `work` is in
+   * each.
+   */
   rounds?: number
   /** Milliseconds allowed beyond a quiet run. */
   mostMs?: number
@@ -37,10 +42,14 @@ export async function expectShortTurns(
   { rounds = 3, mostMs = MOST_TURN_MS }: TurnOptions = {},
 ): Promise<void> {
   const startedAt = performance.now()
-  const longestMs = await longestTurn(work, { rounds })
+  let longestMs = await longestTurn(work, { rounds })
   const tookMs = (performance.now() - startedAt) / rounds
   const quietMs = Math.min(MOST_QUIET_MS, Math.max(LEAST_QUIET_MS, tookMs))
   const quietTurnMs = await longestTurn(() => Bun.sleep(quietMs), { rounds })
+  // A collector that came in each round says nothing of the work. One round may be all there can be.
+  const mostRounds = rounds > 1 ? MOST_ROUNDS : rounds
+  for (let round = rounds; longestMs >= quietTurnMs + mostMs && round < mostRounds; round++)
+    longestMs = Math.min(longestMs, await longestTurn(() => work(round), { rounds: 1 }))
   expect(longestMs, `longest turn in ms; ${quietTurnMs.toFixed(1)} in a quiet run`).toBeLessThan(
     quietTurnMs + mostMs,
   )
