@@ -39,6 +39,11 @@ export class Portal {
     return ids
   }
 
+  /** The contact sends an event that is no text. */
+  async tell(type: string, content: Json): Promise<void> {
+    await this.bridge.call('PUT', `${this.path}/send/${type}/say${this.said++}`, content, this.ghost)
+  }
+
   /** All messages in the room, oldest first. */
   async messages(): Promise<{ sender: string; body: string }[]> {
     const { chunk } = await this.bridge.call('GET', `${this.path}/messages?dir=b&limit=1000`)

@@ -71,7 +71,7 @@ const eventId = (about: string) =>
   nullable(Type.String({ description: `Matrix event id of the message ${about}; null when there is none.` }))
 
 const SENDER = Type.Object({
-  id: Type.String(),
+  id: Type.String({ description: 'Matrix user id, as in `from`.' }),
   phone: nullable(Type.String({ description: 'Digits; null if unknown.' })),
   name: Type.String(),
 })

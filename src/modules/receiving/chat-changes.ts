@@ -54,14 +54,19 @@ export function memberNews(
   const [was, is] = [change.before === 'join', membership === 'join']
   const isBot = userId === chat.bridgeBot || (isOwnGhost(userId, device) && !known.isSelf(userId))
   if (was === is || isBot || chat.kind !== 'group' || chat.membership !== 'joined') return null
-  const person = (id: string) => ({ id, phone: known.phoneOf(id), name: known.nameOf(id) })
+  const { phone, ownName, name } = device
+  const person = (id: string) =>
+    known.isSelf(id)
+      ? { id, phone, name: ownName ?? name }
+      : { id, phone: known.phoneOf(id), name: known.nameOf(id) }
+  const isSelf = known.isSelf(userId)
   const isOwnDoing = change.sender === userId || change.sender === chat.bridgeBot
   const payload: MemberEvent = {
     event: is ? 'member.joined' : 'member.left',
     timestamp: rfc3339(change.sentAt),
     ...placeOf(chat, device),
-    member: { ...person(userId), name: change.name || known.nameOf(userId) },
-    is_self: known.isSelf(userId),
+    member: { ...person(userId), ...(!isSelf && change.name && { name: change.name }) },
+    is_self: isSelf,
     by: isOwnDoing ? null : person(change.sender),
   }
   const memberCount = chat.memberCount === null ? null : Math.max(0, chat.memberCount + (is ? 1 : -1))

@@ -2,6 +2,7 @@
 import { Database } from 'bun:sqlite'
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { MessagePayload } from '../../../src/domain/events.ts'
+import { differences, wholeEvent } from '../../support/event-examples.ts'
 import { InboxReader } from '../../support/inbox-reader.ts'
 import { type PortalDeployment, portalDeployment, SOURCES } from '../../support/portal-deployment.ts'
 import { hasSynapse } from '../../support/synapse.ts'
@@ -100,6 +101,20 @@ describe.skipIf(!hasSynapse).each(SOURCES)('by %s', source => {
     const failed = await account.waitForStatus(after?.id ?? '', ['failed'])
     expect(failed.reason).toContain('room_encrypted')
     expect((await chat.messages()).map(({ body }) => body)).not.toContain('not for everybody')
+  })
+
+  test('what no phone of the sandbox does has the fields that docs/events.md shows of it', async () => {
+    const { account, userId } = await deployment.account()
+    const portal = await deployment.bridge.portal('237010', userId)
+    const [poll] = await portal.say('instead of a poll')
+    await portal.tell('m.room.encrypted', { algorithm: 'm.megolm.v1.aes-sha2', ciphertext: 'x' })
+    const about = { 'm.relates_to': { rel_type: 'm.reference', event_id: poll } }
+    await portal.tell('org.matrix.msc3381.poll.end', { ...about, 'org.matrix.msc3381.poll.end': {} })
+    for (const name of ['message.undecryptable', 'poll.ended']) {
+      const event = await waitFor(async () => (await account.feed({ events: name }))[0], { what: name })
+      const { payload } = event as unknown as { payload: object }
+      expect([name, differences(payload, wholeEvent(name))]).toEqual([name, []])
+    }
   })
 
   test('killed in the middle of traffic it misses nothing and repeats nothing', async () => {

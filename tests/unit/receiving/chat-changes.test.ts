@@ -109,8 +109,14 @@ describe('members', () => {
 
   test('are the account itself when it is put out', async () => {
     await take(member('@mg1:s', 'leave', 'join', { sender: ADA }))
-    expect(told()).toMatchObject([{ event: 'member.left', is_self: true, by: { id: ADA } }])
+    const self = { id: '@mg1:s', phone: '237', name: 'Amina' }
+    expect(told()).toMatchObject([{ event: 'member.left', is_self: true, member: self, by: { id: ADA } }])
     expect(chat()).toMatchObject({ membership: 'left', memberCount: 2 })
+  })
+
+  test('are put out by the account itself under the name of its device', async () => {
+    await take(member(ADA, 'leave', 'join', { sender: '@mg1:s' }))
+    expect(told()).toMatchObject([{ by: { id: '@mg1:s', phone: '237', name: 'Amina' } }])
   })
 
   test.each([
