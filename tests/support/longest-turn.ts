@@ -46,7 +46,7 @@ export async function expectShortTurns(
   const tookMs = (performance.now() - startedAt) / rounds
   const quietMs = Math.min(MOST_QUIET_MS, Math.max(LEAST_QUIET_MS, tookMs))
   const quietTurnMs = await longestTurn(() => Bun.sleep(quietMs), { rounds })
-  // A collector that came in each round says nothing of the work. One round may be all there can be.
+  // A collector that came in each round says nothing of the work. Some works can run only once.
   const mostRounds = rounds > 1 ? MOST_ROUNDS : rounds
   for (let round = rounds; longestMs >= quietTurnMs + mostMs && round < mostRounds; round++)
     longestMs = Math.min(longestMs, await longestTurn(() => work(round), { rounds: 1 }))
