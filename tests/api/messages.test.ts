@@ -59,10 +59,10 @@ describe('JSON', () => {
     [{}, 'Missing required field: platform'],
     [{ contact: '1', text: 'x' }, 'Missing required field: platform'],
     [{ contact: '1', text: 'x', platform: '' }, 'Missing required field: platform'],
-    [{ platform: 'wa', text: 'x' }, 'Missing required field: contact or group_url'],
+    [{ platform: 'wa', text: 'x' }, 'Missing required field: contact, group_url or chat_id'],
     [
       { platform: 'wa', text: 'x', contact: '', group_url: null },
-      'Missing required field: contact or group_url',
+      'Missing required field: contact, group_url or chat_id',
     ],
     [FIELDS, /^Either text or file must be provided$/],
     [{ ...FIELDS, text: ' \u200b\n\u2060\u3164' }, /^Either text or file must be provided$/],
@@ -256,7 +256,11 @@ describe('multipart', () => {
       'document: expected the file in a field named "file"',
     ],
     ['no platform', { contact: '1', file: pdf() }, 'Missing required field: platform'],
-    ['no recipient', { platform: 'wa', file: pdf() }, 'Missing required field: contact or group_url'],
+    [
+      'no recipient',
+      { platform: 'wa', file: pdf() },
+      'Missing required field: contact, group_url or chat_id',
+    ],
     ['neither text nor file', FIELDS, /^Either text or file must be provided$/],
   ])('%s: 400', async (_name, entries, says) => {
     expectError(await send({ body: form(entries) }), 400, 'bad_request', says)

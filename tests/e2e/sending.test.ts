@@ -432,8 +432,18 @@ describe('refused', () => {
   const good = { contact: friend, platform: 'wa', text: 'hello' }
 
   test.each<[string, Record<string, unknown>, number, string]>([
-    ['no recipient', { platform: 'wa', text: 'x' }, 400, 'Missing required field: contact or group_url'],
-    ['an empty recipient', { ...good, contact: ' , ' }, 400, 'Missing required field: contact or group_url'],
+    [
+      'no recipient',
+      { platform: 'wa', text: 'x' },
+      400,
+      'Missing required field: contact, group_url or chat_id',
+    ],
+    [
+      'an empty recipient',
+      { ...good, contact: ' , ' },
+      400,
+      'Missing required field: contact, group_url or chat_id',
+    ],
     ['no platform', { contact: friend, text: 'x' }, 400, 'platform'],
     [
       'neither text nor file',

@@ -477,7 +477,12 @@ test('group_url wins over contact', async () => {
 describe('refused, with nothing stored and the file discarded', () => {
   test.each<[string, Partial<SendRequest>, string, string]>([
     ['no platform', { platform: '' }, 'bad_request', 'Missing required field: platform'],
-    ['nobody', { contact: ' ,\u200b ' }, 'bad_request', 'Missing required field: contact or group_url'],
+    [
+      'nobody',
+      { contact: ' ,\u200b ' },
+      'bad_request',
+      'Missing required field: contact, group_url or chat_id',
+    ],
     ['an unknown device', { deviceId: '999' }, 'not_found', 'device_id: there is no wa device 999'],
     [
       'a device of another token',

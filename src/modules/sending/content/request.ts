@@ -77,7 +77,7 @@ export function refuseIncomplete(
   if (chatId && (contact?.length || groupUrl?.length))
     throw refusal('chat_id: expected alone, without contact and group_url')
   if (!platform && !chatId) throw missing('platform')
-  if (!contact?.length && !groupUrl?.length && !chatId) throw missing('contact or group_url')
+  if (!contact?.length && !groupUrl?.length && !chatId) throw missing('contact, group_url or chat_id')
   const others = PARTS.filter(name => content?.[name])
   // A contact card may have become a file by now.
   const parts = content?.contact_card
@@ -105,7 +105,7 @@ export function recipientsOf({ contact, groupUrl }: SendRequest): {
   const groups = recipientsIn(groupUrl, 'group_url')
   const kind = groups.length > 0 ? 'group' : 'contact'
   const recipients = kind === 'group' ? groups : recipientsIn(contact, 'contact')
-  if (recipients.length === 0) throw missing('contact or group_url')
+  if (recipients.length === 0) throw missing('contact, group_url or chat_id')
   for (const recipient of recipients) {
     const problem = kind === 'group' ? groupProblem(recipient) : contactProblem(recipient)
     const field = kind === 'group' ? 'group_url' : 'contact'
