@@ -13,7 +13,7 @@ export const pageQuery = {
   cursor: t.Optional(
     t.String({
       maxLength: MAX_CURSOR_LENGTH,
-      description: '`next` of an answer: what comes after it. It leads on in the same list alone.',
+      description: '`next` of an answer: what comes after it. Use it with the same list only.',
     }),
   ),
 }

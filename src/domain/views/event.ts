@@ -205,8 +205,7 @@ const WebhookDisabledEvent = model('WebhookDisabledEvent', {
   failing_since: nullable(
     Type.String({
       format: 'date-time',
-      description:
-        'The first of the tries of which none has succeeded since; also one that was answered 410.',
+      description: 'When the current run of failures began; also the try that was answered 410.',
     }),
   ),
 })

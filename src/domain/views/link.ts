@@ -160,7 +160,7 @@ export const Link = model(
     step: Step,
     created_at: timestamp(),
     expires_at: nullable(
-      timestamp('Until when it is good for sure; each step and each renewed code moves it.'),
+      timestamp('It is good at least until then; each step and each renewed code moves it.'),
     ),
   },
   { examples: [LINK_EXAMPLE] },
@@ -173,7 +173,7 @@ export const LinkQr = model(
   {
     payload: Type.String({ description: 'What the QR code says.' }),
     instructions,
-    expires_at: nullable(timestamp('Until when it is good for sure.')),
+    expires_at: nullable(timestamp('It is good at least until then.')),
   },
   {
     examples: [

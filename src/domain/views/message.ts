@@ -70,7 +70,7 @@ const FIELDS_OF_VIEW = {
     }),
   ),
   send_at: nullable(
-    Type.String({ format: 'date-time', description: 'It is not sent before, as its send said.' }),
+    Type.String({ format: 'date-time', description: 'As given with the send: it is not sent before then.' }),
   ),
   expires_at: nullable(
     Type.String({

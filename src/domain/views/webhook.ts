@@ -34,7 +34,10 @@ const FIELDS = {
   header_names: Type.Array(Type.String()),
   disabled_reason: nullable(Type.String({ description: 'Why the gateway switched it off.' })),
   failing_since: nullable(
-    Type.String({ format: 'date-time', description: 'No try has succeeded since. Null while they do.' }),
+    Type.String({
+      format: 'date-time',
+      description: 'When the current run of failures began; null without one.',
+    }),
   ),
   last_success_at: nullable(Type.String({ format: 'date-time', description: 'Exact to a minute.' })),
   last_error: nullable(Type.Object({ at: timestamp(), error: Type.String() })),

@@ -22,7 +22,7 @@ const CODES: Record<AnsweredCode, CodeText> = {
     example: 'Authorization is missing: send "Authorization: Bearer mt_…"',
   },
   forbidden: {
-    means: 'The token is unknown or expired, or the credential may not do this',
+    means: 'The token is unknown or expired, or the credential or device may not do this',
     example: 'This token is unknown',
   },
   not_found: { means: 'There is no such thing', example: 'There is no device 237123456789' },
@@ -59,7 +59,7 @@ const CODES: Record<AnsweredCode, CodeText> = {
     example: 'Host: "gateway.example" isn\'t a name of this gateway',
   },
   unprocessable: {
-    means: 'The Idempotency-Key stands for another request',
+    means: 'The Idempotency-Key stands for another request, or the call does not fit what it is for',
     example:
       'Idempotency-Key: stands for another request already; expected the same method, path and body, or a new key',
   },

@@ -89,7 +89,7 @@ export function actionRoutes({ actions, forwarding }: Pick<HttpServices, 'action
       tag: 'Chats',
       summary: 'Mark a chat as read',
       description:
-        'Those who wrote see it, where the network tells them. An earlier call that still waits is cancelled.',
+        'The people who wrote see it, where the network shows it. An earlier call that still waits is cancelled.',
       params: ChatPath,
       body: MarkRead,
       answer: accepted,

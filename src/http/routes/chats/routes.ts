@@ -52,7 +52,7 @@ export function chatRoutes({ conversations }: Pick<HttpServices, 'conversations'
       tag: 'Chats',
       summary: 'List messages of a chat',
       description:
-        'What came in, was written at the phone, was sent from here, or is from before the link, as far as the gateway has it. Nobody is asked.',
+        'What came in, what was written at the phone, what was sent from here, and what is from before the link. The answer comes from the gateway’s disk; the network is not asked.',
       params: ChatPath,
       query: MessagesQuery,
       answer: answer(200, 'Newest first', ChatMessagePage),

@@ -7,7 +7,7 @@ import { knownOnly } from '../../schemas.ts'
 
 const deviceId = t.String({ description: 'Phone digits, +E.164 or login id.' })
 const platform = t.Optional(
-  t.String({ maxLength: 64, description: 'Which device, should one of another platform have the same id.' }),
+  t.String({ maxLength: 64, description: 'Needed only when devices of several platforms have this id.' }),
 )
 
 export const DeviceParams = t.Object({ device_id: deviceId })

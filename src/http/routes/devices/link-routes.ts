@@ -16,7 +16,7 @@ export function linkRoutes({ linking }: Pick<HttpServices, 'linking'>) {
       tag: 'Devices',
       summary: 'Get a link',
       description:
-        'Where a login stands and what it shows or asks for. How it ended can be seen for two minutes.',
+        'Where a login stands and what it shows or asks for. It shows how the login ended for two minutes.',
       params: LinkParams,
       answer: answer(200, 'The link', Link),
       errors: [404],
@@ -47,7 +47,7 @@ export function linkRoutes({ linking }: Pick<HttpServices, 'linking'>) {
       tag: 'Devices',
       summary: 'Answer a link',
       description:
-        'Gives what the step asks for, and waits for the next. What the bridge refuses is a 400 with its words, which also says whether the link goes on.',
+        'Gives what the step asks for, and waits for the next step. An answer that the bridge refuses is a 400 with its words, which also says whether the link goes on.',
       params: LinkParams,
       body: LinkAnswer,
       answer: answer(200, 'The link, at its next step', Link),

@@ -75,7 +75,7 @@ export function deviceRoutes({
       tag: 'Devices',
       summary: 'Delete a device',
       description:
-        'Logs it out at its bridge and takes it off the list. Messages that still wait for it fail. Linked again, the account has the chats it had.',
+        'Logs it out at its bridge and takes it off the list. Messages that still wait for it fail. When the account is linked again, it has its chats again.',
       body: RemoveDevice,
       answer: messageAnswer('It is gone', DELETED),
       errors: [404, 502, 504],

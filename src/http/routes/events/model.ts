@@ -51,7 +51,7 @@ export const FeedPage = model(
         event: oneOf(EVENT_NAMES),
         payload: t.Unsafe<unknown>({
           ...EventPayload,
-          description: 'The body that a webhook gets, to the letter.',
+          description: 'Exactly the body that a webhook gets.',
         }),
       }),
       { description: 'Oldest first.' },

@@ -47,7 +47,7 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
       tag: 'Messages',
       summary: 'Send a message',
       description:
-        'One of `contact`, `group_url` and `chat_id`, and at least one of `text` and a file. Each recipient becomes a message with an id of its own, and of several files each. It is answered once they are on disk.',
+        'To `contact`, `group_url` or `chat_id`: a text, files, a location, a poll or a contact card. Each recipient gets a message with an id of its own, and each file is one. The answer comes once they are on disk.',
       params: SendPath,
       // The hot path: the body is read here, by its type, and nothing is validated twice.
       reads: { 'application/json': SendMessage, 'multipart/form-data': SendMessageForm },

@@ -13,7 +13,7 @@ export function deliveryRoutes({ deliveries, replays }: Pick<HttpServices, 'deli
       tag: 'Webhooks',
       summary: 'List deliveries',
       description:
-        'What was delivered to a webhook, is still to be, or never could be, with every try. A page may have fewer than `limit` while `next` leads on.',
+        'What was delivered to a webhook, waits to be, or could not be, with every try. A page may have fewer than `limit` while `next` leads on.',
       params: WebhookPath,
       query: DeliveryQuery,
       answer: answer(200, 'Newest event first', DeliveryPage),
@@ -47,7 +47,7 @@ export function deliveryRoutes({ deliveries, replays }: Pick<HttpServices, 'deli
       tag: 'Webhooks',
       summary: 'Deliver past events again',
       description:
-        'Those that the webhook asks for, in the order they happened in each chat, each under the webhook-id it had. It goes on behind the answer, and after a restart; one at a time for each webhook.',
+        'Those that the webhook asks for, in the order they happened in each chat, each under the webhook-id it had. It goes on after the answer, and after a restart; one at a time for each webhook.',
       params: WebhookPath,
       body: ReplayWebhook,
       answer: answer(202, 'It is under way', ReplayStarted),
