@@ -42,6 +42,7 @@ const STATUSES: Record<string, number[]> = {
   'Add a webhook': [201],
   'Make or join a group': [201, 201],
   'Change it': [202, 202],
+  'What a chat takes': [422],
   'React, edit, unsend': [202],
   'Mark it as read': [202],
   'Show yourself as typing': [204],
@@ -497,6 +498,7 @@ function expectedFor(printed: unknown): unknown {
   if (printed.startsWith('mt_')) return expect.stringMatching(/^mt_[\w-]{20,}$/)
   if (printed.startsWith('chat_')) return expect.stringMatching(/^chat_\w{20,}$/)
   if (printed.startsWith('$')) return expect.stringMatching(/^\$[\w-]{20,}$/)
+  if (/^[\da-f]{8}-[\da-f-]{27}$/.test(printed)) return expect.stringMatching(/^[\da-f-]{36}$/)
   if (printed.startsWith('msg_')) return expect.stringMatching(/^msg_\w{20,}$/)
   if (printed.includes('lnk_')) return printed.replace(/lnk_\w+/, linkId)
   if (/^x+$/.test(printed)) return expect.stringMatching(/^\S{20,}$/)
