@@ -29,6 +29,7 @@ test('an event has the fields of its example', async () => {
   await friend.send({ status: true, text: 'At the seaside' })
   const file = { name: 'dot.png', type: 'image/png', content: pngOf(1, 1) }
   await friend.send(formWith({ to: device, platform: 'wa' }, file))
+  await friend.send({ to: device, location: { latitude: 4.0511, longitude: 9.7679, name: 'Our shop' } })
   const poll = await friend.send({ to: device, poll: { question: 'Where?', options: ['Here', 'There'] } })
   await friend.send({ vote: { message: poll.id, options: ['Here'] } })
   const news = { name: 'News', members: [device], channel: { owner: friend.number } }
@@ -37,7 +38,7 @@ test('an event has the fields of its example', async () => {
   const group = await client.newGroup('Book club', members)
   const guest = await client.newPhone()
   await friend.send({ group: group.id, text: 'Hello all' })
-  await seen('message.received', 4)
+  await seen('message.received', 5)
   await sandbox.patch(`/groups/${group.id}`, { name: 'Readers', add: [guest.number] })
   await sandbox.patch(`/groups/${group.id}`, { by: guest.number, remove: [guest.number] })
   const metadata = { order: '4711' }
@@ -50,7 +51,7 @@ test('an event has the fields of its example', async () => {
   expect(reaction.status).toBe(202)
   await seen('action.status', 1)
   await friend.send({ to: device, text: 'Are you there?' })
-  await seen('message.received', 6)
+  await seen('message.received', 7)
   const chat = `/phones/${device}/chats/${friend.number}?platform=wa`
   expect((await sandbox.patch(chat, { read: true })).status).toBe(200)
   await seen('chat.read', 1)
@@ -79,9 +80,11 @@ test('an event has the fields of its example', async () => {
     const [event] = await seen(name, 1)
     expect([name, differences(event, wholeEvent(name))]).toEqual([name, []])
   }
-  const received = (await seen('message.received', 5)) as MessagePayload[]
+  const received = (await seen('message.received', 6)) as MessagePayload[]
   expect(received.find(({ quoted }) => quoted)).toMatchObject({ reply_to_message_id: sent?.id, metadata })
-  for (const field of ['media', 'poll', 'quoted'] as const) {
+  const { location } = PRINTED_EVENTS.find(({ payload }) => payload.location)?.payload ?? {}
+  expect(received.find(event => event.location)).toMatchObject({ message: 'Our shop', location })
+  for (const field of ['media', 'location', 'poll', 'quoted'] as const) {
     const example = PRINTED_EVENTS.find(({ payload }) => payload[field])
     const event = received.find(each => each[field])
     expect([field, differences(event, wholeEvent('message.received', example?.payload))]).toEqual([field, []])

@@ -40,7 +40,7 @@ interface Operation {
 const DESCRIPTION = `One REST API for WhatsApp, Signal, Telegram and any other network that a Matrix bridge reaches.
 
 * **Basic** authentication, with a credential's client id and secret, is for tokens and credentials.
-* **Bearer** authentication, with a token (\`mt_…\`), is for devices, messages and webhooks.
+* **Bearer** authentication, with a token (\`mt_…\`), is for everything else: devices, messages, chats and webhooks.
 
 Every error has the body \`{"error", "code", "request_id"}\`; the schema ErrorCode lists the codes. Times are RFC 3339 in UTC.`
 
