@@ -49,6 +49,8 @@ type Batch = z.infer<typeof batchSchema>
  * That is news, as it would be in any other room.
  */
 const RECENT_MS = 10 * 60_000
+/** Names the bridge that wrote as a user of its own. */
+const DOUBLE_PUPPET = 'fi.mau.double_puppet_source'
 
 const RULES = { wholeNumbers: true, maxBytes: MAX_BYTES_OF_CALL, maxValues: 100_000 }
 
@@ -91,7 +93,7 @@ class BatchWriter {
     private readonly core: Core,
     private readonly tx: Tx,
     private readonly room: RoomState,
-    appservice: Appservice,
+    private readonly appservice: Appservice,
   ) {
     this.interest = interestOf(core, room, appservice)
   }
@@ -120,8 +122,9 @@ class BatchWriter {
   }
 
   private writeOnce(event: BatchEvent, batch: FromBatch): string {
-    const { type, sender, content, origin_server_ts: originServerTs } = event
+    const { type, sender, origin_server_ts: originServerTs } = event
     const { core, room } = this
+    const content = this.marked(sender, event.content)
     const known = core.events.byId(batch.eventId)
     if (known?.room === room.num) return batch.eventId
     if (known) throw invalidParam(`${batch.eventId} is an event of another room`)
@@ -134,6 +137,13 @@ class BatchWriter {
     const id = this.tx.append(room, { ...draft, content: { ...content, redacts }, redacts })
     this.redact(redacts, sender, id)
     return id
+  }
+
+  /** As bridges mark their puppets' words, but not in batches: others would take them for echoes. */
+  private marked(sender: string, content: JsonObject): JsonObject {
+    const { id, namespaces } = this.appservice
+    const isPuppet = namespaces.has('puppets', sender) && !namespaces.has('users', sender)
+    return isPuppet ? { [DOUBLE_PUPPET]: id, ...content } : content
   }
 
   /** Own words only: a bridge takes back what it has brought. */

@@ -312,6 +312,20 @@ describe('appservices', () => {
     expect(messages.map(isHistory)).toEqual([true, undefined, true])
   })
 
+  test('are told which words its puppets said, as those sent one by one say', async () => {
+    const roomId = await portal()
+    const events = [said('mine', { sender: userId('gw_alice') }), said('theirs')]
+    await send(roomId, { events, forward: true, send_notification: true })
+    await until(() => told(roomId).some(event => dig(event, 'content', 'body') === 'theirs'))
+    const sources = told(roomId)
+      .filter(({ type }) => type === 'm.room.message')
+      .map(event => [dig(event, 'content', 'body'), dig(event, 'content', 'fi.mau.double_puppet_source')])
+    expect(sources).toEqual([
+      ['mine', 'wa'],
+      ['theirs', undefined],
+    ])
+  })
+
   test('are told before their user has answered the invitation', async () => {
     const roomId = await portal({ joined: false })
     await send(roomId, { events: many('early', 2), forward: true })
