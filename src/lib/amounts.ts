@@ -16,11 +16,12 @@ const LONGER = [
   { unit: 'minutes', seconds: 60 },
 ]
 
-/** @returns such as "90 seconds", "5 minutes" or "24 hours": two of a unit, or the smaller one */
+/** @returns such as "1 second", "5 minutes" or "24 hours": two of a unit, or the smaller one */
 export function durationInWords(ms: number): string {
   const seconds = ms / 1_000
   const longer = LONGER.find(one => seconds >= 2 * one.seconds && seconds % one.seconds === 0)
-  return longer ? `${seconds / longer.seconds} ${longer.unit}` : `${rounded(seconds)} seconds`
+  if (longer) return `${seconds / longer.seconds} ${longer.unit}`
+  return rounded(seconds) === 1 ? '1 second' : `${rounded(seconds)} seconds`
 }
 
 /** Down, as what is more than a limit isn't taken. */

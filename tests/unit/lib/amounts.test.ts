@@ -17,6 +17,7 @@ test.each([
   [90_000, '90 seconds'],
   [300_000, '5 minutes'],
   [1_990, '1.9 seconds'],
+  [1_000, '1 second'],
 ])('%i ms are %s', (ms, words) => {
   expect(durationInWords(ms)).toBe(words)
 })
