@@ -6,6 +6,7 @@ import { Testnet } from '../../support/testnet.ts'
 import { actionCases } from './cases/actions.ts'
 import { addressingCases } from './cases/addressing.ts'
 import { botDriverCases } from './cases/bot-driver.ts'
+import { chatChangeCases } from './cases/chat-changes.ts'
 import { chatCases } from './cases/chats.ts'
 import { conversationCases } from './cases/conversations.ts'
 import { deviceCases } from './cases/devices.ts'
@@ -16,6 +17,7 @@ import { linkingCases } from './cases/linking.ts'
 import { loginFlowCases } from './cases/login-flows.ts'
 import { movedChatCases } from './cases/moved-chats.ts'
 import { otherEventCases } from './cases/other-events.ts'
+import { passedOnCases } from './cases/passed-on.ts'
 import { receivingCases } from './cases/receiving.ts'
 import { restartCases } from './cases/restarts.ts'
 import { restrictionCases } from './cases/restrictions.ts'
@@ -80,7 +82,9 @@ export function bridgeSuite(kind: HomeserverKind): void {
     describe('moved chats', () => movedChatCases(current))
     describe('chats', () => chatCases(current))
     describe('conversations', () => conversationCases(current))
+    describe('what is passed on', () => passedOnCases(current))
     describe('groups', () => groupCases(current))
+    describe('changes of chats', () => chatChangeCases(current))
     describe('actions', () => actionCases(current))
     describe('devices', () => deviceCases(current))
     describe('restrictions', () => restrictionCases(current))

@@ -4,7 +4,7 @@ import type { ActionView } from '../../../../src/domain/views/action.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
 import type { TestnetPhone } from '../../../support/testnet-phone.ts'
 import { waitFor } from '../../../support/wait-for.ts'
-import { type LinkedUser, linkedUser, PLATFORM, type SettingOf, sharedPair } from './setting.ts'
+import { type LinkedUser, linkedUser, PLATFORM, type SettingOf, sharedPair, untilEnded } from './setting.ts'
 
 const EMOJIS = ['👍', '🎉', '👀', '🙏', '🔥', '😀']
 /** A phone is told this of a message with these reactions that is unsent then. */
@@ -30,17 +30,6 @@ export function actionCases(setting: SettingOf): void {
     if (answer.status !== 202) throw new Error(`${answer.status}: ${JSON.stringify(answer.body)}`)
     return answer.body
   }
-
-  /** Waits until the bridge has spoken, as a gateway that just started lets it wait for seconds. */
-  const untilEnded = ({ account }: LinkedUser, { id }: ActionView) =>
-    waitFor(
-      async () => {
-        const { body } = await account.api.get<ActionView>(`/api/v1/actions/${id}`)
-        const isEnd = ['sent', 'failed', 'cancelled'].includes(body.status)
-        return isEnd && body.reason !== 'status_timeout' && body
-      },
-      { what: `an end of ${id}`, deadlineMs: 45_000 },
-    )
 
   async function sent(user: LinkedUser, friend: TestnetPhone, text: string) {
     const [accepted] = await user.account.send(user.device, { contact: friend.number, text })
@@ -166,6 +155,26 @@ export function actionCases(setting: SettingOf): void {
       { emoji: '👍' },
     )
     expect({ status, ...body }).toMatchObject({ status: 422, code: 'unsupported_by_chat' })
+  })
+
+  test('an edit or an unsending that comes too late is a 422 with the limit in words', async () => {
+    await using user = await linkedUser(setting())
+    const features = { edit_max_age: 1, delete_max_age: 1 }
+    const friend = await setting().testnet.newPhone({ features })
+    const { id, onPhone } = await sent(user, friend, 'too late')
+    await user.account.waitForStatus(id, ['sent', 'delivered', 'read'])
+    const { api } = user.account
+    await waitFor(() => Date.now() - Date.parse(onPhone.timestamp) > 1_500, { what: 'the message’s age' })
+    expect(await api.patch(`/api/v1/messages/${id}`, { text: 'later' })).toMatchObject({
+      status: 422,
+      body: { error: 'WhatsApp allows edits for 1 second', feature: 'edit_max_age', limit: 1 },
+    })
+    expect(await api.post(`/api/v1/messages/${id}/unsend`, {})).toMatchObject({
+      status: 422,
+      body: { error: 'WhatsApp allows unsending for 1 second', feature: 'delete_max_age', limit: 1 },
+    })
+    const message = await friend.message(onPhone.id)
+    expect([message.text, message.edited, message.deleted]).toEqual(['too late', undefined, undefined])
   })
 
   describe('after kill -9 of', () => {

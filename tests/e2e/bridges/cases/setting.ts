@@ -1,11 +1,13 @@
 /** Each case starts with a user, a webhook, and a linked phone of the test bridge's network. */
 import { afterAll, beforeAll } from 'bun:test'
+import type { ActionView } from '../../../../src/domain/views/action.ts'
 import type { Deployment } from '../../../support/attached-gateway.ts'
 import type { Account } from '../../../support/gateway-client.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
 import { watchSocket } from '../../../support/socket-watcher.ts'
 import type { PhoneOptions, Testnet } from '../../../support/testnet.ts'
 import type { TestnetPhone } from '../../../support/testnet-phone.ts'
+import { waitFor } from '../../../support/wait-for.ts'
 
 export interface Setting {
   deployment: Deployment
@@ -77,4 +79,16 @@ export async function sendText(user: LinkedUser, contact: TestnetPhone, text: st
   const { event_id } = await user.account.waitForStatus(accepted?.id ?? '', ['sent', 'delivered', 'read'])
   if (event_id === null) throw new Error('a message that was sent has no event id')
   return event_id
+}
+
+/** Waits until the bridge has spoken, as a gateway that just started lets it wait for seconds. */
+export function untilEnded({ account }: LinkedUser, { id }: Pick<ActionView, 'id'>): Promise<ActionView> {
+  return waitFor(
+    async () => {
+      const { body } = await account.api.get<ActionView>(`/api/v1/actions/${id}`)
+      const isEnd = ['sent', 'failed', 'cancelled'].includes(body.status)
+      return isEnd && body.reason !== 'status_timeout' && body
+    },
+    { what: `an end of ${id}`, deadlineMs: 45_000 },
+  )
 }
