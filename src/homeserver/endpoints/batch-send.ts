@@ -139,7 +139,7 @@ class BatchWriter {
     return id
   }
 
-  /** As bridges mark their puppets' words, but not in batches: others would take them for echoes. */
+  /** Bridges mark the words of puppets, but not in batches: others take those for echoes. */
   private marked(sender: string, content: JsonObject): JsonObject {
     const { id, namespaces } = this.appservice
     const isPuppet = namespaces.has('puppets', sender) && !namespaces.has('users', sender)

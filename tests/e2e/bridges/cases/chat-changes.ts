@@ -1,4 +1,4 @@
-/** Changes of chats of a real bridge's network: their settings, their members, leaving, blocking. */
+/** Changes of chats of a real bridge’s network: settings, members, leaving, blocking. */
 import { expect, test } from 'bun:test'
 import type { ActionView } from '../../../../src/domain/views/action.ts'
 import type { ChatView } from '../../../../src/domain/views/chat.ts'

@@ -1,4 +1,4 @@
-/** Files of several kinds of sends, what is forwarded, searched, and written at the phone itself. */
+/** Files of several kinds; what is forwarded, searched, and written at the phone itself. */
 import { expect, test } from 'bun:test'
 import type { MessagePayload } from '../../../../src/domain/events.ts'
 import type { ChatMessageView } from '../../../../src/domain/views/chat-message.ts'
