@@ -55,7 +55,8 @@ function number(what: string, { minimum, maximum }: TSchema): string {
 }
 
 function list({ minItems, maxItems }: TSchema): string {
-  return minItems && maxItems ? `a list of ${minItems} to ${maxItems}` : 'a list'
+  if (minItems && maxItems) return `a list of ${minItems} to ${maxItems}`
+  return maxItems ? `a list of at most ${maxItems}` : 'a list'
 }
 
 function text({ minLength, maxLength }: TSchema): string {

@@ -10,6 +10,7 @@ import { GatewayError } from '../../domain/errors.ts'
 import type { RoomFeatures } from '../../domain/room-features.ts'
 import type { ActType, RecipientKind } from '../../domain/states.ts'
 import type { ActionView } from '../../domain/views/action.ts'
+import type { SendContent } from '../../domain/views/message-content.ts'
 import { isBlank } from '../../lib/blank-text.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { timeOrderedId } from '../../lib/tokens.ts'
@@ -35,7 +36,7 @@ import type { Backlog, Pace } from '../sending/limits.ts'
 import type { Recipients } from '../sending/recipients.ts'
 import type { StatusWriter } from '../sending/status-repository.ts'
 import type { Accepting, ActRepository } from './action-repository.ts'
-import { editsIn, refuseUneditable } from './edits.ts'
+import { editsIn, partsBeside, refuseUneditable } from './edits.ts'
 import { NO_REACTION, refuseOtherRoom } from './handlers.ts'
 import { chosenIn } from './polls.ts'
 import { checkEmoji, hasReaction } from './reactions.ts'
@@ -178,7 +179,7 @@ export function createActions(options: ActionsOptions) {
   /** @returns why the network doesn't take the message with that text */
   async function unsupportedText(
     { sent, captionEventId }: Target,
-    text: string,
+    { text, content }: { text: string; content: SendContent | null },
     takes: RoomFeatures | null,
   ): Promise<Unsupported | null> {
     const mediaId = captionEventId === null ? (sent?.mediaId ?? null) : null
@@ -186,8 +187,8 @@ export function createActions(options: ActionsOptions) {
     // Before it is sent, a caption may still go by itself.
     const plan =
       sent && sent.eventId === null
-        ? planMessage({ text, file, isReply: sent.replyTo !== null }, takes)
-        : planEdit({ text, file }, takes)
+        ? planMessage({ text, content, file, isReply: sent.replyTo !== null }, takes)
+        : planEdit({ text, content, file }, takes)
     return 'unsupported' in plan ? plan.unsupported : null
   }
 
@@ -251,15 +252,15 @@ export function createActions(options: ActionsOptions) {
       const { target, place } = aim
       refuseOthers(target, 'edited')
       refuseUneditable(target)
-      const content = target.sent?.content ?? undefined
-      checkContent({ identityId: target.identityId, deviceId: aim.device.deviceId, text, content })
+      const content = partsBeside(text, target.sent?.content ?? null)
       const { identityId, id } = target
+      checkContent({ identityId, deviceId: aim.device.deviceId, text, content: content ?? undefined })
       if (!isWaiting(target)) {
         const edits = editsIn(await acts.on({ identityId, target: id }))
         refuseUnsupported(aim, unsupportedEdit({ ageMs: clock.now() - target.sentAt, edits }, place.takes))
       }
-      refuseUnsupported(aim, await unsupportedText(target, text, place.takes))
-      const inPlace = (tx: Tx) => replaceText(tx, { identityId, id, text }, clock.now())
+      refuseUnsupported(aim, await unsupportedText(target, { text, content }, place.takes))
+      const inPlace = (tx: Tx) => replaceText(tx, { identityId, id, text, content }, clock.now())
       return accept(aim, 'edit', { text, ...(target.sent && { before: inPlace }) }, record)
     },
 

@@ -23,8 +23,9 @@ import type { Act } from '../sending/act-repository.ts'
 import { messageEvent } from '../sending/content/event.ts'
 import { refuseEncrypted, transactionId } from '../sending/handover.ts'
 import type { ActHandler, ActTry } from '../sending/outbox.ts'
+import type { Recipients } from '../sending/recipients.ts'
 import type { ActRepository } from './action-repository.ts'
-import { editsIn } from './edits.ts'
+import { editsIn, partsBeside } from './edits.ts'
 import { standingReaction } from './reactions.ts'
 import { isWaiting, refuseGone, type Target, type Targets } from './targets.ts'
 
@@ -34,6 +35,7 @@ export interface ActHandlersOptions {
   acts: Pick<ActRepository, 'on'>
   chats: Pick<ChatRepository, 'find'>
   media: Pick<MediaFiles, 'get' | 'upload'>
+  recipients: Pick<Recipients, 'mentioned'>
   clock: Clock
 }
 
@@ -58,6 +60,7 @@ export function createActHandlers({
   acts,
   chats,
   media,
+  recipients,
   clock,
 }: ActHandlersOptions): ActHandlers {
   /** Makes the handler of an act on a message. */
@@ -110,33 +113,34 @@ export function createActHandlers({
     return session.redact(chat.roomId, eventId, txnId, isRepeat)
   }
 
-  const edit: Doing = async ({ act, session, chat, target, eventId, earlier, txnId, isRepeat }) => {
+  const edit: Doing = async aimed => {
+    const { act, session, chat, target, eventId, earlier, txnId, isRepeat } = aimed
     const age = { ageMs: clock.now() - target.sentAt, edits: editsIn(earlier) }
     refuseUnsupported(chat, unsupportedEdit(age, chat.takes))
     const isCaption = target.captionEventId !== null
-    const edited = isCaption ? null : target.sent
-    const content = await contentOf(edited, act.text ?? '', chat)
+    const edited = target.sent && isCaption ? { ...target.sent, mediaId: null } : target.sent
+    const content = await contentOf(edited, act.text ?? '', aimed)
     const replaced = target.captionEventId ?? eventId
     return session.send(chat.roomId, 'm.room.message', replacing(replaced, content), txnId, isRepeat)
   }
 
-  /** @param message null for a text that has no row, or no other part */
+  /** @param message null for a text that has no row */
   async function contentOf(
     message: Message | null,
     text: string,
-    { platform, takes }: EnteredChat,
+    { chat: { platform, takes }, device, session }: Aimed,
   ): Promise<Record<string, unknown>> {
     if (!message) return { msgtype: 'm.text', body: text }
-    // Who was mentioned was told then.
-    const { mentions: _told, ...parts } = message.content ?? {}
-    const edited = { ...message, text, replyTo: null, content: message.content && parts }
+    const parts = partsBeside(text, message.content)
+    const mentioned = (await recipients.mentioned(device, session.userId, parts?.mentions)) ?? NOBODY
+    const edited = { ...message, text, replyTo: null, content: parts }
     const file = message.mediaId === null ? undefined : await media.get(message.mediaId)
-    const plan = planEdit({ text, file }, takes)
+    const plan = planEdit({ text, content: parts, file }, takes)
     if ('unsupported' in plan)
       throw new GatewayError('unsupported_by_chat', unsupportedReason(platform, plan.unsupported))
-    if (!file || !plan.file) return (await messageEvent(edited, undefined, NOBODY)).content
+    if (!file || !plan.file) return (await messageEvent(edited, undefined, mentioned)).content
     const { mxcUri } = await media.upload(file.id)
-    return (await messageEvent(edited, { media: file, mxcUri, plan: plan.file }, NOBODY)).content
+    return (await messageEvent(edited, { media: file, mxcUri, plan: plan.file }, mentioned)).content
   }
 
   const vote: Doing = async ({ act, session, chat, eventId, txnId, isRepeat }) => {
@@ -169,11 +173,15 @@ export function createActHandlers({
 const NOBODY = new Map<string, string>()
 const POLL_RESPONSE = 'org.matrix.msc3381.poll.response'
 
-/** Edits as bridgev2 takes them: the new content as a whole, and for others as a text. */
+/**
+ * Edits as bridgev2 takes them: the new content as a whole, and for others as a text, which tells
+ * nobody once more that they are mentioned.
+ */
 function replacing(eventId: string, content: Record<string, unknown>): Record<string, unknown> {
   return {
     ...content,
     body: `* ${content.body}`,
+    ...(content['m.mentions'] ? { 'm.mentions': {} } : {}),
     'm.new_content': content,
     'm.relates_to': { rel_type: 'm.replace', event_id: eventId },
   }

@@ -5,15 +5,16 @@ import type { MediaFiles } from '../media/media.ts'
 import { createActRepository } from './action-repository.ts'
 import { type ActionsOptions, createActions } from './actions.ts'
 import { createForwarding, type ForwardingOptions } from './forwarding.ts'
-import { createActHandlers } from './handlers.ts'
+import { type ActHandlersOptions, createActHandlers } from './handlers.ts'
 import { createTargetRepository } from './target-repository.ts'
 import { createTargets } from './targets.ts'
 
 export interface ActionsParts
-  extends Omit<ActionsOptions, 'acts' | 'targets' | 'chats' | 'media'>,
+  extends Omit<ActionsOptions, 'acts' | 'targets' | 'chats' | 'media' | 'recipients'>,
     Pick<ForwardingOptions, 'messages'>,
     Pick<ChatsModule, 'chats' | 'chatRooms'> {
   db: Db
+  recipients: ActionsOptions['recipients'] & ActHandlersOptions['recipients']
   media: Pick<MediaFiles, 'get' | 'upload' | 'discardAll'> & ForwardingOptions['media']
 }
 

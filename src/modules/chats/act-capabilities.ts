@@ -1,5 +1,6 @@
 /** Decides by the features of a chat whether its network takes an act on a message. */
 import { type FeatureLevel, type RoomFeatures, TAKEN_IN_PART } from '../../domain/room-features.ts'
+import type { SendContent } from '../../domain/views/message-content.ts'
 import { durationInWords } from '../../lib/amounts.ts'
 import { type PlannedFile, planMessage, type Unsupported } from './capabilities.ts'
 
@@ -58,10 +59,10 @@ export function unsupportedUnsend(
  * @returns how the file goes, or why the edit can't be sent
  */
 export function planEdit(
-  { text, file }: { text: string; file: PlannedFile | undefined },
+  { text, content, file }: { text: string; content: SendContent | null; file: PlannedFile | undefined },
   features: RoomFeatures | null,
 ): ReturnType<typeof planMessage> {
-  const plan = planMessage({ text, file, isReply: false }, features)
+  const plan = planMessage({ text, content, file, isReply: false }, features)
   // A caption that goes by itself is a message of its own, and there is none to be edited.
   if ('unsupported' in plan || !plan.file?.isCaptionApart) return plan
   return { unsupported: refusal('file', null, 'takes no such caption with this file') }

@@ -97,7 +97,7 @@ const rewriteMessage = statement(orm =>
 const replaceUntried = statement(orm =>
   orm
     .update(messages)
-    .set({ text: sql`${param('text')}`, updatedAt: sql`${param('now')}` })
+    .set({ text: sql`${param('text')}`, content: param('content') as never, updatedAt: sql`${param('now')}` })
     .where(and(isMessage, sql`${messages.status} in ('scheduled', 'queued') and ${messages.attempts} = 0`))
     .returning({ seq: messages.seq }),
 )
@@ -125,12 +125,12 @@ const deleteMessage = statement(orm =>
 )
 
 /**
- * Gives a message that nobody has tried to send another text.
+ * Gives a message that nobody has tried to send another text, and what stands beside it.
  * @returns false, with nothing done, when it was tried
  */
 export async function replaceText(
   tx: Tx,
-  message: Pick<Message, 'identityId' | 'id'> & { text: string },
+  message: Pick<Message, 'identityId' | 'id' | 'content'> & { text: string },
   now: number,
 ): Promise<boolean> {
   return (await tx.get(replaceUntried, { ...message, now })) !== undefined

@@ -94,6 +94,55 @@ test('a caption that went by itself is edited there', async () => {
   })
 })
 
+test('an edit goes on mentioning those who still stand in it, and formats as the message did', async () => {
+  const content = { format: 'markdown', mentions: ['12', '34'] } as const
+  insertMessage(scene.db, { ...SENT, text: 'hi @12 @34', content: { ...content, mentions: ['12', '34'] } })
+  scene.start()
+  await scene.actions.edit(on('msg_0'), '*hi* @34')
+  await scene.idle()
+  const link = '<a href="https://matrix.to/#/@whatsapp_34:s">@34</a>'
+  expect(scene.calls[0]?.content).toMatchObject({
+    'm.new_content': {
+      formatted_body: `<p><em>hi</em> ${link}</p>`,
+      'm.mentions': { user_ids: ['@whatsapp_34:s'] },
+    },
+    // They were told then.
+    'm.mentions': {},
+  })
+  scene.calls.splice(0)
+  await scene.actions.edit(on('msg_0'), 'bye')
+  await scene.idle()
+  expect(scene.calls[0]?.content?.['m.new_content']).not.toHaveProperty(['m.mentions'])
+})
+
+test('a text that waits mentions nobody who stands in it no more', async () => {
+  const id = await send({ text: 'hi @12 @34', content: { mentions: ['12', '34'] } })
+  const contentOf = () => scene.db.orm.select().from(messages).where(eq(messages.id, id)).get()?.content
+  await scene.actions.edit(on(id), 'hi @34')
+  expect(contentOf()).toEqual({ mentions: ['34'] })
+  await scene.actions.edit(on(id), 'hi')
+  expect(contentOf()).toBeNull()
+})
+
+test('the caption of a file is edited whatever else was said of it; a contact card has none', async () => {
+  const file = { mediaId: 'file_1', ...SENT }
+  insertMessage(scene.db, { ...file, content: { as: 'file', format: 'markdown' } })
+  insertMessage(scene.db, { id: 'msg_0-caption', captionOf: 'msg_0', eventId: '$caption', roomId: '!r:s' })
+  insertMessage(scene.db, {
+    ...file,
+    id: 'msg_card',
+    eventId: '$card',
+    content: { contact_card: { name: 'A', phones: [] } },
+  })
+  scene.start()
+  await scene.actions.edit(on('msg_0'), '*better*')
+  await scene.idle()
+  expect(scene.calls[0]?.content?.['m.new_content']).toMatchObject({
+    formatted_body: '<p><em>better</em></p>',
+  })
+  await expect(scene.actions.edit(on('msg_card'), 'x')).rejects.toMatchObject({ code: 'unprocessable' })
+})
+
 test('a message that nobody has tried is changed in its place, a tried one by an edit behind it', async () => {
   const untried = await send({ text: 'first' })
   const tried = await send({ text: 'second' })

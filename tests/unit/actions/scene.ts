@@ -25,7 +25,10 @@ export interface Call {
 }
 
 /** Everything is taken for as long as one likes. */
-const FEATURES = { id: 'all', poll: 2, edit: 2, delete: 2, reaction: 2, reaction_count: 1 }
+const FEATURES = {
+  ...{ id: 'all', poll: 2, edit: 2, delete: 2, reaction: 2, reaction_count: 1 },
+  formatting: { user_link: 2 },
+}
 
 export function actionsScene() {
   const db = tempDb()
@@ -75,6 +78,8 @@ export function actionsScene() {
       ...store.recipients,
       known: async () => ({ id: 'chat_1', roomId: '!r:s', takes: features() }),
       resolve: async () => '!r:s',
+      mentioned: async (_device: unknown, _userId: string, contacts: readonly string[] = []) =>
+        new Map(contacts.map(contact => [`@${contact}`, `@whatsapp_${contact}:s`])),
       follow: async () => undefined,
       forget: async () => undefined,
     },

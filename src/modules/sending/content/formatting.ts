@@ -14,7 +14,11 @@ export function mentionOf(contact: string): string {
 
 /** @returns the first of the contacts that the text doesn't mention */
 export function notMentioned(text: string, contacts: readonly string[]): string | undefined {
-  return contacts.find(contact => !patternOf([mentionOf(contact)], 'u').test(text))
+  return contacts.find(contact => !isMentioned(text, contact))
+}
+
+export function isMentioned(text: string, contact: string): boolean {
+  return patternOf([mentionOf(contact)], 'u').test(text)
 }
 
 /** A plain text that mentions people. */
