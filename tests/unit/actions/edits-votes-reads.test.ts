@@ -4,6 +4,7 @@ import { eq } from 'drizzle-orm'
 import { chatMessages, chats, messages } from '../../../src/db/schema/index.ts'
 import { SEND_REQUEST } from '../../support/messages.ts'
 import { insertEvent, insertMessage, LINKED_AT } from '../../support/rows.ts'
+import { waitFor } from '../../support/wait-for.ts'
 import { actionsScene } from './scene.ts'
 
 let scene: ReturnType<typeof actionsScene>
@@ -94,12 +95,19 @@ test('a caption that went by itself is edited there', async () => {
   })
 })
 
+/** What reads Markdown is loaded with the first of it. */
+const called = () =>
+  waitFor(async () => {
+    await scene.idle()
+    return scene.calls.length > 0
+  })
+
 test('an edit goes on mentioning those who still stand in it, and formats as the message did', async () => {
   const content = { format: 'markdown', mentions: ['12', '34'] } as const
   insertMessage(scene.db, { ...SENT, text: 'hi @12 @34', content: { ...content, mentions: ['12', '34'] } })
   scene.start()
   await scene.actions.edit(on('msg_0'), '*hi* @34')
-  await scene.idle()
+  await called()
   const link = '<a href="https://matrix.to/#/@whatsapp_34:s">@34</a>'
   expect(scene.calls[0]?.content).toMatchObject({
     'm.new_content': {
@@ -111,7 +119,7 @@ test('an edit goes on mentioning those who still stand in it, and formats as the
   })
   scene.calls.splice(0)
   await scene.actions.edit(on('msg_0'), 'bye')
-  await scene.idle()
+  await called()
   expect(scene.calls[0]?.content?.['m.new_content']).not.toHaveProperty(['m.mentions'])
 })
 
@@ -136,7 +144,7 @@ test('the caption of a file is edited whatever else was said of it; a contact ca
   })
   scene.start()
   await scene.actions.edit(on('msg_0'), '*better*')
-  await scene.idle()
+  await called()
   expect(scene.calls[0]?.content?.['m.new_content']).toMatchObject({
     formatted_body: '<p><em>better</em></p>',
   })
