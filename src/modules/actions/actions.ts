@@ -212,11 +212,17 @@ export function createActions(options: ActionsOptions) {
       return accept(aim, 'react', { content: { emoji } }, record)
     },
 
-    /** Takes the reaction back. @throws GatewayError as `react`, conflict when there is none */
+    /**
+     * Takes the account's own reaction back, also one made at the phone.
+     * @throws GatewayError as `react`, conflict when there is none
+     */
     async unreact(message: MessageRef, record?: Record): Promise<ActionView> {
       const aim = await aimAt(message)
-      const { identityId, id: target } = aim.target
-      if (!hasReaction(await acts.on({ identityId, target }))) throw new GatewayError('conflict', NO_REACTION)
+      const { identityId, id: target, said } = aim.target
+      const isThere =
+        hasReaction(await acts.on({ identityId, target })) ||
+        (said !== null && (await targets.reactionElsewhere(identityId, said.eventId)) !== null)
+      if (!isThere) throw new GatewayError('conflict', NO_REACTION)
       return accept(aim, 'unreact', {}, record)
     },
 

@@ -21,7 +21,7 @@ export interface ForwardTo {
 export interface ForwardingOptions {
   targets: Pick<Targets, 'get'>
   devices: Pick<LinkedDevices, 'get'>
-  media: Pick<MediaFiles, 'fetchIncoming' | 'pathOf' | 'stage'>
+  media: Pick<MediaFiles, 'get' | 'fetchIncoming' | 'pathOf' | 'stage'>
   messages: Pick<Messages, 'accept'>
 }
 
@@ -30,12 +30,20 @@ const TEXTS: readonly MessageKind[] = ['text', 'emote', 'notice']
 export type Forwarding = ReturnType<typeof createForwarding>
 
 export function createForwarding({ targets, devices, media, messages }: ForwardingOptions) {
-  /** A file of its own: each message's file goes when that message does. */
-  async function copyOf({ identityId, mediaId }: Target): Promise<StagedFile | undefined> {
-    if (mediaId === null) return undefined
+  /**
+   * A file of its own: each message's file goes when that message does. One that is still to be
+   * fetched is fetched for the new message as well.
+   */
+  async function fileOf({
+    identityId,
+    mediaId,
+  }: Target): Promise<{ files?: StagedFile[]; fileUrl?: string }> {
+    if (mediaId === null) return {}
+    const { sourceUrl } = await media.get(mediaId)
+    if (sourceUrl !== null) return { fileUrl: sourceUrl }
     const { fileName, mimeType } = await media.fetchIncoming(mediaId)
     const stream = Bun.file(media.pathOf(mediaId)).stream()
-    return media.stage({ identityId, fileName, mimeType, stream })
+    return { files: [await media.stage({ identityId, fileName, mimeType, stream })] }
   }
 
   return {
@@ -58,14 +66,14 @@ export function createForwarding({ targets, devices, media, messages }: Forwardi
       if (!device || device.removedAt !== null)
         throw new GatewayError('conflict', `the device of the message ${messageId} was deleted`)
       const { deviceId, platform } = device
-      const file = await copyOf(target)
+      const file = await fileOf(target)
       const [accepted] = await messages.accept({
         ...to,
         identityId,
         deviceId,
         platform,
         content,
-        files: file ? [file] : [],
+        ...file,
         text: content?.location ? undefined : target.text,
         record: record && ((tx, [entry]) => (entry ? record(tx, entry) : Promise.resolve())),
       })

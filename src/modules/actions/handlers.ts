@@ -30,7 +30,7 @@ import { standingReaction } from './reactions.ts'
 import { isWaiting, refuseGone, type Target, type Targets } from './targets.ts'
 
 export interface ActHandlersOptions {
-  targets: Pick<Targets, 'get'>
+  targets: Pick<Targets, 'get' | 'reactionElsewhere'>
   chatRooms: Pick<ChatRooms, 'ensureEntered'>
   acts: Pick<ActRepository, 'on'>
   chats: Pick<ChatRepository, 'find'>
@@ -86,11 +86,16 @@ export function createActHandlers({
     }
   }
 
-  const react: Doing = async ({ act, session, chat, eventId, earlier, txnId, isRepeat }) => {
+  /** A reaction from the phone has taken the place of one that was made here before. */
+  const standingBefore = async ({ act, eventId, earlier }: Aimed) =>
+    (await targets.reactionElsewhere(act.identityId, eventId)) ?? standingReaction(earlier)
+
+  const react: Doing = async aimed => {
+    const { act, session, chat, eventId, txnId, isRepeat } = aimed
     const { roomId, takes } = chat
     const emoji = act.content?.emoji ?? ''
     refuseUnsupported(chat, unsupportedReaction(emoji, takes))
-    const standing = standingReaction(earlier)
+    const standing = await standingBefore(aimed)
     if (standing && isSameEmoji(standing.emoji, emoji)) return null
     // Where one person has one reaction, the bridge takes the other away.
     if (standing && takes?.reactionCount !== 1)
@@ -99,8 +104,9 @@ export function createActHandlers({
     return session.send(roomId, 'm.reaction', reaction(eventId, emoji), txnId, isRepeat)
   }
 
-  const unreact: Doing = async ({ session, chat, earlier, txnId, isRepeat }) => {
-    const standing = standingReaction(earlier)
+  const unreact: Doing = async aimed => {
+    const { session, chat, txnId, isRepeat } = aimed
+    const standing = await standingBefore(aimed)
     if (!standing) throw new GatewayError('conflict', NO_REACTION)
     return session.redact(chat.roomId, standing.eventId, txnId, isRepeat)
   }
@@ -187,7 +193,7 @@ function replacing(eventId: string, content: Record<string, unknown>): Record<st
   }
 }
 
-export const NO_REACTION = 'there is no reaction to take back: none was sent from here to this message'
+export const NO_REACTION = 'there is no reaction of yours to this message that could be taken back'
 
 /** @throws GatewayError unsupported_by_chat, with the limit */
 function refuseUnsupported({ platform }: EnteredChat, unsupported: Unsupported | null): void {

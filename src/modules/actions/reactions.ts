@@ -2,6 +2,7 @@
 import { GatewayError } from '../../domain/errors.ts'
 import type { MessageStatus } from '../../domain/states.ts'
 import type { Act } from '../sending/act-repository.ts'
+import type { StandingReaction } from './target-repository.ts'
 
 const WITHOUT_EFFECT: readonly MessageStatus[] = ['failed', 'cancelled']
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
@@ -10,8 +11,8 @@ const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
  * @param acts on the message, oldest first
  * @returns the reaction that stands in the room after them
  */
-export function standingReaction(acts: readonly Act[]): { emoji: string; eventId: string } | null {
-  let standing: { emoji: string; eventId: string } | null = null
+export function standingReaction(acts: readonly Act[]): StandingReaction | null {
+  let standing: StandingReaction | null = null
   for (const { act, status, eventId, content } of acts) {
     if (WITHOUT_EFFECT.includes(status)) continue
     if (act === 'unreact') standing = null

@@ -16,6 +16,12 @@ export interface ReceivedMessage {
   mediaId: string | null
 }
 
+/** A reaction of the account's own, in the room. */
+export interface StandingReaction {
+  emoji: string
+  eventId: string
+}
+
 export type FoundMessage =
   | { from: 'sent'; message: Message; caption: Message | null; saidAt: number | null }
   | { from: 'events'; message: ReceivedMessage }
@@ -50,6 +56,13 @@ const newest = sqlStatement<{ eventId: string }>(`
   WHERE identity_id = $identityId AND room_id = $roomId AND relates_to is null
   ORDER BY sent_at DESC, seq DESC LIMIT 1`)
 
+// One that was made here is known by its act.
+const reactionElsewhere = sqlStatement<StandingReaction>(`
+  SELECT text AS emoji, event_id AS eventId FROM chat_messages
+  WHERE identity_id = $identityId AND relates_to = $eventId AND relates_to is not null AND kind = 'reaction'
+    AND direction = 'out' AND message_id IS NULL AND deleted_at IS NULL
+  ORDER BY sent_at DESC, seq DESC LIMIT 1`)
+
 export type TargetRepository = ReturnType<typeof createTargetRepository>
 
 export function createTargetRepository(db: Pick<Db, 'read'>) {
@@ -58,6 +71,10 @@ export function createTargetRepository(db: Pick<Db, 'read'>) {
       db.read(async reader => {
         return (await reader.get(newest, { identityId, roomId }))?.eventId ?? null
       }),
+
+    /** @returns the account's own reaction to an event, if it was made at the phone */
+    reactionElsewhere: (identityId: string, eventId: string): Promise<StandingReaction | null> =>
+      db.read(async reader => (await reader.get(reactionElsewhere, { identityId, eventId })) ?? null),
 
     /**
      * Finds a message by its id (`msg_…`) or its event's.

@@ -50,6 +50,7 @@ export function createTargets(repository: TargetRepository) {
   return {
     /** @returns the event that was said last in a chat; null when nothing was */
     newestIn: repository.newestIn,
+    reactionElsewhere: repository.reactionElsewhere,
 
     /** @throws GatewayError not_found */
     async get(identityId: string, id: string): Promise<Target> {

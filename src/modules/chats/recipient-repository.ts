@@ -4,7 +4,8 @@ import type { Db } from '../../db/open.ts'
 import { putRow, rowsBy } from '../../db/row-statements.ts'
 import { type Chat, chats, type Device, resolvedRecipients } from '../../db/schema/index.ts'
 import { ONE, textParam } from '../../db/stable-params.ts'
-import { statement } from '../../db/statement.ts'
+import { sqlStatement, statement } from '../../db/statement.ts'
+import type { Reader } from '../../db/transaction.ts'
 
 /** The room of a recipient, and who it is; null for a group. */
 export interface FoundRoom {
@@ -59,6 +60,19 @@ const changeRoom = statement(orm =>
 const dropRoom = statement(orm =>
   orm.delete(resolvedRecipients).where(and(ofDevice, eq(resolvedRecipients.roomId, param('roomId')))),
 )
+
+// In the order of the key, whose first part is the device.
+const linksOf = sqlStatement<{ link: string }>(`
+  SELECT substr(recipient_key, 7) AS link FROM resolved_recipients
+  JOIN devices ON devices.id = device_row_id
+  JOIN chats ON chats.identity_id = devices.identity_id AND chats.room_id = resolved_recipients.room_id
+  WHERE device_row_id = $deviceRowId AND recipient_key > 'group:https:' AND recipient_key < 'group:https;'
+    AND coalesce(channel_id, chats.room_id) = $group`)
+
+/** @returns invite links, in their one spelling, by which a group was written to */
+export async function linksOfGroup(reader: Reader, deviceRowId: string, group: string): Promise<string[]> {
+  return (await reader.all(linksOf, { deviceRowId, group })).map(({ link }) => link)
+}
 
 export type RecipientRepository = ReturnType<typeof createRecipientRepository>
 

@@ -10,8 +10,7 @@ import { numberParam, textParam } from '../../db/stable-params.ts'
 import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
 import { backoffMs } from '../../lib/backoff.ts'
-import { contactKey } from '../../lib/phone-numbers.ts'
-import { usersOfNumber } from '../chats/people-repository.ts'
+import { lanesOfRecipients } from './recipient-lanes-repository.ts'
 
 export type QueuedMessage = Pick<Message, 'seq' | 'lane'>
 
@@ -136,13 +135,6 @@ const lanesByLength = sqlStatement<LanesOfLength>(`
       FROM waiting GROUP BY 1)
   SELECT long.*, due_at AS dueAt FROM long LEFT JOIN outbox_lanes ON outbox_lanes.lane = long.lane`)
 
-const lastWaiting = statement(orm =>
-  orm
-    .select({ seq: sql<number | null>`max(${messages.seq})` })
-    .from(messages)
-    .where(sql`${messages.lane} = ${textParam('lane')} and ${messages.status} in ('queued', 'sending')`),
-)
-
 /**
  * Opens a lane in which a message begins to wait, and emits `accepted`. A lane that exists keeps
  * its time: it waits for a retry, or its holder will see the message.
@@ -198,20 +190,9 @@ export function createWaitingMessages(db: Pick<Db, 'read'>) {
       return new Map(found.map(({ identityId, count }) => [identityId, count]))
     },
 
-    /**
-     * For each recipient of a device, the lane in which something waits for them under an id by
-     * which they were written before their number was known: nothing may overtake that.
-     * @returns null for those whose messages go by their key
-     */
+    /** As `lanesOfRecipients`. */
     lanesOfPeople: (deviceRowId: string, recipients: readonly { key: string; recipient: string }[]) =>
-      db.read(async reader => {
-        const lanes: (string | null)[] = []
-        for (const { key, recipient } of recipients) {
-          const keys = personKeys(key, recipient)
-          lanes.push(keys && (await laneOfPerson(reader, deviceRowId, keys)))
-        }
-        return lanes
-      }),
+      db.read(reader => lanesOfRecipients(reader, deviceRowId, recipients)),
 
     /** @returns when the device may send next, and the turns of those messages that wait */
     turns: (deviceRowId: string, queued: readonly QueuedMessage[], now: number) =>
@@ -277,44 +258,4 @@ function within(lanes: number, before: number): number | null {
 
 function inLine(one: LanePlace, other: LanePlace): number {
   return one.dueAt - other.dueAt || (one.lane < other.lane ? -1 : 1)
-}
-
-/** By which a recipient's messages may wait. */
-interface PersonKeys {
-  /** The contact as it is written now, in its one spelling. */
-  written: string
-  /** Digits; other ids that are known to stand for the same number are looked up by it. */
-  phone: string | null
-}
-
-/**
- * A number, or who a name is, may have become known while messages wait under what was written.
- * @param key as `keyOf` of the recipients tells it
- * @returns null where no other key can mean the same recipient
- */
-function personKeys(key: string, recipient: string): PersonKeys | null {
-  if (!key.startsWith('contact:')) return null
-  const phone = /^contact:(\d+)$/.exec(key)?.[1] ?? null
-  const written = contactKey(recipient)
-  return phone === null && key === `contact:${written}` ? null : { written, phone }
-}
-
-async function laneOfPerson(
-  reader: Reader,
-  deviceRowId: string,
-  { written, phone }: PersonKeys,
-): Promise<string | null> {
-  const laneOf = (contact: string) => `${deviceRowId}/contact:${contact}`
-  const last = async (lane: string) => (await reader.get(lastWaiting, { lane }))?.seq ?? 0
-  const ids = phone === null ? [] : await usersOfNumber(reader, deviceRowId, phone)
-  if (written === phone && ids.length === 0) return null
-  // Messages written in one way stay in order, whatever else waits.
-  if ((await last(laneOf(written))) > 0) return laneOf(written)
-  let latest: { lane: string; seq: number } | undefined
-  for (const id of ids) {
-    const lane = laneOf(id)
-    const seq = await last(lane)
-    if (seq > (latest?.seq ?? 0)) latest = { lane, seq }
-  }
-  return latest?.lane ?? null
 }

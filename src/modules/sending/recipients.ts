@@ -227,10 +227,22 @@ export function createRecipients(options: RecipientsOptions) {
     return user === null ? `contact:${chat.roomId}` : keyOf(device, 'contact', user)
   }
 
+  /** A link is its group, once that is known. */
+  async function keyOfGroup(device: Device, recipient: string): Promise<string> {
+    const key = `group:${groupKey(recipient)}`
+    const room = isGroupLink(recipient) ? await repository.roomOf(device, key) : null
+    const chat = room && (await chatReferred(device, room.roomId))
+    return chat ? keyOfChat(device, 'group', chat.roomId) : key
+  }
+
+  /** By which its room is remembered: a link's is its own. */
+  const roomKeyOf = (kind: RecipientKind, recipient: string, key: string) =>
+    kind === 'group' && isGroupLink(recipient) ? `group:${groupKey(recipient)}` : key
+
   async function keyOf(device: Device, kind: RecipientKind, written: string): Promise<string> {
     const recipient = trimmed(written)
     if (isChatReference(recipient)) return keyOfChat(device, kind, recipient)
-    if (kind === 'group') return `group:${groupKey(recipient)}`
+    if (kind === 'group') return keyOfGroup(device, recipient)
     const digits = phoneDigits(recipient)
     if (digits !== null) return `contact:${digits}`
     const user = await userOf(device, recipient)
@@ -266,7 +278,7 @@ export function createRecipients(options: RecipientsOptions) {
         if (chat) return chat.roomId
         throw new GatewayError('not_found', `${recipient} is no chat of this device`)
       }
-      const key = await keyOf(device, kind, recipient)
+      const key = roomKeyOf(kind, recipient, await keyOf(device, kind, recipient))
       const known = await repository.roomOf(device, key)
       if (known) return known.roomId
       const found = await find(device, userId, kind, recipient)
@@ -276,7 +288,8 @@ export function createRecipients(options: RecipientsOptions) {
     /** The recipient's chat, as far as it is known without asking the bridge. */
     async known(device: Device, { kind, recipient: written, key }: Addressed): Promise<KnownChat | null> {
       const recipient = trimmed(written)
-      const byKey = isChatReference(recipient) ? null : await repository.roomOf(device, key)
+      const roomKey = roomKeyOf(kind, recipient, key)
+      const byKey = isChatReference(recipient) ? null : await repository.roomOf(device, roomKey)
       const found = byKey
         ? await chats.living(device.identityId, byKey)
         : await chatNamed(device, kind, recipient)

@@ -1,7 +1,7 @@
 /** Actions on messages: what is accepted, in which order it is done, and what becomes of it. */
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { eq } from 'drizzle-orm'
-import { chats, devices, messages } from '../../../src/db/schema/index.ts'
+import { chatMessages, chats, devices, media, messages } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import { SEND_REQUEST } from '../../support/messages.ts'
 import { insertEvent, insertMessage, insertWebhook, LINKED_AT } from '../../support/rows.ts'
@@ -212,6 +212,35 @@ test('a reaction is taken back by its event; without one there is nothing to tak
   })
 })
 
+test('a reaction that was made at the phone is taken back by its event, and is the one that stands', async () => {
+  insertMessage(scene.db, SENT)
+  const reacted = {
+    identityId: IDENTITY,
+    roomId: '!r:s',
+    deviceRowId: 'dev_1',
+    senderUserId: '@whatsapp_237:s',
+  }
+  const place = { ...reacted, relatesTo: '$sent', kind: 'reaction', storedAt: 1 } as const
+  const rows = [
+    { ...place, eventId: '$theirs', direction: 'in', text: '👎', sentAt: 3 },
+    { ...place, eventId: '$gone', direction: 'out', text: '😮', sentAt: 2, deletedAt: 2 },
+  ] as const
+  scene.db.orm
+    .insert(chatMessages)
+    .values([...rows])
+    .run()
+  await expect(scene.actions.unreact(on('msg_0'))).rejects.toMatchObject({ code: 'conflict' })
+  const own = { ...place, eventId: '$phone', direction: 'out', text: '🎉', sentAt: 1 } as const
+  scene.db.orm.insert(chatMessages).values(own).run()
+  scene.start()
+  await scene.actions.react(on('msg_0'), '🎉')
+  await scene.idle()
+  expect(scene.calls).toEqual([])
+  const { id } = await scene.actions.unreact(on('msg_0'))
+  await scene.idle()
+  expect(scene.calls).toEqual([{ call: 'redact', room: '!r:s', txnId: id, event: '$phone' }])
+})
+
 test('what its bridge hasn’t reported yet isn’t taken away under its hands', async () => {
   scene.state.features = { ...scene.state.features, reaction_count: undefined }
   insertMessage(scene.db, SENT)
@@ -281,6 +310,15 @@ test('an act whose failure is told before our own commit goes again, too', async
   await scene.idle()
   expect(scene.calls.at(-1)).toMatchObject({ call: 'm.reaction', txnId: `${id}.1` })
   expect(await statusOf(id)).toBe('sending')
+})
+
+test('a file that is still to be fetched is forwarded by its URL', async () => {
+  const fileUrl = 'https://files.example/a.png'
+  const [sent] = await scene.messages.accept({ ...SEND_REQUEST, text: 'look', fileUrl })
+  const { id } = await scene.forwarding.forward(on(sent?.id ?? ''), { contact: '55' })
+  expect(scene.rows().find(row => row.id === id)).toMatchObject({ text: 'look', recipient: '55' })
+  const files = scene.db.orm.select().from(media).all()
+  expect(files.map(({ sourceUrl }) => sourceUrl)).toEqual([fileUrl, fileUrl])
 })
 
 test('a message is unsent with its caption, and has lost its text then', async () => {

@@ -95,7 +95,7 @@ test('a caption that went by itself is edited there', async () => {
   })
 })
 
-/** What reads Markdown is loaded with the first of it. */
+/** The first Markdown is waited for, as its reader is loaded then. */
 const called = () =>
   waitFor(async () => {
     await scene.idle()

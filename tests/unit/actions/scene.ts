@@ -1,5 +1,6 @@
 /** Actions and the outbox that does them, on a database: a test sees what came to Matrix. */
-import { events, messages, outboxLanes } from '../../../src/db/schema/index.ts'
+import { eq } from 'drizzle-orm'
+import { events, media, messages, outboxLanes } from '../../../src/db/schema/index.ts'
 import type { MatrixSession } from '../../../src/domain/ports.ts'
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { readRoomFeatures } from '../../../src/matrix/room-features.ts'
@@ -96,6 +97,7 @@ export function actionsScene() {
     messages: sending,
     media: {
       ...noMedia,
+      get: async id => db.orm.select().from(media).where(eq(media.id, id)).get() ?? noMedia.get(id),
       discardAll: async () => undefined,
       fetchIncoming: noMedia.get,
       pathOf: () => '',

@@ -336,6 +336,11 @@ describe('a group', () => {
       'resolve-link https://chat.whatsapp.com/abc',
       'join https://chat.whatsapp.com/abc',
     ])
+    // Whoever names it in another way means the same one.
+    const keyOf = (written: string) => recipients.keyOf(device(), 'group', written)
+    expect(await keyOf('https://chat.whatsapp.com/abc')).toBe('group:5@g.us')
+    const addressed = { kind: 'group', recipient: 'chat.whatsapp.com/abc', key: 'group:5@g.us' } as const
+    expect(await recipients.known(device(), addressed)).toMatchObject({ roomId: '!g:s' })
   })
 
   test('of which the bridge tells only the name is the new one of that name', async () => {

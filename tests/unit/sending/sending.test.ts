@@ -267,6 +267,24 @@ test('to somebody for whom messages wait under several ids, it goes behind those
   )
 })
 
+test('a group is one lane, by its link or not; what waits under a link that wasn’t known goes first', async () => {
+  const link = 'https://chat.whatsapp.com/abc'
+  const lanes = () => all().map(({ lane }) => lane)
+  const sendBoth = async () => {
+    for (const groupUrl of ['5@g.us', link])
+      await messages.accept({ ...SEND_REQUEST, contact: undefined, groupUrl })
+  }
+  await messages.accept({ ...SEND_REQUEST, contact: undefined, groupUrl: link })
+  insertChat(db, { roomId: '!g:s', kind: 'group', channelId: '5@g.us' })
+  const found = { roomId: '!g:s', matrixUserId: null }
+  await createRecipientRepository(db).rememberRoom('dev_1', `group:${link}`, found, 1)
+  await sendBoth()
+  expect(lanes()).toEqual(Array(3).fill(`dev_1/group:${link}`))
+  db.orm.update(rows).set({ status: 'sent' }).run()
+  await sendBoth()
+  expect(lanes().slice(3)).toEqual(Array(2).fill('dev_1/group:5@g.us'))
+})
+
 test('on a network whose ids are not numbers, a ghost’s id is no number either', async () => {
   device = { ...device, loginId: '4242', ghostUserId: '@telegram_4242:s' }
   await messages.accept({ ...SEND_REQUEST, contact: '@telegram_2371234567:s, +2371234567' })

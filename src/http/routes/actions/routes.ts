@@ -39,7 +39,7 @@ export function actionRoutes({ actions, forwarding }: Pick<HttpServices, 'action
       id: 'removeReaction',
       tag: 'Messages',
       summary: 'Take a reaction back',
-      description: 'A 409 where none was sent from here.',
+      description: 'Your own, also one that was made at the phone. A 409 where there is none.',
       params: ActedOnPath,
       answer: accepted,
       records: true,
