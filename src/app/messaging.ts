@@ -174,6 +174,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     ...context,
     ...parts.phones,
     media,
+    matrixUserOf,
     publicUrl: publicUrl.current,
   })
   const groups = createGroupsModule({

@@ -33,11 +33,16 @@ export type {
   WebhookDisabledEvent,
 } from './views/event.ts'
 
-/** Something said in a chat; delivery adds `is_contact`, a file's content, and what it answers. */
+/** Something said in a chat; delivery adds `is_contact`, a file's content, what it answers, and
+ * who is mentioned. */
 export type MessageEvent = Omit<
   MessagePayload,
-  'is_contact' | 'media' | 'reply_to_message_id' | 'quoted' | 'metadata'
-> & { media: MediaInfo | null }
+  'is_contact' | 'media' | 'mentions' | 'reply_to_message_id' | 'quoted' | 'metadata'
+> & {
+  media: MediaInfo | null
+  /** Matrix users. */
+  mentions?: string[]
+}
 
 /** Somebody wants to know whether a webhook works. */
 export interface WebhookTestEvent {

@@ -22,6 +22,10 @@ export interface MessageContent extends Pick<MessageEvent, 'poll' | 'vote' | 'ca
   relatesTo: string | null
   media: (MediaInfo & { mxcUri: string }) | null
   location: MessageEvent['location']
+  /** Matrix users; absent when it mentions nobody. */
+  mentions?: string[]
+  /** How the text was written here; absent: plainly, or not here. */
+  format?: 'markdown'
   /** True when a reaction was taken back; only reactions have it. */
   removed?: boolean
 }

@@ -54,7 +54,9 @@ describe('contacts', () => {
 
 test('groups', async () => {
   const { body } = await get(`${DEVICE}/groups`)
-  expect(body.list).toEqual([{ id: '1@g.us', name: 'Friends', kind: 'group', room: '!g:localhost' }])
+  expect(body.list).toEqual([
+    { id: '1@g.us', chat_id: 'chat_1', name: 'Friends', kind: 'group', room: '!g:localhost' },
+  ])
 })
 
 describe('a check', () => {

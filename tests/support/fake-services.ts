@@ -203,7 +203,7 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
       groups: async (_identityId, deviceId, platform) => {
         if (failures.directory) throw failures.directory
         asked.push({ deviceId, platform })
-        return [{ id: '1@g.us', name: 'Friends', kind: 'group', room: '!g:localhost' }]
+        return [{ id: '1@g.us', chat_id: 'chat_1', name: 'Friends', kind: 'group', room: '!g:localhost' }]
       },
       check: async (_identityId, deviceId, platform, identifier) => {
         if (failures.directory) throw failures.directory

@@ -79,6 +79,7 @@ export async function testHttp(
     ...moduleOn(db, { clock }),
     devices: nobodys,
     media: { signedPath: id => `/api/v1/media/${id}` },
+    matrixUserOf: async () => '',
     publicUrl: () => 'http://localhost',
   })
   const unresolved = {

@@ -39,6 +39,8 @@ export const ChatMessage = model(
     text: Type.String({
       description: 'As it was edited last, or a file’s caption; empty once it was deleted.',
     }),
+    format: oneOf(['plain', 'markdown'], { description: '`markdown`: you sent it so.' }),
+    mentions: Type.Array(Contact, { description: 'Whom the text mentions.' }),
     media: nullable(ChatMedia),
     location: nullable(
       Type.Object({ latitude: Type.Number(), longitude: Type.Number(), uri: Type.String() }),
@@ -67,6 +69,8 @@ export const ChatMessage = model(
         sender: Contact.examples?.[0],
         kind: 'text',
         text: 'Good morning',
+        format: 'plain',
+        mentions: [],
         media: null,
         location: null,
         reply_to: null,

@@ -64,11 +64,22 @@ export const Group = model(
   'Group',
   {
     id: Type.String({ description: 'Usable as `group_url` of a message.' }),
+    chat_id: Type.String({ description: 'The chat’s own id, which stays when it moves.' }),
     name: Type.String(),
     kind: oneOf(CHAT_KINDS),
     room: Type.String({ description: 'The Matrix room of the group.' }),
   },
-  { examples: [{ id: '120363000000000001@g.us', name: 'Friends', kind: 'group', room: '!def:localhost' }] },
+  {
+    examples: [
+      {
+        id: '120363000000000001@g.us',
+        chat_id: 'chat_019b2f7c1a407c0ffee0c0ffee0c0ff',
+        name: 'Friends',
+        kind: 'group',
+        room: '!def:localhost',
+      },
+    ],
+  },
 )
 
 export type ContactView = Static<typeof Contact>

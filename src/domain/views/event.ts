@@ -126,6 +126,7 @@ const SAID = {
   ),
   relates_to: eventId('that is reacted to, edited, deleted or voted on'),
   location: nullable(Type.Object({ latitude: Type.Number(), longitude: Type.Number(), uri: Type.String() })),
+  mentions: Type.Optional(Type.Array(SENDER, { description: 'Only where it mentions somebody: whom.' })),
   removed: Type.Optional(Type.Boolean({ description: 'Only of a reaction: true when it was taken back.' })),
   poll: Type.Optional(Poll),
   vote: Type.Optional(Vote),

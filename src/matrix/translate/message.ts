@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { MessageContent } from '../../domain/facts.ts'
 import type { RoomEvent } from '../../domain/ports.ts'
 import { type MessageEventName, type MessageKind, UNDECRYPTABLE } from '../../domain/states.ts'
+import { oneSpelling } from '../../lib/emoji.ts'
 import { POLL_END_TYPES, POLL_RESPONSE_TYPES, POLL_START_TYPES, pollOf, selectionsOf } from './poll.ts'
 
 const size = z.number().nonnegative().catch(0).default(0)
@@ -42,6 +43,10 @@ const messageContent = z.object({
   'org.matrix.msc3245.voice': z.unknown().optional(),
   'm.voice': z.unknown().optional(),
   'm.relates_to': relatesTo,
+  'm.mentions': z
+    .object({ user_ids: z.array(z.string()).catch([]).default([]) })
+    .optional()
+    .catch(undefined),
   'm.new_content': z.record(z.string(), z.unknown()).optional().catch(undefined),
 })
 type MatrixContent = z.infer<typeof messageContent>
@@ -165,6 +170,7 @@ function describeMessage(content: MatrixContent): MessageContent {
   const media = MEDIA_KINDS.includes(kind) ? mediaOf(content) : null
   const relation = content['m.relates_to']
   const isReply = relation?.['m.in_reply_to'] !== undefined
+  const mentions = new Set(content['m.mentions']?.user_ids)
   return {
     ...blank('message.received', kind, content.msgtype),
     // In a thread it is a fallback (client-server API, "Fallback for unthreaded clients").
@@ -172,6 +178,7 @@ function describeMessage(content: MatrixContent): MessageContent {
     message: media ? captionOf(content) : isReply ? withoutReplyFallback(content.body) : content.body,
     media,
     location: kind === 'location' ? locationOf(content.geo_uri) : null,
+    ...(mentions.size > 0 ? { mentions: [...mentions] } : {}),
   }
 }
 
@@ -211,7 +218,7 @@ function translateReaction(event: RoomEvent): MessageContent | null {
   const content = reactionContent.safeParse(event.content)
   if (!content.success) return null
   const { event_id: relatesTo, key } = content.data['m.relates_to']
-  return { ...blank('message.reaction', 'reaction', 'm.reaction'), message: key, relatesTo }
+  return { ...blank('message.reaction', 'reaction', 'm.reaction'), message: oneSpelling(key), relatesTo }
 }
 
 function translateRedaction(event: RoomEvent): MessageContent | null {

@@ -132,8 +132,9 @@ export function createDirectory(options: DirectoryOptions) {
      */
     async groups(identityId: string, deviceId: string, platform: string | null): Promise<GroupView[]> {
       const device = await deviceOf(identityId, deviceId, platform)
-      return (await chats.groupsOf(device)).map(({ channelId, roomId: room, name, kind }) => ({
+      return (await chats.groupsOf(device)).map(({ id, channelId, roomId: room, name, kind }) => ({
         id: channelId ?? room,
+        chat_id: id,
         name,
         kind,
         room,

@@ -26,6 +26,7 @@ export interface ConversationsOptions {
   knownPeople: KnownPeople
   media: MessageViewsOptions['media']
   publicUrl: MessageViewsOptions['publicUrl']
+  matrixUserOf: MessageViewsOptions['matrixUserOf']
   avatars: Pick<Avatars, 'urlOf'>
 }
 

@@ -5,9 +5,11 @@ import { shownStatus } from '../../domain/states.ts'
 import type { ChatMessageView } from '../../domain/views/chat-message.ts'
 import type { ContactView } from '../../domain/views/contact.ts'
 import { rfc3339 } from '../../lib/clock.ts'
+import { oneSpelling } from '../../lib/emoji.ts'
 import type { KnownPeople } from '../chats/known-people.ts'
 import { contactView } from '../chats/person.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
+import { isOwnGhost } from '../devices/ghosts.ts'
 import type { MediaFiles } from '../media/media.ts'
 import type { Belongings } from './conversation-repository.ts'
 
@@ -15,6 +17,7 @@ export interface MessageViewsOptions {
   devices: Pick<LinkedDevices, 'get'>
   people: Pick<KnownPeople, 'person'>
   media: Pick<MediaFiles, 'signedPath'>
+  matrixUserOf(identityId: string): Promise<string>
   /** Base URL by which clients reach us, without a trailing slash. */
   publicUrl(): string
 }
@@ -22,7 +25,7 @@ export interface MessageViewsOptions {
 type Said = Pick<ChatMessage, 'deviceRowId' | 'direction' | 'senderUserId'>
 
 /** Makes the views of a page; whoever speaks is looked up once. */
-export function createMessageViews({ devices, people, media, publicUrl }: MessageViewsOptions) {
+export function createMessageViews({ devices, people, media, matrixUserOf, publicUrl }: MessageViewsOptions) {
   return ({ related, answered, sent }: Belongings) => {
     const known = new Map<string, Promise<ContactView>>()
 
@@ -44,9 +47,13 @@ export function createMessageViews({ devices, people, media, publicUrl }: Messag
 
     async function reactionsTo(eventId: string, chat: Chat): Promise<ChatMessageView['reactions']> {
       const reactions: ChatMessageView['reactions'] = []
+      const seen = new Set<string>()
       for (const row of related.get(eventId) ?? []) {
-        if (row.kind !== 'reaction') continue
-        reactions.push({ emoji: row.text, sender: await senderOf(row, chat), timestamp: rfc3339(row.sentAt) })
+        const emoji = oneSpelling(row.text)
+        const key = `${row.direction === 'out' ? '' : row.senderUserId} ${emoji}`
+        if (row.kind !== 'reaction' || seen.has(key)) continue
+        seen.add(key)
+        reactions.push({ emoji, sender: await senderOf(row, chat), timestamp: rfc3339(row.sentAt) })
       }
       return reactions
     }
@@ -67,6 +74,20 @@ export function createMessageViews({ devices, people, media, publicUrl }: Messag
       return { ...poll, options }
     }
 
+    /** Bridges mention the account by its identity or by its ghost. */
+    async function mentionedBy({ deviceRowId, identityId, content }: ChatMessage, chat: Chat) {
+      const mentioned = content?.mentions ?? []
+      if (mentioned.length === 0) return []
+      const device = await devices.get(deviceRowId)
+      const self = await matrixUserOf(identityId)
+      return Promise.all(
+        mentioned.map(senderUserId => {
+          const isOwn = senderUserId === self || (device && isOwnGhost(senderUserId, device))
+          return senderOf({ deviceRowId, senderUserId, direction: isOwn ? 'out' : 'in' }, chat)
+        }),
+      )
+    }
+
     async function quotedBy({ replyTo }: ChatMessage, chat: Chat): Promise<ChatMessageView['quoted']> {
       const row = replyTo === null ? undefined : answered.get(replyTo)
       return row ? { text: row.text, sender: await senderOf(row, chat) } : null
@@ -83,6 +104,8 @@ export function createMessageViews({ devices, people, media, publicUrl }: Messag
         sender: await senderOf(row, chat),
         kind: row.kind,
         text: row.text,
+        format: content?.format ?? 'plain',
+        mentions: await mentionedBy(row, chat),
         media: content?.media ? mediaView(content.media, mediaId) : null,
         location: content?.location ?? null,
         reply_to: row.replyTo,

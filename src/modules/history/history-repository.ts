@@ -68,7 +68,11 @@ const ofEvent = equal(chatMessages, 'identityId', 'eventId', 'roomId')
 const editMessage = statement(orm =>
   orm
     .update(chatMessages)
-    .set({ text: sql`${param('text')}`, editedAt: sql`${param('sentAt')}` })
+    .set({
+      text: sql`${param('text')}`,
+      editedAt: sql`${param('sentAt')}`,
+      content: sql`json_patch(${chatMessages.content}, ${param('mentions')})`,
+    })
     .where(ofEvent),
 )
 const erased = { text: '', content: null, deletedAt: param('now') as never }
@@ -83,7 +87,7 @@ const edits = statement(orm =>
     ),
 )
 const eraseEvent = sqlStatement(`
-  UPDATE events SET payload = json_remove(json_set(payload, '$.message', '', '$.media', NULL, '$.location', NULL), '$.poll')
+  UPDATE events SET payload = json_remove(json_set(payload, '$.message', '', '$.media', NULL, '$.location', NULL), '$.poll', '$.mentions')
   WHERE identity_id = $identityId AND event_id = $eventId AND room_id = $roomId`)
 // One that the network may ask for once more keeps its text until it has been sent again.
 const eraseSent = sqlStatement(`
@@ -126,18 +130,23 @@ export async function writeHistory(
   const row = await tx.get(insertMessage, { ...said, messageId, mediaId: said.mediaId ?? null, now })
   if (!row) return { isNew: false, mediaId: (await tx.get(chatMessage, { ...message }))?.mediaId ?? null }
   if (isEdit && message.relatesTo !== null)
-    await editHistory(tx, { ...message, eventId: message.relatesTo }, message.text, message.sentAt)
+    await editHistory(tx, { ...message, eventId: message.relatesTo }, message)
   tx.emit('said')
   return { isNew: true, mediaId }
 }
 
 /** Gives a message the text of an edit, unless it was edited later or deleted. */
-async function editHistory(tx: Tx, message: SaidEvent, text: string, editedAt: number): Promise<void> {
+async function editHistory(
+  tx: Tx,
+  message: SaidEvent,
+  { text, content, sentAt: editedAt }: NewChatMessage,
+): Promise<void> {
   const before = await tx.get(chatMessage, { ...message })
   if (before?.roomId !== message.roomId || before.deletedAt !== null) return
   if ((before.editedAt ?? 0) > editedAt) return
   await reindex(tx, before, text)
-  await tx.run(editMessage, { ...message, text, sentAt: editedAt })
+  const mentions = JSON.stringify({ mentions: content?.mentions })
+  await tx.run(editMessage, { ...message, text, mentions, sentAt: editedAt })
 }
 
 /** Forgets an earlier event of a message that is sent again as a new one. */

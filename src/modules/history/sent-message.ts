@@ -22,8 +22,10 @@ export async function writeSent(
   const { id: messageId, identityId, deviceRowId, mediaId, replyTo } = message
   const { kind, message: body, relatesTo, ...content } = said ?? textContent(message)
   if (message.resends > 0) await forgetSentHistory(tx, messageId)
+  const format = message.content?.format
   const row = {
-    ...{ identityId, deviceRowId, eventId, roomId, messageId, mediaId, kind, content, replyTo, relatesTo },
+    ...{ identityId, deviceRowId, eventId, roomId, messageId, mediaId, kind, replyTo, relatesTo },
+    content: { ...content, ...(format ? { format } : {}) },
     // A caption may have gone behind its file.
     text: message.text ?? body,
     senderUserId: '',

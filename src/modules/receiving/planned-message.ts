@@ -49,6 +49,7 @@ export function plannedMessage(
     reply_to: content.replyTo,
     relates_to: content.relatesTo,
     location: content.location,
+    ...(content.mentions ? { mentions: content.mentions } : {}),
     ...(content.kind === 'reaction' ? { removed: content.removed ?? false } : {}),
     ...(content.poll ? { poll: content.poll } : {}),
     ...(content.vote ? { vote: content.vote } : {}),

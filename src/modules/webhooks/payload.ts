@@ -14,6 +14,7 @@ import { codeOf } from '../../lib/error-codes.ts'
 import type { Contacts } from '../chats/contacts.ts'
 import type { PeoplesPhones } from '../chats/phones.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
+import { isOwnGhost } from '../devices/ghosts.ts'
 import type { Payloads, Senders, StoredEventRow } from '../events/events.ts'
 import type { AnsweredMessage } from '../history/answered-repository.ts'
 import type { MediaFiles } from '../media/media.ts'
@@ -97,6 +98,16 @@ export function createPayloads(options: PayloadsOptions): Payloads {
     return { id: senderUserId, phone, name }
   }
 
+  /** @param self the identity, by which bridges mention the account */
+  async function mentionedBy(event: StoredEventRow, userId: string, self: string) {
+    const { deviceRowId } = event
+    const device = await devices.get(deviceRowId)
+    if (device && (userId === self || isOwnGhost(userId, device)))
+      return { id: userId, phone: device.phone, name: device.ownName ?? device.name }
+    const { phone, name } = await lookUp({ deviceRowId, senderUserId: userId }, null)
+    return { id: userId, phone, name }
+  }
+
   async function messagePayload(
     event: StoredEventRow,
     payload: MessageEvent,
@@ -107,7 +118,7 @@ export function createPayloads(options: PayloadsOptions): Payloads {
     const sender = senders.get(key) ?? lookUp(event, payload.sender.phone)
     senders.set(key, sender)
     const { isContact, phone, name } = await sender
-    const { id, ...said } = payload
+    const { id, mentions, ...said } = payload
     // The order is that of the usage guide, which events are stored in.
     return {
       id,
@@ -116,6 +127,9 @@ export function createPayloads(options: PayloadsOptions): Payloads {
       media: await mediaOf(payload, event.mediaId, mayInline),
       sender: { id: payload.sender.id, phone, name: name || payload.sender.name },
       ...(await answerOf(event, payload)),
+      ...(mentions
+        ? { mentions: await Promise.all(mentions.map(one => mentionedBy(event, one, payload.to))) }
+        : {}),
       // Those that an earlier version stored lack it.
       ...(payload.event === 'message.reaction' ? { removed: payload.removed ?? false } : {}),
     }

@@ -99,6 +99,16 @@ test('what was sent from here has its id, status and notes', async () => {
   })
 })
 
+test('say whom they mention, the account by whichever of its users, and how they were written', async () => {
+  say('@Ann and @me', { content: { ...CONTENT, mentions: ['@whatsapp_4915112345678:s', '@mg1:s'] } })
+  expect(await first()).toMatchObject({
+    format: 'plain',
+    mentions: [{ id: '4915112345678' }, { id: '237' }],
+  })
+  say('*bold*', { content: { ...CONTENT, format: 'markdown' }, sentAt: 0 })
+  expect(await first()).toMatchObject({ format: 'markdown', mentions: [] })
+})
+
 describe('what was made of them', () => {
   test('reactions that stand', async () => {
     const relatesTo = say('hi')
@@ -112,6 +122,13 @@ describe('what was made of them', () => {
       ],
     })
     expect((await list()).data).toHaveLength(1)
+  })
+
+  test('one of somebody is one, though it came in two spellings', async () => {
+    const relatesTo = say('hi')
+    say('👍️', { kind: 'reaction', relatesTo })
+    say('👍', { kind: 'reaction', relatesTo })
+    expect((await first())?.reactions).toMatchObject([{ emoji: '👍' }])
   })
 
   test('votes: the last of each', async () => {

@@ -274,6 +274,25 @@ test('a sticker', () => {
   expect(messageContentOf(sticker)).toMatchObject({ kind: 'sticker', type: 'm.sticker', message: 'cat' })
 })
 
+test.each([
+  ['👍️', '👍'],
+  ['❤', '❤️'],
+  ['❤️‍🔥', '❤️‍🔥'],
+  ['ok', 'ok'],
+])('a reaction with %s is one with %s, however a phone spells it', (key, message) => {
+  const relation = { rel_type: 'm.annotation', event_id: '$0', key }
+  expect(messageContentOf(event('m.reaction', { 'm.relates_to': relation }))).toMatchObject({ message })
+})
+
+test('whom a text mentions, once each', () => {
+  const text = { msgtype: 'm.text', body: 'hi' }
+  const mentioning = (mentions: unknown) =>
+    messageContentOf(event('m.room.message', { ...text, 'm.mentions': mentions }))
+  expect(mentioning({ user_ids: ['@a:s', '@b:s', '@a:s'] })).toMatchObject({ mentions: ['@a:s', '@b:s'] })
+  for (const nobody of [{}, { room: true }, { user_ids: [] }, { user_ids: 7 }, 7])
+    expect(mentioning(nobody)).not.toHaveProperty('mentions')
+})
+
 test('a reaction', () => {
   const relation = { rel_type: 'm.annotation', event_id: '$0', key: '👍' }
   expect(messageContentOf(event('m.reaction', { 'm.relates_to': relation }))).toMatchObject({

@@ -92,7 +92,33 @@ test('an edit changes the text, the newest in whatever order they come, and a re
   expect(rows()[0]).toMatchObject({ text: 'third', editedAt: NEW + 2 })
 })
 
+test('whom it mentions is kept and told, as the last edit has it', async () => {
+  const mentioning = (body: string, id: string) => ({
+    msgtype: 'm.text',
+    body,
+    'm.mentions': { user_ids: [id] },
+  })
+  const message = said('', { content: mentioning('@Ann', '@whatsapp_2:s') })
+  await accept([message])
+  expect(rows()).toMatchObject([{ content: { type: 'm.text', mentions: ['@whatsapp_2:s'] } }])
+  expect(told()).toMatchObject([{ payload: { mentions: ['@whatsapp_2:s'] } }])
+  const edit = {
+    ...mentioning('* @Ben', '@whatsapp_3:s'),
+    'm.new_content': mentioning('@Ben', '@whatsapp_3:s'),
+    'm.relates_to': { rel_type: 'm.replace', event_id: message.event_id },
+  }
+  await accept([said('', { content: edit })])
+  expect(rows()[0]).toMatchObject({ text: '@Ben', content: { type: 'm.text', mentions: ['@whatsapp_3:s'] } })
+  await accept([said('', { type: 'm.room.redaction', content: { redacts: message.event_id } })])
+  expect(JSON.stringify([told(), rows()])).not.toContain('mentions')
+})
+
 describe('what was sent from here', () => {
+  test('in Markdown says so', async () => {
+    await submit({ text: '*hi*', content: { format: 'markdown' } }, '$sent')
+    expect(rows()).toMatchObject([{ text: '*hi*', content: { format: 'markdown' } }])
+  })
+
   test('is written once the homeserver has it, and not once more when it comes back', async () => {
     await submit({ text: 'hello', replyTo: '$q' }, '$sent')
     const double = { 'fi.mau.double_puppet_source': 'x', msgtype: 'm.text', body: 'hello' }

@@ -105,6 +105,21 @@ describe('an answer', () => {
   })
 })
 
+test('whom it mentions is told by number and name; the account is, too', async () => {
+  const said = { ...STORED, to: '@mg1:s', mentions: ['@ada:s', '@mg1:s'] }
+  const of = payloads(
+    async () => FILE,
+    async () => '237611111',
+  )
+  expect(await of.of({ ...EVENT, payload: JSON.stringify(said) })).toMatchObject({
+    mentions: [
+      { id: '@ada:s', phone: '237611111' },
+      { id: '@mg1:s', phone: '237', name: 'Me' },
+    ],
+  })
+  expect(await of.of(EVENT)).not.toHaveProperty('mentions')
+})
+
 test('nobody is looked up for what nobody in particular said, such as a channel', async () => {
   const { of } = payloads(
     async () => FILE,

@@ -1,0 +1,9 @@
+/** An emoji has one spelling here: networks and phones write some with a mark (U+FE0F) or without. */
+const MARK = '\ufe0f'
+const EMOJI = /^\p{RGI_Emoji}$/v
+
+/** @returns the spelling that Unicode recommends; what is no emoji stays as it is */
+export function oneSpelling(emoji: string): string {
+  const bare = emoji.replaceAll(MARK, '')
+  return [emoji, bare, bare + MARK].find(spelling => EMOJI.test(spelling)) ?? emoji
+}
