@@ -1,4 +1,4 @@
-/** An emoji has one spelling here: networks and phones write some with a mark (U+FE0F) or without. */
+/** Networks and phones spell an emoji with a mark (U+FE0F) or without; here it has one spelling. */
 const MARK = '\ufe0f'
 const EMOJI = /^\p{RGI_Emoji}$/v
 
