@@ -113,6 +113,8 @@ import filesByUrlDown from './0056_files_by_url.down.sql' with { type: 'text' }
 import filesByUrlUp from './0056_files_by_url.up.sql' with { type: 'text' }
 import chatSearchDown from './0057_chat_search.down.sql' with { type: 'text' }
 import chatSearchUp from './0057_chat_search.up.sql' with { type: 'text' }
+import earlierMessagesDown from './0058_earlier_messages.down.sql' with { type: 'text' }
+import earlierMessagesUp from './0058_earlier_messages.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -180,4 +182,5 @@ export const migrations: readonly Migration[] = [
   { version: 55, name: 'sandbox_avatars', up: sandboxAvatarsUp, down: sandboxAvatarsDown },
   { version: 56, name: 'files_by_url', up: filesByUrlUp, down: filesByUrlDown },
   { version: 57, name: 'chat_search', up: chatSearchUp, down: chatSearchDown },
+  { version: 58, name: 'earlier_messages', up: earlierMessagesUp, down: earlierMessagesDown },
 ]

@@ -6,6 +6,7 @@
 import type { Db } from '../../db/open.ts'
 import type { Hears } from '../../domain/signals.ts'
 import { every, type Worker } from '../../runtime/worker.ts'
+import { createEarlierMessages } from '../history/earlier-messages.ts'
 import { createHistoryErasure } from '../history/history-erasure.ts'
 import { createHistoryIndex } from '../history/history-index.ts'
 import { REMEMBERED_MS } from '../idempotency/idempotency.ts'
@@ -39,6 +40,7 @@ export function createUpkeep(parts: UpkeepParts): Worker[] {
     createExpiry(parts),
     createDeletedDevices(parts),
     createSchedule({ ...parts, schedule: createScheduleRepository(db) }),
+    createEarlierMessages(parts),
     createHistoryErasure(parts),
     createHistoryIndex(parts),
     createRetention({ ...parts, repository, forgetKeys, keysMs: REMEMBERED_MS }),
