@@ -23,7 +23,7 @@ export function createKnownPeople({ repository, phones, chats, avatars }: KnownP
     /**
      * @param device as whose contact they are shown
      * @param name by which they are called where nobody knows another
-     * @param avatarUri mxc:// URI of their picture, where it is known
+     * @param avatarUri mxc:// URI of their picture; null: that of the chat with them, if any
      */
     async person(
       device: Device,
@@ -36,16 +36,17 @@ export function createKnownPeople({ repository, phones, chats, avatars }: KnownP
       const id = remoteIdOf(matrixUserId, ghostNamingOf(device)) ?? matrixUserId
       const others = phone === null ? [] : await phones.idsOf(device, phone)
       const called = contact?.name || (await repository.nameOf(matrixUserId)) || name
+      const direct = await chats.directWith(device, matrixUserId)
       const person = {
         id,
         name: called,
         phone: phone ?? contact?.phone ?? null,
         nativeIds: [...new Set([id, ...others])],
         matrixUserId,
-        roomId: (await chats.directWith(device, matrixUserId))?.roomId ?? null,
+        roomId: direct?.roomId ?? null,
         identifiers: phone === null ? [] : [`tel:+${phone}`],
       }
-      return contactView(person, avatars.urlOf(device.identityId, avatarUri))
+      return contactView(person, avatars.urlOf(device.identityId, avatarUri ?? direct?.avatar ?? null))
     },
 
     userOfChannel,

@@ -206,11 +206,16 @@ function isListed({ kind }: Chat): boolean {
   return (LISTED_CHAT_KINDS as readonly ChatKind[]).includes(kind)
 }
 
+/** Case and accents don't count, as in the search of messages. */
+function folded(text: string): string {
+  return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase()
+}
+
 function matcherOf(query: string): (chat: Chat) => boolean {
-  const wanted = query.trim().toLowerCase()
+  const wanted = folded(query.trim())
   const digits = phoneDigits(wanted)
   return ({ name, channelId }) => {
-    const texts = [name, channelId ?? ''].map(text => text.toLowerCase())
+    const texts = [name, channelId ?? ''].map(folded)
     return texts.some(text => text.includes(wanted) || (digits !== null && text.includes(digits)))
   }
 }

@@ -80,11 +80,12 @@ describe('the list', () => {
     expect(list({ deviceId: '239' })).rejects.toThrow('device_id: there is no device 239')
   })
 
-  test('by a part of a name in any case, or of a number', async () => {
+  test('by a part of a name in any case and with any accents, or of a number', async () => {
     chat('!a', { name: 'Ärzte am Platz' })
     chat('!b', { name: 'Friends', channelId: '49151234567@s.whatsapp.net' })
     for (let more = 0; more < 600; more++) chat(`!more${more}`, { name: 'x', activityAt: LINKED_AT + more })
     expect(await rooms({ query: 'äRZTE' })).toEqual(['!a'])
+    expect(await rooms({ query: 'arzte' })).toEqual(['!a'])
     expect(await rooms({ query: '+49 151 234' })).toEqual(['!b'])
     expect(await rooms({ query: 'nobody' })).toEqual([])
   })

@@ -99,6 +99,15 @@ test('what was sent from here has its id, status and notes', async () => {
   })
 })
 
+test('show the picture of whoever wrote them, as the direct chat with them has it', async () => {
+  const peer = '@whatsapp_4915112345678:s'
+  insertChat(module.db, { roomId: '!dm:s', kind: 'dm', peer, avatar: 'mxc://s/ann' })
+  say('hi')
+  expect((await first())?.sender.avatar_url).toBe('http://x/mxc://s/ann')
+  say('hi', { senderUserId: '@whatsapp_2:s', sentAt: 0 })
+  expect((await first())?.sender.avatar_url).toBeNull()
+})
+
 test('say whom they mention, the account by whichever of its users, and how they were written', async () => {
   say('@Ann and @me', { content: { ...CONTENT, mentions: ['@whatsapp_4915112345678:s', '@mg1:s'] } })
   expect(await first()).toMatchObject({
