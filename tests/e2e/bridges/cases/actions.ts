@@ -1,6 +1,7 @@
 /** Actions on messages and chats that are there, as a real bridge takes them. */
 import { describe, expect, test } from 'bun:test'
 import type { ActionView } from '../../../../src/domain/views/action.ts'
+import type { ChatView } from '../../../../src/domain/views/chat.ts'
 import { InboxReader } from '../../../support/inbox-reader.ts'
 import type { TestnetPhone } from '../../../support/testnet-phone.ts'
 import { waitFor } from '../../../support/wait-for.ts'
@@ -162,9 +163,12 @@ export function actionCases(setting: SettingOf): void {
     const features = { edit_max_age: 1, delete_max_age: 1 }
     const friend = await setting().testnet.newPhone({ features })
     const { id, onPhone } = await sent(user, friend, 'too late')
-    await user.account.waitForStatus(id, ['sent', 'delivered', 'read'])
+    const { updated_at: sentAt, chat_id: chat } = await user.account.waitForStatus(id, ['delivered', 'read'])
     const { api } = user.account
-    await waitFor(() => Date.now() - Date.parse(onPhone.timestamp) > 1_500, { what: 'the message’s age' })
+    await waitFor(async () => {
+      const { body } = await api.get<ChatView>(`/api/v1/chats/${chat}`)
+      return body.capabilities !== null && Date.now() - Date.parse(sentAt) > 1_500
+    })
     expect(await api.patch(`/api/v1/messages/${id}`, { text: 'later' })).toMatchObject({
       status: 422,
       body: { error: 'WhatsApp allows edits for 1 second', feature: 'edit_max_age', limit: 1 },
