@@ -6,6 +6,7 @@ import type { Homeserver } from '../homeserver/index.ts'
 import { createActionsModule } from '../modules/actions/index.ts'
 import { createRecipientRepository } from '../modules/chats/recipient-repository.ts'
 import { createConversations } from '../modules/conversations/conversations.ts'
+import { createErasure } from '../modules/conversations/erasure.ts'
 import { Arrivals } from '../modules/events/arrivals.ts'
 import { createStoredCursors } from '../modules/events/cursor.ts'
 import { createFeed } from '../modules/events/feed.ts'
@@ -177,6 +178,12 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     matrixUserOf,
     publicUrl: publicUrl.current,
   })
+  const erasure = createErasure({
+    ...context,
+    ...parts.phones,
+    media,
+    eraseRoom: homeserver && (roomId => homeserver.eraseRoom(roomId)),
+  })
   const groups = createGroupsModule({
     ...context,
     ...parts,
@@ -204,6 +211,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
   return {
     ...webhookServices,
     conversations,
+    erasure,
     groups,
     media,
     sink,

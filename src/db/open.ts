@@ -22,6 +22,12 @@ export interface Db {
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T>
   /** Runs `work` on what is committed now, without waiting for writes. */
   read<T>(work: (reader: Reader) => Promise<T>): Promise<T>
+  /**
+   * Leaves nothing of what was deleted in the log, either. Tries for some seconds, as others may
+   * read in it.
+   * @returns false when they didn't let it go: it is overwritten with time
+   */
+  emptyLog(): Promise<boolean>
   /** The only connection that writes; all parts keep their tables behind it. */
   connection: Database
   orm: Orm
@@ -57,6 +63,9 @@ const PRAGMAS = [
 const SNAPSHOT_MS = 20
 /** After opening: waiting in SQLite stops the whole process, so the group commit waits instead. */
 const BUSY_TIMEOUT_MS = 10
+/** How long the log is tried to be emptied, and the pause between two tries. */
+const EMPTYING_MS = 5_000
+const EMPTYING_PAUSE_MS = 20
 
 /** @param path of the database file; created with its folder if missing. @throws StartError */
 export function openDb(path: string): Db {
@@ -72,6 +81,14 @@ export function openDb(path: string): Db {
   return {
     write: work => committer.transact(scope => work(new Transaction(connection, scope, signals))),
     read: work => readers.read(work),
+    async emptyLog() {
+      const deadline = performance.now() + EMPTYING_MS
+      while (!(await committer.emptyLog())) {
+        if (performance.now() >= deadline) return false
+        await Bun.sleep(EMPTYING_PAUSE_MS)
+      }
+      return true
+    },
     connection: database,
     orm: connection.orm,
     committer,

@@ -26,6 +26,7 @@ import { type Answer, accessToken, authenticate, type Call, isKnownToken } from 
 import { Core, type CoreOptions } from './core.ts'
 import { createRouter } from './endpoints/index.ts'
 import { pathOfUri } from './endpoints/media.ts'
+import { eraseRoom } from './erasure.ts'
 import { invalidParam, MatrixError, notFound, unrecognized } from './errors.ts'
 import { randomId, tokenHash } from './identifiers.ts'
 import { forgetEvents, forgetMedia } from './retention.ts'
@@ -152,6 +153,12 @@ export function createHomeserver(options: CoreOptions) {
      * @param before in milliseconds since 1970
      */
     forget: (after: number, before: number) => forgetEvents(core, after, before),
+
+    /**
+     * Forgets what was said in a room so far, with its media; the room stays.
+     * @returns how many events stay, as an appservice hasn't fetched them
+     */
+    eraseRoom: (roomId: string) => eraseRoom(core, roomId),
 
     /** Begins pushing to appservices. */
     start(): void {

@@ -45,7 +45,7 @@ function agedAt({ event_id: eventId, origin_server_ts: claimed, taken_at: takenA
 }
 
 /** @returns a test whether all appservices interested in an event have acknowledged it */
-function acknowledgedEvents(core: Core): (row: AgedRow) => boolean {
+export function acknowledgedEvents(core: Core): (row: AgedRow) => boolean {
   const acknowledged = new Map(core.appserviceRows.all().map(({ num, position }) => [num, position]))
   return ({ stream_id: streamId, interest }) => {
     const nums = interest === null ? [] : interest.split(',').map(Number)
@@ -68,7 +68,8 @@ export async function forgetMedia(core: Core, before: number, signal: AbortSigna
   const read = (after: MediaAge, limit: number) => core.media.olderThan({ ...after, before, limit })
   const aged = { read, placeOf: (row: MediaAge) => row, start: { created_at: -1, media_id: '' }, size: STEP }
   if (read(aged.start, 1).length === 0) return 0
-  const named = new NamedMedia(core, before)
+  const isAcknowledged = acknowledgedEvents(core)
+  const named = new NamedMedia(core, event => agedAt(event) >= before || !isAcknowledged(event))
   await named.readAll(signal)
   let removed = 0
   for await (const rows of pagesOf(aged, new TurnBudget())) {
@@ -88,20 +89,19 @@ export async function forgetMedia(core: Core, before: number, signal: AbortSigna
   return removed
 }
 
-/** Ids of the media that must stay. */
-class NamedMedia {
+/** Finds the ids of media that must stay: in profiles, current state, and the events that do. */
+export class NamedMedia {
   readonly ids = new Set<string>()
   /** Events up to this position were read. */
   private position = 0
   private readonly uri: RegExp
-  private readonly isAcknowledged
 
+  /** @param isKept tells of an event whether its media must stay */
   constructor(
     private readonly core: Core,
-    private readonly before: number,
+    private readonly isKept: (event: AgedRow) => boolean,
   ) {
     this.uri = new RegExp(`mxc://${RegExp.escape(core.serverName)}/([A-Za-z0-9_-]+)`, 'g')
-    this.isAcknowledged = acknowledgedEvents(core)
   }
 
   async readAll(signal: AbortSignal): Promise<void> {
@@ -131,14 +131,12 @@ class NamedMedia {
   /** Reads some unread events. @returns true when there may be more */
   readNewEvents(): boolean {
     const rows = this.core.events.naming(this.position, STEP)
-    for (const row of rows)
-      if (row.content !== null && (agedAt(row) >= this.before || !this.isAcknowledged(row)))
-        this.note(row.content)
+    for (const row of rows) if (row.content !== null && this.isKept(row)) this.note(row.content)
     this.position = rows.at(-1)?.stream_id ?? this.position
     return rows.length === STEP
   }
 
-  private note(text: string | null): void {
+  note(text: string | null): void {
     for (const [, id = ''] of text?.matchAll(this.uri) ?? []) this.ids.add(id)
   }
 }

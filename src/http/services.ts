@@ -3,6 +3,7 @@ import type { Actions } from '../modules/actions/actions.ts'
 import type { Forwarding } from '../modules/actions/forwarding.ts'
 import type { Directory } from '../modules/chats/directory.ts'
 import type { Conversations } from '../modules/conversations/conversations.ts'
+import type { Erasure } from '../modules/conversations/erasure.ts'
 import type { Devices } from '../modules/devices/devices.ts'
 import type { Linking } from '../modules/devices/linking.ts'
 import type { Platforms } from '../modules/devices/platforms.ts'
@@ -25,6 +26,7 @@ export interface HttpServices {
   platforms: Platforms
   directory: Directory
   conversations: Conversations
+  erasure: Erasure
   groups: GroupsModule
   messages: Messages
   actions: Actions

@@ -112,6 +112,26 @@ export class GroupCommit implements Committer {
     return this.current.getStore()?.isOpen === true
   }
 
+  /**
+   * Writes the log back into the file and empties it, so that nothing which was deleted is left in
+   * it.
+   * @returns false when somebody else reads or writes: try again
+   */
+  async emptyLog(): Promise<boolean> {
+    while (this.writing) await this.flushing
+    if (this.closed) return false
+    this.snapshot?.end()
+    try {
+      using checkpoint = this.database.prepare<{ busy: number }, []>('PRAGMA wal_checkpoint(TRUNCATE)')
+      return checkpoint.get()?.busy === 0
+    } catch (error) {
+      if (/^SQLITE_(BUSY|LOCKED)/.test(codeOf(error))) return false
+      throw this.translate(error)
+    } finally {
+      this.snapshot?.open()
+    }
+  }
+
   /** Calls `watcher` after each commit. @returns a function that stops it */
   watch(watcher: CommitWatcher): () => void {
     this.watchers.add(watcher)

@@ -44,6 +44,7 @@ describe('the document', () => {
         .map(({ name }) => name)
         .sort(),
     ).toEqual([
+      'delete /api/v1/chats/{chat_id}',
       'delete /api/v1/credentials/{client_id}',
       'delete /api/v1/devices',
       'delete /api/v1/devices/links/{id}',

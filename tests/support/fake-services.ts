@@ -118,6 +118,7 @@ export function fakeServices(db: Pick<Db, 'write'>, maxBytes: number) {
     | 'replays'
     | 'feed'
     | 'conversations'
+    | 'erasure'
     | 'groups'
   > = {
     actions: fakeActions(db, asked),

@@ -6,6 +6,7 @@ import type { MediaDownloads } from '../../src/http/services.ts'
 import { silentLogger } from '../../src/lib/logger.ts'
 import { createHmacHasher, createSealer, deriveKey } from '../../src/lib/sealing.ts'
 import { createConversations } from '../../src/modules/conversations/conversations.ts'
+import { createErasure } from '../../src/modules/conversations/erasure.ts'
 import { createGroupsModule } from '../../src/modules/groups/index.ts'
 import { createIdempotencyKeys } from '../../src/modules/idempotency/idempotency.ts'
 import { createIdempotencyRepository } from '../../src/modules/idempotency/repository.ts'
@@ -82,6 +83,13 @@ export async function testHttp(
     matrixUserOf: async () => '',
     publicUrl: () => 'http://localhost',
   })
+  const erasure = createErasure({
+    db,
+    ...moduleOn(db, { clock }),
+    devices: nobodys,
+    media: { discardAll: async () => undefined },
+    eraseRoom: undefined,
+  })
   const unresolved = {
     keyOf: async () => '',
     resolve: async () => Promise.reject(new GatewayError('not_supported', 'no bridge')),
@@ -114,7 +122,18 @@ export async function testHttp(
       media: { quotaBytes: null, maxBytes, inlineMaxBytes: 0, urlTtlS: 60 },
     },
     services: {
-      ...{ credentials, tokens, idempotency, webhooks, deliveries, replays, feed, conversations, groups },
+      ...{
+        credentials,
+        tokens,
+        idempotency,
+        webhooks,
+        deliveries,
+        replays,
+        feed,
+        conversations,
+        erasure,
+        groups,
+      },
       ...fakes.services,
       ...(overrides.downloads && { downloads: overrides.downloads }),
     },

@@ -11,6 +11,13 @@ export const newChatId = () => timeOrderedId('chat_')
 /** Chats that people know as such, in the room where they go on: spelled out, as the index is. */
 export const LISTED = sql`moved_to is null and kind in ('dm', 'group', 'channel', 'status')`
 
+/** The activity of a chat that was erased: it is shown again when something is said there. */
+export const ERASED = -1
+
+export function isErased({ activityAt }: { activityAt: number }): boolean {
+  return activityAt === ERASED
+}
+
 export const chats = sqliteTable(
   'chats',
   {
@@ -38,7 +45,7 @@ export const chats = sqliteTable(
     /** The room in which the chat goes on, as its tombstone names it; null while it is here. */
     movedTo: text('moved_to'),
     ...timestamps,
-    /** When something was said last; lists have the newest first. */
+    /** When something was said last, or `ERASED`; lists have the newest first. */
     activityAt: integer('activity_at').notNull().default(0),
     /** Messages that came in since the account last read or wrote here. */
     unreadCount: integer('unread_count').notNull().default(0),

@@ -187,6 +187,14 @@ export function eventStore(db: Database) {
       `SELECT ${aged}, iif(instr(content, 'mxc://') > 0, content, NULL) AS content
        FROM hs_events WHERE stream_id > ? ORDER BY stream_id LIMIT ?`,
     ),
+    /** Like `naming`, of one room by position. */
+    ofRoom: all<
+      AgedRow & { position: number; content: string | null },
+      [room: number, after: number, limit: number]
+    >(
+      `SELECT ${aged}, position, iif(instr(content, 'mxc://') > 0, content, NULL) AS content
+       FROM hs_events WHERE room = ? AND position > ? ORDER BY position LIMIT ?`,
+    ),
     remove: run<[streamId: number]>('DELETE FROM hs_events WHERE stream_id = ?'),
     redact: run<[content: string, redactedBy: number, streamId: number]>(
       'UPDATE hs_events SET content = ?, redacted_by = ?, relates_to = NULL, rel_type = NULL WHERE stream_id = ?',

@@ -1,7 +1,7 @@
 /** SQL of the list of chats. */
 import { desc, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { type Chat, chats, type Device, LISTED } from '../../db/schema/index.ts'
+import { type Chat, chats, type Device, ERASED, LISTED } from '../../db/schema/index.ts'
 import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
 import type { ChatKind } from '../../domain/states.ts'
@@ -23,6 +23,7 @@ const next = statement(orm =>
     .from(chats)
     .where(
       sql`${eq(chats.identityId, textParam('identityId'))} and ${LISTED}
+        and ${chats.activityAt} > ${ERASED}
         and (${chats.activityAt}, ${chats.id}) < (${numberParam('activityAt')}, ${textParam('id')})
         and (${param('platform')} is null or ${chats.platform} = ${param('platform')})
         and (${param('kind')} is null or ${chats.kind} = ${param('kind')})

@@ -1,6 +1,6 @@
 /** Chats as their owners look at them. All of it comes from the database: nobody is asked. */
 import type { Db } from '../../db/open.ts'
-import type { Chat, ChatMessage, Device } from '../../db/schema/index.ts'
+import { type Chat, type ChatMessage, type Device, isErased } from '../../db/schema/index.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { ChatKind } from '../../domain/states.ts'
 import { type ChatView, LISTED_CHAT_KINDS } from '../../domain/views/chat.ts'
@@ -102,7 +102,7 @@ export function createConversations(options: ConversationsOptions) {
   /** @throws GatewayError not_found */
   async function existing(identityId: string, reference: string): Promise<Chat> {
     const chat = await chats.find(identityId, reference)
-    if (chat && isListed(chat)) return chat
+    if (chat && isListed(chat) && !isErased(chat)) return chat
     throw new GatewayError('not_found', `there is no chat ${reference}`)
   }
 
@@ -202,7 +202,7 @@ function wordsIn(query: string): string[] {
   return query.split(/\s+/).filter(word => /[\p{L}\p{N}]/u.test(word))
 }
 
-function isListed({ kind }: Chat): boolean {
+export function isListed({ kind }: Chat): boolean {
   return (LISTED_CHAT_KINDS as readonly ChatKind[]).includes(kind)
 }
 

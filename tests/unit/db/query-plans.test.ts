@@ -55,7 +55,7 @@ test('a page of chats is read in its order, and nothing beside it', async () => 
   const filter = { identityId: 'id_1', platform: null, kind: null, device: null }
   const searches = await searchesOf(() => list.behind(filter, [1, ''], 100))
   expect(searches).toEqual([
-    'SEARCH chats USING INDEX chats_active (identity_id=? AND (activity_at,id)<(?,?))',
+    'SEARCH chats USING INDEX chats_active (identity_id=? AND activity_at>? AND (activity_at,id)<(?,?))',
   ])
 })
 

@@ -1,7 +1,7 @@
-/** Queries of the routes for chats. */
+/** Queries and answers of the routes for chats. */
 import { t } from 'elysia'
 import { LISTED_CHAT_KINDS } from '../../../domain/views/chat.ts'
-import { oneOf } from '../../../domain/views/schema.ts'
+import { model, oneOf } from '../../../domain/views/schema.ts'
 import { pageQuery } from '../../paging.ts'
 import { knownOnly } from '../../schemas.ts'
 
@@ -26,6 +26,19 @@ export const ChatsQuery = t.Object(
     ...pageQuery,
   },
   knownOnly,
+)
+
+export const ErasedChat = model(
+  'ErasedChat',
+  { message: t.String(), kept: t.String({ description: 'Who still has what was said there, in words.' }) },
+  {
+    examples: [
+      {
+        message: 'Chat erased successfully',
+        kept: 'The network keeps what it has, and so do its phones and whoever got events or took a backup before. The bridge keeps ids, but no texts. The chat’s name and its people stay: they are contacts of the device.',
+      },
+    ],
+  },
 )
 
 export const MessagesQuery = t.Object({ ...pageQuery }, knownOnly)

@@ -7,9 +7,9 @@ import type { FoundPlace } from '../../../modules/conversations/conversations.ts
 import { pageAsked, pageShown } from '../../paging.ts'
 import { answer, bearerRoute } from '../../route.ts'
 import type { HttpServices } from '../../services.ts'
-import { ChatPath, ChatsQuery, MessagesQuery, SearchQuery } from './model.ts'
+import { ChatPath, ChatsQuery, ErasedChat, MessagesQuery, SearchQuery } from './model.ts'
 
-export function chatRoutes({ conversations }: Pick<HttpServices, 'conversations'>) {
+export function chatRoutes({ conversations, erasure }: Pick<HttpServices, 'conversations' | 'erasure'>) {
   return [
     bearerRoute('GET', '/api/v1/messages/search', {
       id: 'searchMessages',
@@ -46,6 +46,17 @@ export function chatRoutes({ conversations }: Pick<HttpServices, 'conversations'
       answer: answer(200, 'The chat, as the list has it', Chat),
       errors: [404],
       run: ({ identityId, params }) => conversations.get(identityId, params.chat_id),
+    }),
+    bearerRoute('DELETE', '/api/v1/chats/:chat_id', {
+      id: 'deleteChat',
+      tag: 'Chats',
+      summary: 'Erase a chat',
+      description:
+        'Erases what the gateway has stored of it: messages, files, what a search finds, and the contents of events. Nobody else loses anything, and the chat is listed again, under the same id, when something is said there. After an answer other than 200 or 409, a repeat does the rest.',
+      params: ChatPath,
+      answer: answer(200, 'Nothing of it is left here', ErasedChat),
+      errors: [404, 409],
+      run: ({ identityId, params }) => erasure.erase(identityId, params.chat_id),
     }),
     bearerRoute('GET', '/api/v1/chats/:chat_id/messages', {
       id: 'listChatMessages',
