@@ -115,6 +115,8 @@ import chatSearchDown from './0057_chat_search.down.sql' with { type: 'text' }
 import chatSearchUp from './0057_chat_search.up.sql' with { type: 'text' }
 import earlierMessagesDown from './0058_earlier_messages.down.sql' with { type: 'text' }
 import earlierMessagesUp from './0058_earlier_messages.up.sql' with { type: 'text' }
+import searchTermsDown from './0059_search_terms.down.sql' with { type: 'text' }
+import searchTermsUp from './0059_search_terms.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -183,4 +185,5 @@ export const migrations: readonly Migration[] = [
   { version: 56, name: 'files_by_url', up: filesByUrlUp, down: filesByUrlDown },
   { version: 57, name: 'chat_search', up: chatSearchUp, down: chatSearchDown },
   { version: 58, name: 'earlier_messages', up: earlierMessagesUp, down: earlierMessagesDown },
+  { version: 59, name: 'search_terms', up: searchTermsUp, down: searchTermsDown },
 ]

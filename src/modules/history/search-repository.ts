@@ -1,7 +1,8 @@
 /**
- * SQL of the full-text index of the history. It knows messages by their words alone, as it keeps no
- * texts of its own: whoever changes or deletes an indexed text takes its words out first, in the
- * same transaction. New messages are indexed later, up to a place that is remembered.
+ * SQL of the full-text index of the history. It knows messages by their terms alone
+ * (search-terms.ts), as it keeps no texts of its own: whoever changes or deletes an indexed text
+ * takes its terms out first, in the same transaction. New messages are indexed later, up to a place
+ * that is remembered.
  */
 import { asc, gt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
@@ -10,6 +11,7 @@ import { type ChatMessage, chatMessages, settings } from '../../db/schema/index.
 import { limitParam, numberParam, textParam } from '../../db/stable-params.ts'
 import { sqlStatement, statement } from '../../db/statement.ts'
 import type { Tx } from '../../db/transaction.ts'
+import { matchOf, roomTerm, termsOf } from './search-terms.ts'
 
 /** A row, as far as the index has it. */
 export type IndexedRow = Pick<ChatMessage, 'seq' | 'identityId' | 'roomId' | 'text' | 'relatesTo'>
@@ -67,7 +69,7 @@ async function indexSome(tx: Tx, limit: number): Promise<number> {
   return rows.length
 }
 
-/** Takes the words of a message out, which must be as they were indexed. */
+/** Takes the terms of a message out, whose text must be as it was indexed. */
 export async function unindex(tx: Tx, row: IndexedRow): Promise<void> {
   if (isSearched(row) && row.seq <= (await indexedThrough(tx))) await tx.run(remove, entryOf(row))
 }
@@ -86,7 +88,7 @@ export function createSearchRepository(db: Pick<Db, 'read' | 'write'>) {
     /** @returns messages with all of the words, those stored last first */
     find: ({ identityId, deviceRowId, before, limit, ...asked }: SearchAsked): Promise<ChatMessage[]> =>
       db.read(async reader => {
-        const match = matchOf(identityId, asked)
+        const match = matchOf(identityId, asked.words, asked.rooms)
         const seqs = await reader.all(found, { identityId, deviceRowId, before, limit, match })
         const rows = await reader.all(rowsOf, { seqs: JSON.stringify(seqs.map(({ seq }) => seq)) })
         return rows.sort((one, other) => other.seq - one.seq)
@@ -103,21 +105,5 @@ function isSearched({ text, relatesTo }: Pick<IndexedRow, 'text' | 'relatesTo'>)
 }
 
 function entryOf({ seq, identityId, roomId, text }: IndexedRow) {
-  return { seq, scope: `${termOf('i', identityId)} ${termOf('r', roomId)}`, text }
-}
-
-/** The identity and the chat are terms, so that what others say costs nothing. */
-function matchOf(identityId: string, { rooms, words }: Pick<SearchAsked, 'rooms' | 'words'>): string {
-  const chat = rooms === null ? '' : ` AND (${rooms.map(room => quoted(termOf('r', room))).join(' OR ')})`
-  const texts = words.map((word, index) => `${quoted(word)}${index === words.length - 1 ? ' *' : ''}`)
-  return `scope : (${quoted(termOf('i', identityId))}${chat}) AND text : (${texts.join(' AND ')})`
-}
-
-/** One word, whatever the id has in it. Two ids may share one, so rows are looked at as well. */
-function termOf(kind: 'i' | 'r', id: string): string {
-  return `${kind}${Bun.hash(id).toString(36)}`
-}
-
-function quoted(word: string): string {
-  return `"${word.replaceAll('"', '""')}"`
+  return { seq, scope: roomTerm(roomId), text: termsOf(identityId, text).join(' ') }
 }

@@ -12,6 +12,7 @@ import {
   writeHistory,
 } from '../../../src/modules/history/history-repository.ts'
 import { createSearchRepository } from '../../../src/modules/history/search-repository.ts'
+import { matchOf } from '../../../src/modules/history/search-terms.ts'
 import { createRetentionRepository } from '../../../src/modules/upkeep/retention-repository.ts'
 import { insertChat, insertDevice, insertIdentity } from '../../support/rows.ts'
 import { testModule } from '../../support/test-module.ts'
@@ -67,6 +68,52 @@ test('has all of the words, the last of which may go on, whatever their case and
   expect(await found('"for" NEAR(two)')).toEqual(['"for" NEAR(two)'])
   expect(await found('text:two* OR scope')).toEqual([])
   expect(found('— !')).rejects.toThrow('query: expected a word to look for')
+})
+
+test.each([
+  ['東京', 'これは東京タワーです'],
+  ['タワー', 'これは東京タワーです'],
+  ['สวัสดี', 'สวัสดีครับ'],
+  ['محمد', 'مُحَمَّد هنا'],
+  ['ПРИВ', 'привет, мир'],
+  ['a', 'b a'],
+  ['foo-bar', 'foo-barren'],
+  ['NOT', 'not so'],
+  ['-not', 'not so'],
+  ['(so*', 'not so'],
+  ['"', null],
+  ['🎉', null],
+  ['so OR zz', null],
+  ['text:so', null],
+  ['大阪', null],
+])('%s finds %p', async (query, expected) => {
+  const texts = [
+    'これは東京タワーです',
+    'สวัสดีครับ',
+    'مُحَمَّد هنا',
+    'привет, мир',
+    'b a',
+    'foo-barren',
+    'bar foo',
+    'not so',
+  ]
+  for (const text of texts) await say(text)
+  await index()
+  const answer = await found(query).catch(error => (error as Error).message)
+  if (!/[\p{L}\p{N}]/u.test(query)) expect(answer).toBe('query: expected a word to look for')
+  else expect(answer).toEqual(expected === null ? [] : [expected])
+})
+
+test('reads none of what others say, also for the beginning of a word', async () => {
+  insertIdentity(module.db, 'id_2', '@mg2:s')
+  await say('hello theirs', { identityId: 'id_2' })
+  await say('hello')
+  await index()
+  const match = matchOf('id_1', ['h'], null)
+  const seqs = module.db.connection
+    .query('SELECT rowid FROM chat_search WHERE chat_search MATCH ?')
+    .all(match)
+  expect(seqs).toHaveLength(1)
 })
 
 test('is of one identity, and if wanted of one chat in all its rooms, or of one device', async () => {
