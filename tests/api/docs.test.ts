@@ -260,6 +260,32 @@ describe('examples', () => {
     }
   })
 
+  test('objects in a form have one, written as JSON, that their schema takes', () => {
+    const schemas = document.components.schemas as Record<string, Schema>
+    for (const name of ['location', 'contact_card', 'poll', 'metadata']) {
+      const field = schemas.SendMessageForm?.properties?.[name] as { description?: string } | undefined
+      const written = /`(\{.+\})`/.exec(field?.description ?? '')?.[1] ?? ''
+      const valid = ajv.compile({ $ref: `document#/components/schemas/SendMessage/properties/${name}` })
+      expect([name, valid(JSON.parse(written)), valid.errors]).toEqual([name, true, null])
+    }
+  })
+
+  test('a time that has to be ahead stays ahead', () => {
+    const { example } = document.components.schemas.CreateToken as { example: { expires_at: string } }
+    expect(new Date(example.expires_at).getFullYear()).toBeGreaterThan(2090)
+  })
+
+  test('a parameter that a call needs and nobody can guess has one, or comes with an address', () => {
+    const needed = Object.values(document.paths)
+      .flatMap(methods => Object.values(methods))
+      .flatMap(
+        ({ parameters = [] }) =>
+          parameters as { name: string; in: string; required?: boolean; example?: unknown }[],
+      )
+      .filter(parameter => parameter.in === 'query' && parameter.required && !parameter.example)
+    expect([...new Set(needed.map(({ name }) => name))]).toEqual(['expires', 'signature'])
+  })
+
   test('each error code has one, at its status', () => {
     const valid = ajv.compile({ $ref: 'document#/components/schemas/ErrorBody' })
     const shown = Object.entries(document.components.responses).flatMap(([name, response]) => {

@@ -45,7 +45,12 @@ export const MessagesQuery = t.Object({ ...pageQuery }, knownOnly)
 
 export const SearchQuery = t.Object(
   {
-    query: t.String({ minLength: 1, maxLength: 255, description: 'Words, separated by spaces.' }),
+    query: t.String({
+      minLength: 1,
+      maxLength: 255,
+      description: 'Words, separated by spaces.',
+      example: 'hello',
+    }),
     chat_id: t.Optional(t.String({ maxLength: 255, description: 'In this chat alone.' })),
     device_id: t.Optional(t.String({ maxLength: 255, description: 'In chats of this device alone.' })),
     ...pageQuery,

@@ -141,8 +141,19 @@ export const SendMessage = model('SendMessage', FIELDS, {
 /** Fields that are objects, and JSON in a form. */
 export const OBJECTS = ['location', 'contact_card', 'poll', 'metadata'] as const
 
-const asJson = (name: string) =>
-  t.String({ description: `\`${name}\` of the JSON body, as JSON.`, ...UNFILLED })
+/** How each is written in a form. */
+const WRITTEN: Record<(typeof OBJECTS)[number], string> = {
+  location: '{"latitude": 52.516274, "longitude": 13.377722}',
+  contact_card: '{"name": "Ada Lovelace", "phones": ["+4915112345678"]}',
+  poll: '{"question": "When shall we meet?", "options": ["Monday", "Tuesday"]}',
+  metadata: '{"order": "4711"}',
+}
+
+const asJson = (name: (typeof OBJECTS)[number]) =>
+  t.String({
+    description: `\`${name}\` of the JSON body, as JSON, such as \`${WRITTEN[name]}\`.`,
+    ...UNFILLED,
+  })
 
 /** For the document alone: the upload is streamed, not validated as a whole. */
 export const SendMessageForm = model('SendMessageForm', {

@@ -20,7 +20,7 @@ export const CreateToken = model(
       }),
     ),
   },
-  { examples: [{ use_host: false, expires_at: '2026-12-31T23:59:59Z' }] },
+  { examples: [{ use_host: false, expires_at: '2099-12-31T23:59:59Z' }] },
 )
 
 export const TokenCreated = model(
