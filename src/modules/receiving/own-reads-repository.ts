@@ -8,7 +8,7 @@ import { isChatOf } from '../chats/chat-repository.ts'
 import { ownEvent, writeEvent } from '../events/event-repository.ts'
 import { markRead } from '../history/activity-repository.ts'
 import type { SaidEvent } from '../history/history-repository.ts'
-import type { ReadReport } from '../sending/report-repository.ts'
+import type { ReadReport } from '../sending/statuses/report-repository.ts'
 
 const oneChat = rowsBy(chats, 'identityId', 'roomId')
 const devicesOf = rowsBy(devices, 'identityId', 'platform')

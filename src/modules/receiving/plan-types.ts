@@ -6,7 +6,7 @@ import type { EventBatch } from '../../domain/ports.ts'
 import type { Features } from '../chats/chat-repository.ts'
 import type { ChatKnowledge } from '../chats/knowledge.ts'
 import type { NewChatMessage, SaidEvent } from '../history/history-repository.ts'
-import type { ReadReport, StatusReport } from '../sending/report-repository.ts'
+import type { ReadReport, StatusReport } from '../sending/statuses/report-repository.ts'
 import type { Earlier } from './earlier-said.ts'
 import type { HeldFact } from './held-events.ts'
 

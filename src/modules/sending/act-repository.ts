@@ -19,7 +19,7 @@ import {
 import type { ActionView } from '../../domain/views/action.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { eraseHistory, writeHistory } from '../history/history-repository.ts'
-import { openLane } from './lane-repository.ts'
+import { openLane } from './queue/lane-repository.ts'
 
 export type NewAct = Pick<
   Message,

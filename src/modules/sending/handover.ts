@@ -14,7 +14,7 @@ import type { MediaFiles } from '../media/media.ts'
 import { captionId, type SentCaption } from './content/caption-repository.ts'
 import { type MatrixEvent, messageEvent, textContent } from './content/event.ts'
 import type { Mentioned } from './content/formatting.ts'
-import type { OutboxQueue } from './queue-repository.ts'
+import type { OutboxQueue } from './queue/queue-repository.ts'
 
 export interface HandedOver {
   eventId: string

@@ -11,8 +11,8 @@ import { jittered } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { instantIn } from '../../lib/instant.ts'
 import { Tally } from '../../lib/tally.ts'
-import type { WaitingMessages } from './lane-repository.ts'
 import type { MessageWithDevice } from './message-repository.ts'
+import type { WaitingMessages } from './queue/lane-repository.ts'
 
 export interface Pace {
   /** Milliseconds between two messages on average; 0: no limit. */

@@ -13,7 +13,7 @@ import { rfc3339 } from '../../lib/clock.ts'
 import { isChatOf } from '../chats/chat-repository.ts'
 import type { NewFile } from '../media/media.ts'
 import { actsOnMessages } from './act-repository.ts'
-import { openLane } from './lane-repository.ts'
+import { openLane } from './queue/lane-repository.ts'
 
 export type NewMessage = Pick<
   Message,

@@ -21,12 +21,12 @@ import { DeviceRestricted, refuseNewChat, restrictedUntil } from '../devices/res
 import type { MediaFiles } from '../media/media.ts'
 import { type Act, isAct } from './act-repository.ts'
 import { quotedEvent } from './content/replies.ts'
-import { DEVICE_DELETED, expiredReason, isDiscarded, isExpired } from './ending-repository.ts'
 import { createHandover, type HandedOver, isPlainText, takeWhile, transactionId } from './handover.ts'
 import type { Pace } from './limits.ts'
 import { type MessageRepository, waitsSince } from './message-repository.ts'
-import type { ClaimedLane, OutboxQueue, Settlement } from './queue-repository.ts'
+import type { ClaimedLane, OutboxQueue, Settlement } from './queue/queue-repository.ts'
 import type { Recipients } from './recipients.ts'
+import { DEVICE_DELETED, expiredReason, isDiscarded, isExpired } from './statuses/ending-repository.ts'
 
 /** A try at an act. */
 export interface ActTry {

@@ -26,8 +26,6 @@ import { type Act, actionView } from './act-repository.ts'
 import { filesNamed, type Part, partsOf } from './content/parts.ts'
 import { checkReply } from './content/replies.ts'
 import { checkContent, recipientsOf, refuseIncomplete, type SendRequest } from './content/request.ts'
-import type { MessageEndings } from './ending-repository.ts'
-import { hurryLane, type WaitingMessages } from './lane-repository.ts'
 import { type Backlog, createDueTimes, instantToSend, type Pace } from './limits.ts'
 import {
   type MessageRepository,
@@ -35,7 +33,9 @@ import {
   messageView,
   type NewMessage,
 } from './message-repository.ts'
+import { hurryLane, type WaitingMessages } from './queue/lane-repository.ts'
 import type { Addressed, KnownChat, Recipients, ReferredChat } from './recipients.ts'
+import type { MessageEndings } from './statuses/ending-repository.ts'
 
 /** Messages that one send may become. */
 const MAX_MESSAGES = 1_000

@@ -6,7 +6,7 @@
 import type { Hears } from '../../domain/signals.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { every, Nudge, type Worker } from '../../runtime/worker.ts'
-import type { MessageEndings } from '../sending/ending-repository.ts'
+import type { MessageEndings } from '../sending/statuses/ending-repository.ts'
 
 interface Parts<Used extends keyof MessageEndings> {
   endings: Pick<MessageEndings, Used>

@@ -4,7 +4,7 @@ import type { Db } from '../../db/open.ts'
 import { devices, messages } from '../../db/schema/index.ts'
 import { limitParam, numberParam, ONE } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
-import { openLane } from '../sending/lane-repository.ts'
+import { openLane } from '../sending/queue/lane-repository.ts'
 
 // Another worker fails those of deleted devices.
 const due = statement(orm =>

@@ -6,7 +6,7 @@ import type { ReadReceipt, RoomEventSink } from '../../../src/matrix/room-event.
 import { translated } from '../../../src/matrix/translate/facts.ts'
 import { createReceiving } from '../../../src/modules/receiving/receiving.ts'
 import { createReceivingRepository } from '../../../src/modules/receiving/receiving-repository.ts'
-import { createStatusWriter } from '../../../src/modules/sending/status-repository.ts'
+import { createStatusWriter } from '../../../src/modules/sending/statuses/status-repository.ts'
 import { insertChat, insertDevice, insertMessage, LINKED_AT } from '../../support/rows.ts'
 import { testModule } from '../../support/test-module.ts'
 

@@ -6,11 +6,11 @@ import type { Bridge, Bridges, MatrixSession } from '../../../src/domain/ports.t
 import { silentLogger } from '../../../src/lib/logger.ts'
 import { createChatRepository } from '../../../src/modules/chats/chat-repository.ts'
 import { createRecipientRepository } from '../../../src/modules/chats/recipient-repository.ts'
-import { releaseFirstMessages } from '../../../src/modules/sending/first-messages.ts'
 import { createOutbox } from '../../../src/modules/sending/outbox.ts'
+import { releaseFirstMessages } from '../../../src/modules/sending/queue/first-messages.ts'
 import { createRecipients } from '../../../src/modules/sending/recipients.ts'
 import type { Messages } from '../../../src/modules/sending/sending.ts'
-import { createStatusWriter } from '../../../src/modules/sending/status-repository.ts'
+import { createStatusWriter } from '../../../src/modules/sending/statuses/status-repository.ts'
 import { ManualClock, settled } from '../../support/manual-clock.ts'
 import {
   type MessageStore,

@@ -7,8 +7,8 @@ import {
   type DeviceRepository,
 } from '../../../src/modules/devices/device-repository.ts'
 import type { SendRequest } from '../../../src/modules/sending/content/request.ts'
-import { createWaitingMessages } from '../../../src/modules/sending/lane-repository.ts'
 import { type Backlog, createBacklog } from '../../../src/modules/sending/limits.ts'
+import { createWaitingMessages } from '../../../src/modules/sending/queue/lane-repository.ts'
 import type { Messages } from '../../../src/modules/sending/sending.ts'
 import { createDeletedDevices, createExpiry } from '../../../src/modules/upkeep/message-endings.ts'
 import { createRetentionRepository } from '../../../src/modules/upkeep/retention-repository.ts'

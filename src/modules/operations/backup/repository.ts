@@ -3,7 +3,7 @@ import { asc, eq, getTableName, sql } from 'drizzle-orm'
 import type { Db } from '../../../db/open.ts'
 import { bridges, events, media, messages, outboxLanes } from '../../../db/schema/index.ts'
 import { sqlStatement, statement } from '../../../db/statement.ts'
-import { createStatusWriter } from '../../sending/status-repository.ts'
+import { createStatusWriter } from '../../sending/statuses/status-repository.ts'
 
 const isWaiting = sql`${messages.status} in ('scheduled', 'queued', 'sending')`
 const files = statement(orm => orm.select({ id: media.id }).from(media).where(eq(media.stored, true)))

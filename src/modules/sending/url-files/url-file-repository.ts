@@ -6,8 +6,8 @@ import { textParam } from '../../../db/stable-params.ts'
 import { sqlStatement, statement } from '../../../db/statement.ts'
 import type { Tx } from '../../../db/transaction.ts'
 import type { StagedFile } from '../../media/media.ts'
-import { hurryLane } from '../lane-repository.ts'
-import type { StatusWriter } from '../status-repository.ts'
+import { hurryLane } from '../queue/lane-repository.ts'
+import type { StatusWriter } from '../statuses/status-repository.ts'
 
 export interface AwaitedFile {
   id: string

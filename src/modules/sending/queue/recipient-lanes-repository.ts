@@ -3,14 +3,14 @@
  * may overtake those.
  */
 import { sql } from 'drizzle-orm'
-import { messages } from '../../db/schema/index.ts'
-import { textParam } from '../../db/stable-params.ts'
-import { statement } from '../../db/statement.ts'
-import type { Reader } from '../../db/transaction.ts'
-import { groupKey } from '../../domain/written-recipients.ts'
-import { contactKey } from '../../lib/phone-numbers.ts'
-import { usersOfNumber } from '../chats/people-repository.ts'
-import { linksOfGroup } from '../chats/recipient-repository.ts'
+import { messages } from '../../../db/schema/index.ts'
+import { textParam } from '../../../db/stable-params.ts'
+import { statement } from '../../../db/statement.ts'
+import type { Reader } from '../../../db/transaction.ts'
+import { groupKey } from '../../../domain/written-recipients.ts'
+import { contactKey } from '../../../lib/phone-numbers.ts'
+import { usersOfNumber } from '../../chats/people-repository.ts'
+import { linksOfGroup } from '../../chats/recipient-repository.ts'
 
 const lastWaiting = statement(orm =>
   orm

@@ -3,12 +3,12 @@
  * and reports of events that aren't known yet, as the homeserver can be faster than our own commit.
  */
 import { and, eq, getTableColumns, sql } from 'drizzle-orm'
-import { chats, devices, ghostPhones, messages, unmatchedStatuses } from '../../db/schema/index.ts'
-import { ONE, textParam } from '../../db/stable-params.ts'
-import { type Statement, statement } from '../../db/statement.ts'
-import type { Reader, Tx } from '../../db/transaction.ts'
-import { MESSAGE_STATUSES, type MessageStatus } from '../../domain/states.ts'
-import { PLACE } from './message-repository.ts'
+import { chats, devices, ghostPhones, messages, unmatchedStatuses } from '../../../db/schema/index.ts'
+import { ONE, textParam } from '../../../db/stable-params.ts'
+import { type Statement, statement } from '../../../db/statement.ts'
+import type { Reader, Tx } from '../../../db/transaction.ts'
+import { MESSAGE_STATUSES, type MessageStatus } from '../../../domain/states.ts'
+import { PLACE } from '../message-repository.ts'
 
 /** A bridge's word about an event; `queued` asks to send it again. */
 export interface StatusReport extends StatusWord {

@@ -2,15 +2,15 @@
  * First messages of a restricted device wait until it may start chats again. Whoever writes to it
  * meanwhile has started one: what waits for them can go.
  */
-import type { Hears } from '../../domain/signals.ts'
-import type { Clock } from '../../lib/clock.ts'
-import type { Logger } from '../../lib/logger.ts'
-import { contactKey } from '../../lib/phone-numbers.ts'
-import { type ChatRepository, isChatOf } from '../chats/chat-repository.ts'
-import type { LinkedDevices } from '../devices/devices.ts'
-import { restrictedUntil } from '../devices/restriction.ts'
+import type { Hears } from '../../../domain/signals.ts'
+import type { Clock } from '../../../lib/clock.ts'
+import type { Logger } from '../../../lib/logger.ts'
+import { contactKey } from '../../../lib/phone-numbers.ts'
+import { type ChatRepository, isChatOf } from '../../chats/chat-repository.ts'
+import type { LinkedDevices } from '../../devices/devices.ts'
+import { restrictedUntil } from '../../devices/restriction.ts'
+import type { Recipients } from '../recipients.ts'
 import type { OutboxQueue } from './queue-repository.ts'
-import type { Recipients } from './recipients.ts'
 
 export function releaseFirstMessages(options: {
   chats: Pick<ChatRepository, 'get'>

@@ -2,9 +2,9 @@
  * Sends again what was handed over into a room as its bridge closed it, also when nothing more is
  * written in that chat.
  */
-import type { Hears } from '../../domain/signals.ts'
-import type { Clock } from '../../lib/clock.ts'
-import { every, Nudge, type Worker } from '../../runtime/worker.ts'
+import type { Hears } from '../../../domain/signals.ts'
+import type { Clock } from '../../../lib/clock.ts'
+import { every, Nudge, type Worker } from '../../../runtime/worker.ts'
 import { LAST_WORD_MS, type OutboxQueue } from './queue-repository.ts'
 
 /** Between looks that no signal asks for. */

@@ -3,13 +3,13 @@
  * device was deleted, or its bridge stays silent.
  */
 import { eq, sql } from 'drizzle-orm'
-import type { Db } from '../../db/open.ts'
-import { type Device, devices, type Message, media, messages, outboxLanes } from '../../db/schema/index.ts'
-import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
-import { statement } from '../../db/statement.ts'
-import type { Tx } from '../../db/transaction.ts'
-import { isLaneOfDevice, lanesOf } from './lane-repository.ts'
-import { findMessage, isInClosedRoom, type MessageWithDevice, waitsSince } from './message-repository.ts'
+import type { Db } from '../../../db/open.ts'
+import { type Device, devices, type Message, media, messages, outboxLanes } from '../../../db/schema/index.ts'
+import { limitParam, numberParam, ONE, textParam } from '../../../db/stable-params.ts'
+import { statement } from '../../../db/statement.ts'
+import type { Tx } from '../../../db/transaction.ts'
+import { findMessage, isInClosedRoom, type MessageWithDevice, waitsSince } from '../message-repository.ts'
+import { isLaneOfDevice, lanesOf } from '../queue/lane-repository.ts'
 import type { StatusWriter } from './status-repository.ts'
 
 /** Messages that ended. */

@@ -1,17 +1,17 @@
 /** SQL of the outbox: claiming lanes and their messages, settling these, and giving lanes back. */
 import { and, eq, getTableColumns, gt, isNull, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
-import { laneLeases, OUT_OF_THE_WAY_MS } from '../../db/lane-leases.ts'
-import type { Db } from '../../db/open.ts'
-import { devices, type Message, messages, outboxDevices, outboxLanes } from '../../db/schema/index.ts'
-import { limitParam, numberParam, ONE, textParam } from '../../db/stable-params.ts'
-import { statement } from '../../db/statement.ts'
-import type { Tx } from '../../db/transaction.ts'
-import type { LaneClaim } from '../../runtime/lane-worker.ts'
-import { isCaptionSent } from './content/caption-repository.ts'
+import { laneLeases, OUT_OF_THE_WAY_MS } from '../../../db/lane-leases.ts'
+import type { Db } from '../../../db/open.ts'
+import { devices, type Message, messages, outboxDevices, outboxLanes } from '../../../db/schema/index.ts'
+import { limitParam, numberParam, ONE, textParam } from '../../../db/stable-params.ts'
+import { statement } from '../../../db/statement.ts'
+import type { Tx } from '../../../db/transaction.ts'
+import type { LaneClaim } from '../../../runtime/lane-worker.ts'
+import { isCaptionSent } from '../content/caption-repository.ts'
+import { afterSending, mayNextSendAt, type Pace } from '../limits.ts'
+import { isInClosedRoom, isSaidInClosedRoom, PLACE } from '../message-repository.ts'
+import type { HandedOverAt, StatusWriter } from '../statuses/status-repository.ts'
 import { hurryLane } from './lane-repository.ts'
-import { afterSending, mayNextSendAt, type Pace } from './limits.ts'
-import { isInClosedRoom, isSaidInClosedRoom, PLACE } from './message-repository.ts'
-import type { HandedOverAt, StatusWriter } from './status-repository.ts'
 
 export interface ClaimedLane {
   lane: string

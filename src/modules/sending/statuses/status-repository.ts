@@ -5,17 +5,17 @@
  * stays failed at the bridge. An act ends at `sent`: nobody reads it.
  */
 import { eq, sql } from 'drizzle-orm'
-import { type Message, messages } from '../../db/schema/index.ts'
-import { statement } from '../../db/statement.ts'
-import type { Tx } from '../../db/transaction.ts'
-import type { Observer } from '../../domain/observation.ts'
-import type { MessageStatus } from '../../domain/states.ts'
-import { type SentAt, writeSent } from '../history/sent-message.ts'
-import { actTaken, isTargetSentAgain } from './act-repository.ts'
-import { addCaption, REASON_OR_CAPTIONS, type SentCaption } from './content/caption-repository.ts'
-import { type Resent, resend } from './lane-repository.ts'
-import type { Backlog } from './limits.ts'
-import { waitsSince } from './message-repository.ts'
+import { type Message, messages } from '../../../db/schema/index.ts'
+import { statement } from '../../../db/statement.ts'
+import type { Tx } from '../../../db/transaction.ts'
+import type { Observer } from '../../../domain/observation.ts'
+import type { MessageStatus } from '../../../domain/states.ts'
+import { type SentAt, writeSent } from '../../history/sent-message.ts'
+import { actTaken, isTargetSentAgain } from '../act-repository.ts'
+import { addCaption, REASON_OR_CAPTIONS, type SentCaption } from '../content/caption-repository.ts'
+import type { Backlog } from '../limits.ts'
+import { waitsSince } from '../message-repository.ts'
+import { type Resent, resend } from '../queue/lane-repository.ts'
 import {
   advances,
   isOwn,

@@ -4,12 +4,12 @@
  */
 import { eq, type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
-import type { Db } from '../../db/open.ts'
-import { devices, type Message, messages, outboxDevices, outboxLanes } from '../../db/schema/index.ts'
-import { numberParam, textParam } from '../../db/stable-params.ts'
-import { sqlStatement, statement } from '../../db/statement.ts'
-import type { Reader, Tx } from '../../db/transaction.ts'
-import { backoffMs } from '../../lib/backoff.ts'
+import type { Db } from '../../../db/open.ts'
+import { devices, type Message, messages, outboxDevices, outboxLanes } from '../../../db/schema/index.ts'
+import { numberParam, textParam } from '../../../db/stable-params.ts'
+import { sqlStatement, statement } from '../../../db/statement.ts'
+import type { Reader, Tx } from '../../../db/transaction.ts'
+import { backoffMs } from '../../../lib/backoff.ts'
 import { lanesOfRecipients } from './recipient-lanes-repository.ts'
 
 export type QueuedMessage = Pick<Message, 'seq' | 'lane'>
