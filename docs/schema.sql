@@ -55,6 +55,8 @@ CREATE INDEX chat_messages_device ON chat_messages (device_row_id);
 
 CREATE UNIQUE INDEX chat_messages_event ON chat_messages (identity_id,event_id);
 
+CREATE INDEX `chat_messages_found` ON `chat_messages` ((sent_at << 21) | (seq & 2097151)) WHERE relates_to is null;
+
 CREATE INDEX chat_messages_media ON chat_messages (media_id) WHERE media_id is not null;
 
 CREATE INDEX chat_messages_related ON chat_messages (identity_id,relates_to) WHERE relates_to is not null;

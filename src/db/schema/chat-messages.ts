@@ -50,6 +50,8 @@ export const chatMessages = sqliteTable(
     uniqueIndex('chat_messages_sent').on(table.messageId).where(sql`message_id is not null`),
     index('chat_messages_media').on(table.mediaId).where(sql`media_id is not null`),
     index('chat_messages_device').on(table.deviceRowId),
+    // The id of a message in chat_search.
+    index('chat_messages_found').on(sql`(sent_at << 21) | (seq & 2097151)`).where(sql`relates_to is null`),
   ],
 )
 

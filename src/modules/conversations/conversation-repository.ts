@@ -91,10 +91,6 @@ export function createConversationRepository(db: Pick<Db, 'read'>) {
       ...(await db.read(reader => roomsOf(reader, identityId, roomId))),
     ],
 
-    /** @returns an identity's message by its event; null when there is none */
-    get: async (identityId: string, eventId: string): Promise<ChatMessage | null> =>
-      (await db.read(reader => reader.get(chatMessage, { identityId, eventId }))) ?? null,
-
     /** @returns what belongs to messages of an identity */
     belongings: (identityId: string, of: readonly ChatMessage[]): Promise<Belongings> =>
       db.read(async reader => {

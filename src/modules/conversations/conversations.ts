@@ -12,7 +12,7 @@ import type { ChatRepository } from '../chats/chat-repository.ts'
 import type { KnownPeople } from '../chats/known-people.ts'
 import type { LinkedDevices } from '../devices/devices.ts'
 import { noSuchDevice } from '../devices/refusals.ts'
-import { createSearchRepository } from '../history/search-repository.ts'
+import { createSearchRepository, type FoundPlace } from '../history/search-repository.ts'
 import type { Avatars } from '../media/avatars.ts'
 import { type ChatFilter, type ChatPlace, createChatListRepository } from './chat-list-repository.ts'
 import { createChatViews } from './chat-view.ts'
@@ -48,9 +48,6 @@ export interface SearchOf extends PageAsked<FoundPlace> {
   chatId?: string | undefined
   deviceId?: string | undefined
 }
-
-/** Ends a page of a search: the last message's event. */
-export type FoundPlace = readonly [eventId: string]
 
 /** Chats read at a time, when those that match may be few. */
 const STEP = 500
@@ -89,14 +86,6 @@ export function createConversations(options: ConversationsOptions) {
       if (chat) found.set(roomId, chat)
     }
     return found
-  }
-
-  /** @throws GatewayError bad_request when the message is gone at which a page has ended */
-  async function placeOf(identityId: string, after: FoundPlace | undefined): Promise<number> {
-    if (!after) return Number.MAX_SAFE_INTEGER
-    const last = await said.get(identityId, after[0])
-    if (last) return last.seq
-    throw new GatewayError('bad_request', 'cursor: the message at which the page ended is gone: begin anew')
   }
 
   /** @throws GatewayError not_found */
@@ -156,7 +145,7 @@ export function createConversations(options: ConversationsOptions) {
     },
 
     /**
-     * Messages that have all of the words, those stored last first.
+     * Messages that have all of the words, newest first.
      * @throws GatewayError bad_request (no word), not_found (no such chat or device)
      */
     async search(
@@ -167,9 +156,15 @@ export function createConversations(options: ConversationsOptions) {
       if (words.length === 0) throw new GatewayError('bad_request', 'query: expected a word to look for')
       const rooms = chatId === undefined ? null : await said.roomsOf(await existing(identityId, chatId))
       const device = deviceId === undefined ? null : await deviceOf(identityId, deviceId, null)
-      const before = await placeOf(identityId, after)
       const deviceRowId = device?.id ?? null
-      const rows = await index.find({ identityId, rooms, deviceRowId, words, before, limit: limit + 1 })
+      const rows = await index.find({
+        identityId,
+        rooms,
+        deviceRowId,
+        words,
+        before: after,
+        limit: limit + 1,
+      })
       const page = rows.slice(0, limit)
       const chatOf = await chatsOf(identityId, page)
       const messageView = messageViews(await said.belongings(identityId, page))
@@ -179,7 +174,7 @@ export function createConversations(options: ConversationsOptions) {
         if (chat) data.push(await messageView(row, chat))
       }
       const last = rows.length > limit ? page.at(-1) : undefined
-      return { data, next: last ? [last.eventId] : null }
+      return { data, next: last ? [last.sentAt, last.seq] : null }
     },
 
     /**

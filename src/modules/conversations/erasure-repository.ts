@@ -86,7 +86,7 @@ const history: Walk<ForgottenRow> = {
   start: '',
   step: stepsBy('chat_messages', 'event_id'),
   rows: sqlStatement(`
-    SELECT seq, identity_id AS identityId, event_id AS eventId, media_id AS mediaId, room_id AS roomId, text,
+    SELECT seq, sent_at AS sentAt, identity_id AS identityId, event_id AS eventId, media_id AS mediaId, room_id AS roomId, text,
       relates_to AS relatesTo
     FROM chat_messages WHERE ${ofStep('event_id')} AND room_id IN ${listed('rooms')}`),
   async erase(tx, row, files) {

@@ -100,7 +100,7 @@ export type ForgottenRow = Pick<ChatMessage, 'eventId' | 'mediaId'> & IndexedRow
 
 // By device: SQLite would look through all messages for those of removed ones.
 const ofRemovedDevices = sqlStatement<ForgottenRow>(`
-  SELECT m.seq, m.identity_id AS identityId, m.event_id AS eventId, m.media_id AS mediaId,
+  SELECT m.seq, m.sent_at AS sentAt, m.identity_id AS identityId, m.event_id AS eventId, m.media_id AS mediaId,
     m.room_id AS roomId, m.text, m.relates_to AS relatesTo
   FROM devices d CROSS JOIN chat_messages m ON m.device_row_id = d.id
   WHERE d.removed_at IS NOT NULL LIMIT $limit`)

@@ -14,7 +14,10 @@ import type { Tx } from '../../db/transaction.ts'
 import { matchOf, roomTerm, termsOf } from './search-terms.ts'
 
 /** A row, as far as the index has it. */
-export type IndexedRow = Pick<ChatMessage, 'seq' | 'identityId' | 'roomId' | 'text' | 'relatesTo'>
+export type IndexedRow = Pick<ChatMessage, 'seq' | 'sentAt' | 'identityId' | 'roomId' | 'text' | 'relatesTo'>
+
+/** Where a message is among those found, newest first. */
+export type FoundPlace = readonly [sentAt: number, seq: number]
 
 export interface SearchAsked {
   identityId: string
@@ -22,11 +25,17 @@ export interface SearchAsked {
   rooms: readonly string[] | null
   deviceRowId: string | null
   words: readonly string[]
-  /** Messages before this one alone. */
-  before: number
+  /** Messages before this one alone; undefined: from the newest on. */
+  before: FoundPlace | undefined
   limit: number
 }
 
+/**
+ * The id of a message in the index. A full-text index is read in the order of its ids, which is the
+ * order of sending so: 42 bits of the time, and the last 21 of what is stored once.
+ */
+const idOf = (sentAt: string, seq: string) => `((${sentAt} << 21) | (${seq} & 2097151))`
+const NEWEST: FoundPlace = [2 ** 42 - 1, 0]
 const PLACE = 'history_indexed'
 const place = rowsBy(settings, 'name')
 const setPlace = sqlStatement(`
@@ -35,6 +44,7 @@ const nextRows = statement(orm =>
   orm
     .select({
       seq: chatMessages.seq,
+      sentAt: chatMessages.sentAt,
       identityId: chatMessages.identityId,
       roomId: chatMessages.roomId,
       text: chatMessages.text,
@@ -45,12 +55,15 @@ const nextRows = statement(orm =>
     .orderBy(asc(chatMessages.seq))
     .limit(limitParam('limit')),
 )
-const add = sqlStatement(`INSERT INTO chat_search (rowid, scope, text) VALUES ($seq, $scope, $text)`)
+const add = sqlStatement(`
+  INSERT INTO chat_search (rowid, scope, text) VALUES (${idOf('$sentAt', '$seq')}, $scope, $text)`)
 const remove = sqlStatement(`
-  INSERT INTO chat_search (chat_search, rowid, scope, text) VALUES ('delete', $seq, $scope, $text)`)
+  INSERT INTO chat_search (chat_search, rowid, scope, text)
+    VALUES ('delete', ${idOf('$sentAt', '$seq')}, $scope, $text)`)
 const found = sqlStatement<{ seq: number }>(`
-  SELECT m.seq FROM chat_search CROSS JOIN chat_messages m ON m.seq = chat_search.rowid
-  WHERE chat_search MATCH $match AND chat_search.rowid < $before AND m.identity_id = $identityId
+  SELECT m.seq FROM chat_search CROSS JOIN chat_messages m
+    ON ${idOf('m.sent_at', 'm.seq')} = chat_search.rowid AND m.relates_to IS NULL
+  WHERE chat_search MATCH $match AND chat_search.rowid < ${idOf('$sentAt', '$before')} AND m.identity_id = $identityId
     AND ($deviceRowId IS NULL OR m.device_row_id = $deviceRowId)
   ORDER BY chat_search.rowid DESC LIMIT $limit`)
 const rowsOf = statement(orm =>
@@ -85,13 +98,14 @@ export function createSearchRepository(db: Pick<Db, 'read' | 'write'>) {
   return {
     indexSome: (limit: number) => db.write(tx => indexSome(tx, limit)),
 
-    /** @returns messages with all of the words, those stored last first */
-    find: ({ identityId, deviceRowId, before, limit, ...asked }: SearchAsked): Promise<ChatMessage[]> =>
+    /** @returns messages with all of the words, newest first */
+    find: ({ identityId, deviceRowId, before: end, limit, ...asked }: SearchAsked): Promise<ChatMessage[]> =>
       db.read(async reader => {
         const match = matchOf(identityId, asked.words, asked.rooms)
-        const seqs = await reader.all(found, { identityId, deviceRowId, before, limit, match })
+        const [sentAt, before] = end ?? NEWEST
+        const seqs = await reader.all(found, { identityId, deviceRowId, sentAt, before, limit, match })
         const rows = await reader.all(rowsOf, { seqs: JSON.stringify(seqs.map(({ seq }) => seq)) })
-        return rows.sort((one, other) => other.seq - one.seq)
+        return rows.sort((one, other) => other.sentAt - one.sentAt || other.seq - one.seq)
       }),
   }
 }
@@ -104,6 +118,6 @@ function isSearched({ text, relatesTo }: Pick<IndexedRow, 'text' | 'relatesTo'>)
   return text !== '' && relatesTo === null
 }
 
-function entryOf({ seq, identityId, roomId, text }: IndexedRow) {
-  return { seq, scope: roomTerm(roomId), text: termsOf(identityId, text).join(' ') }
+function entryOf({ seq, sentAt, identityId, roomId, text }: IndexedRow) {
+  return { seq, sentAt, scope: roomTerm(roomId), text: termsOf(identityId, text).join(' ') }
 }

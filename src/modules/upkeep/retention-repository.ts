@@ -77,6 +77,7 @@ const deleteEvent = statement(orm => orm.delete(events).where(eq(events.seq, par
 const nextHistory = rowsBehind(chatMessages, {
   at: chatMessages.seq,
   createdAt: chatMessages.storedAt,
+  sentAt: chatMessages.sentAt,
   identityId: chatMessages.identityId,
   eventId: chatMessages.eventId,
   mediaId: chatMessages.mediaId,

@@ -143,8 +143,27 @@ test('goes on behind a page', async () => {
   })
   expect([...first.data, ...second.data].map(({ text }) => text.at(-1)).join('')).toBe('54321')
   expect(second.next).toBeNull()
-  const gone = conversations.search('id_1', { query: 'hello', limit: 3, after: ['$gone'] })
-  expect(gone).rejects.toThrow('cursor: the message at which the page ended is gone')
+})
+
+test('is in the order of sending, page by page, whenever its messages were stored', async () => {
+  const now = Date.parse('2026-04-27T10:00:00Z')
+  const ages = [3, 1, 4, 1, 5, 9, 2, 6]
+  for (const age of ages) await say(`hello ${age}`, { sentAt: now - age * 1_000 })
+  await index()
+  const texts: string[] = []
+  let after: Awaited<ReturnType<Conversations['search']>>['next'] | undefined
+  do {
+    const page = await conversations.search('id_1', { query: 'hello', limit: 3, ...(after && { after }) })
+    texts.push(...page.data.map(({ text }) => text))
+    after = page.next
+  } while (after)
+  expect(texts).toEqual(ages.toSorted().map(age => `hello ${age}`))
+  const plan = module.db.connection
+    .query(
+      'EXPLAIN QUERY PLAN SELECT m.seq FROM chat_search CROSS JOIN chat_messages m ON ((m.sent_at << 21) | (m.seq & 2097151)) = chat_search.rowid AND m.relates_to IS NULL',
+    )
+    .all() as { detail: string }[]
+  expect(plan.at(-1)?.detail).toContain('USING INDEX chat_messages_found')
 })
 
 test('indexes what is said as it comes, and after a stop what was left', async () => {

@@ -134,7 +134,7 @@ describe.each(tables.map(table => [table.name, table] as const))('%s', (name, ta
 })
 
 function columnsOfIndex(name: string): string[] {
-  return pragma<{ name: string }>('index_info', name).map(column => column.name)
+  return pragma<{ name: string | null }>('index_info', name).map(column => column.name ?? 'an expression')
 }
 
 function createSqlOf(name: string): string {

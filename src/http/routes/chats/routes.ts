@@ -3,7 +3,7 @@ import { Chat, ChatPage } from '../../../domain/views/chat.ts'
 import { ChatMessagePage } from '../../../domain/views/chat-message.ts'
 import type { ChatPlace } from '../../../modules/conversations/chat-list-repository.ts'
 import type { MessagePlace } from '../../../modules/conversations/conversation-repository.ts'
-import type { FoundPlace } from '../../../modules/conversations/conversations.ts'
+import type { FoundPlace } from '../../../modules/history/search-repository.ts'
 import { pageAsked, pageShown } from '../../paging.ts'
 import { answer, bearerRoute } from '../../route.ts'
 import type { HttpServices } from '../../services.ts'
@@ -18,10 +18,10 @@ export function chatRoutes({ conversations, erasure }: Pick<HttpServices, 'conve
       description:
         'Messages of all chats with all of the words, the last of which may be the beginning of one. Case and accents don’t count. A new message is found a moment after it came.',
       query: SearchQuery,
-      answer: answer(200, 'Those stored last come first', ChatMessagePage),
+      answer: answer(200, 'Newest first', ChatMessagePage),
       errors: [404],
       run: async ({ identityId, query: { query, chat_id: chatId, device_id: deviceId, ...paging } }) => {
-        const page = pageAsked<FoundPlace>(paging, ['string'])
+        const page = pageAsked<FoundPlace>(paging, ['number', 'number'])
         return pageShown(await conversations.search(identityId, { query, chatId, deviceId, ...page }))
       },
     }),
