@@ -527,7 +527,7 @@ CREATE TABLE messages (
   event_id text,
   created_at integer NOT NULL,
   updated_at integer NOT NULL
-, expires_at integer, failing_since integer, refused_since integer, caption_of text, content TEXT, metadata TEXT, send_at INTEGER, act TEXT, target TEXT, deleted_at INTEGER);
+, expires_at integer, failing_since integer, refused_since integer, caption_of text, content TEXT, metadata TEXT, send_at INTEGER, act TEXT, target TEXT, deleted_at INTEGER, resend_at integer);
 
 CREATE INDEX messages_captions_waiting ON messages (lane) WHERE caption_of is not null and status in ('queued', 'sending');
 

@@ -117,6 +117,8 @@ import earlierMessagesDown from './0058_earlier_messages.down.sql' with { type: 
 import earlierMessagesUp from './0058_earlier_messages.up.sql' with { type: 'text' }
 import searchTermsDown from './0059_search_terms.down.sql' with { type: 'text' }
 import searchTermsUp from './0059_search_terms.up.sql' with { type: 'text' }
+import resendTimesDown from './0060_resend_times.down.sql' with { type: 'text' }
+import resendTimesUp from './0060_resend_times.up.sql' with { type: 'text' }
 
 export interface Migration {
   /** Its number; migrations run in this order. */
@@ -186,4 +188,5 @@ export const migrations: readonly Migration[] = [
   { version: 57, name: 'chat_search', up: chatSearchUp, down: chatSearchDown },
   { version: 58, name: 'earlier_messages', up: earlierMessagesUp, down: earlierMessagesDown },
   { version: 59, name: 'search_terms', up: searchTermsUp, down: searchTermsDown },
+  { version: 60, name: 'resend_times', up: resendTimesUp, down: resendTimesDown },
 ]

@@ -38,6 +38,8 @@ export const messages = sqliteTable(
     attempts: integer('attempts').notNull(),
     /** Times it was sent again as a new event because the network refused it. */
     resends: integer('resends').notNull(),
+    /** It isn't sent again before; null: at once. */
+    resendAt: integer('resend_at'),
     roomId: text('room_id'),
     eventId: text('event_id'),
     /** Fails if not handed over by then; null: it waits without limit. */

@@ -387,7 +387,7 @@ describe('a reply to what was queued', () => {
     await acceptReply(question as string, 'b', 'answer', 'and more')
     failWith = text => (text === 'question' ? new GatewayError('homeserver_unavailable', 'away') : undefined)
     startOutbox()
-    for (let hour = 0; hour < 20; hour++) await clock.advance(3_600_000)
+    for (let hour = 0; hour < 2; hour++) await clock.advance(3_600_000)
     expect(sentTexts()).toEqual([])
     expect(rows()[1]).toMatchObject({ status: 'queued', reason: null, failingSince: null })
     failWith = () => undefined
@@ -886,6 +886,40 @@ test('a message that is sent again has a transaction id of its own', async () =>
     ...Array.from({ length: 8 }, (_, n) => `${id}.${n + 1}`),
   ] as never)
   expect(rows()[0]).toMatchObject({ status: 'failed', reason: 'try later' })
+})
+
+test('a message that is sent again waits, whatever else its lane does, and holds up what is behind it', async () => {
+  const chat = insertChat(db)
+  const { report } = createStatusWriter()
+  const refuse = async () => {
+    const eventId = rows()[0]?.eventId ?? ''
+    const refused = { eventId, sender: '@whatsappbot:s', status: 'queued' as const, reason: 'try later' }
+    if (eventId !== '') await db.write(tx => report(tx, refused, clock.now()))
+  }
+  let meanwhile: () => Promise<void> = async () => undefined
+  const chatRooms = {
+    async ensureEntered() {
+      await meanwhile()
+      return { ...chat, takes: null }
+    },
+  }
+  await accept('a', '1')
+  startOutbox({ chatRooms })
+  await idle()
+  // While the next one is sent: its lane is there.
+  meanwhile = refuse
+  await accept('a', '2')
+  await clock.advance(10)
+  await idle()
+  await accept('a', '3')
+  await clock.advance(10)
+  await idle()
+  meanwhile = async () => undefined
+  expect(sentTexts()).toEqual(['1', '2'])
+  expect(statuses()).toEqual(['queued', 'submitted', 'queued'])
+  await clock.advance(5_000)
+  await idle()
+  expect(sentTexts()).toEqual(['1', '2', '1', '3'])
 })
 
 test('a send whose settlement was lost is repeated with the same transaction id at the next start', async () => {

@@ -73,6 +73,7 @@ const again = statement(orm =>
       reason: sql`${param('reason')}`,
       eventId: null,
       resends: sql`${messages.resends} + 1`,
+      resendAt: sql`${param('resendAt')}`,
       failingSince: null,
       refusedSince: null,
       updatedAt: sql`${param('now')}`,
@@ -146,17 +147,20 @@ export function openLane(tx: Tx, lane: { lane: string; deviceRowId: string; dueA
 
 /**
  * Puts a message that the network didn't take back into its lane, to be sent as a new event.
+ * @param atOnce without the wait that a network needs which has just refused it
  * @returns false, with nothing done, when it was sent often enough
  */
 export async function resend(
   tx: Tx,
   { seq, lane, deviceRowId, resends }: Resent,
   reason: string | null,
+  atOnce: boolean,
   now: number,
 ): Promise<boolean> {
   if (resends >= MAX_RESENDS) return false
-  await tx.run(again, { seq, reason, now })
-  await openLane(tx, { lane, deviceRowId, dueAt: now + backoffMs(resends + 1, RETRY) })
+  const resendAt = atOnce ? null : now + backoffMs(resends + 1, RETRY)
+  await tx.run(again, { seq, reason, resendAt, now })
+  await openLane(tx, { lane, deviceRowId, dueAt: resendAt ?? now })
   return true
 }
 

@@ -11,7 +11,7 @@ import { isCaptionSent } from '../content/caption-repository.ts'
 import { afterSending, mayNextSendAt, type Pace } from '../limits.ts'
 import { isInClosedRoom, isSaidInClosedRoom, PLACE } from '../message-repository.ts'
 import type { HandedOverAt, StatusWriter } from '../statuses/status-repository.ts'
-import { hurryLane } from './lane-repository.ts'
+import { hurryLane, isLaneOfDevice, lanesOf } from './lane-repository.ts'
 
 export interface ClaimedLane {
   lane: string
@@ -102,6 +102,7 @@ const next = statement(orm =>
   orm
     .select({
       createdAt: messages.createdAt,
+      resendAt: messages.resendAt,
       waits: sql<number>`exists (select 1 from messages as answered where answered.id in (messages.reply_to, messages.target)
         and answered.identity_id = messages.identity_id and answered.status in ('scheduled', 'queued', 'sending'))
         or exists (select 1 from media where media.id = messages.media_id and media.source_url is not null)`,
@@ -174,6 +175,14 @@ const markHeldUp = statement(orm =>
     .set({ failingSince: sql`max(${messages.createdAt}, ${param('since')})` })
     .where(
       sql`${messages.lane} = ${textParam('lane')} and ${messages.status} in ('queued', 'sending') and ${messages.failingSince} is null`,
+    ),
+)
+const resendNow = statement(orm =>
+  orm
+    .update(messages)
+    .set({ resendAt: null })
+    .where(
+      sql`${isLaneOfDevice(messages.lane)} and ${messages.status} in ('queued', 'sending') and ${messages.resendAt} is not null`,
     ),
 )
 const earliest = statement(orm =>
@@ -297,8 +306,9 @@ export function createOutboxQueue(
      * that wait for its restriction to end.
      */
     wake: (deviceRowId: string, now: number) =>
-      db.write(tx => {
+      db.write(async tx => {
         tx.emit('accepted')
+        await tx.run(resendNow, lanesOf(deviceRowId))
         return tx.run(wakeLanes, { deviceRowId, now })
       }),
 
@@ -323,12 +333,13 @@ function takesTurn({ act }: Message): boolean {
   return act !== 'read'
 }
 
-/** Closes a lane in which nothing waits, and puts one off whose next message waits for another. */
+/** Closes a lane in which nothing waits, and puts one off whose next message may not go yet. */
 async function canGo(tx: Tx, lane: string, now: number): Promise<boolean> {
   const waiting = await tx.get(next, { lane })
   if (!waiting) await tx.run(closeLane, { lane })
-  else if (waiting.waits) await tx.run(putOff, { lane, dueAt: lookAgainAt(waiting.createdAt, now) })
-  return waiting !== undefined && !waiting.waits
+  const notBefore = waiting?.waits ? lookAgainAt(waiting.createdAt, now) : (waiting?.resendAt ?? now)
+  if (notBefore > now) await tx.run(putOff, { lane, dueAt: notBefore })
+  return waiting !== undefined && notBefore <= now
 }
 
 function lookAgainAt(waitsSince: number, now: number): number {

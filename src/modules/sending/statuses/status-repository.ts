@@ -134,9 +134,10 @@ export function createStatusWriter(
     tx: Tx,
     message: Waiting & Resent,
     reason: string | null,
+    atOnce: boolean,
     now: number,
   ): Promise<void> {
-    const waits = await sendAgain(tx, message, reason, now)
+    const waits = await sendAgain(tx, message, reason, atOnce, now)
     if (waits) tx.afterCommit(() => backlog?.requeue(message.identityId))
   }
 
@@ -145,7 +146,7 @@ export function createStatusWriter(
     if (status === 'queued') {
       // A message that has arrived, or failed for good, isn't sent again by a late report.
       if (message.status !== 'submitted' && message.status !== 'sent') return
-      return giveBack(tx, message, reason, now)
+      return giveBack(tx, message, reason, false, now)
     }
     // A report that comes after the time-out takes that back as the reason.
     if (message.status === 'sent' && status === 'sent' && message.reason !== reason)
@@ -179,7 +180,7 @@ export function createStatusWriter(
       const unmatched = await takeUnmatched(tx, eventId, bridgeBot)
       const word = unmatched && (await endOf(tx, message, unmatched))
       if (word?.status === 'queued') {
-        if (!(await sendAgain(tx, message, word.reason, now))) leave(tx, message)
+        if (!(await sendAgain(tx, message, word.reason, false, now))) leave(tx, message)
       } else {
         const { status, reason } = word ?? { status: 'submitted' as const, reason: null }
         await tx.run(markSubmitted, { seq: message.seq, status, reason, eventId, roomId, now })
@@ -258,7 +259,8 @@ export function createStatusWriter(
     },
 
     /** The bridge left the message's room while it was handed over there, and will say nothing. */
-    closedOut: (tx: Tx, message: Waiting & Resent, now: number) => giveBack(tx, message, ROOM_CLOSED, now),
+    closedOut: (tx: Tx, message: Waiting & Resent, now: number) =>
+      giveBack(tx, message, ROOM_CLOSED, true, now),
   }
 }
 
@@ -300,9 +302,10 @@ async function sendAgain(
   tx: Tx,
   message: Resent & Waiting,
   reason: string | null,
+  atOnce: boolean,
   now: number,
 ): Promise<boolean> {
-  const waits = await resend(tx, message, reason, now)
+  const waits = await resend(tx, message, reason, atOnce, now)
   if (!waits) await tx.run(setStatus, { seq: message.seq, status: 'failed', reason, now })
   await announce(tx, message, waits ? 'queued' : 'failed', now)
   return waits
