@@ -333,8 +333,19 @@ describe('multipart', () => {
     expect((await send({ body: data })).status).toBe(200)
   })
 
+  test('a hundred recipients and a hundred mentions are repeated fields', async () => {
+    const people = Array.from({ length: 100 }, (_, at) => String(4_917_000_000_000 + at))
+    const data = form({ platform: 'wa', text: people.map(person => `@${person}`).join(' ') })
+    for (const person of people) {
+      data.append('contact', person)
+      data.append('mentions', person)
+    }
+    expect((await send({ body: data })).status).toBe(200)
+    expect(app.sends.at(-1)?.contact).toEqual(people)
+  })
+
   test('too many fields: 400, one too large: 413', async () => {
-    const many = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`field${n}`, 'x']))
+    const many = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`field${n}`, 'x']))
     expectError(await send({ body: form({ ...FIELDS, ...many }) }), 400, 'bad_request', 'too many fields')
     const large = form({ ...FIELDS, text: 'x'.repeat(300 * 1024) })
     expectError(await send({ body: large }), 413, 'payload_too_large', 'text')

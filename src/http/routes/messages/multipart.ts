@@ -9,8 +9,8 @@ import type { ReceivedFile, StagedFile } from '../../../modules/media/media.ts'
 import { BASE64_FIELD, receiveBase64 } from './base64-file.ts'
 import { type MultipartSink, nameProblem } from './upload.ts'
 
-/** Limits of a form, its files' sizes apart. */
-const LIMITS = { fields: 32, fieldBytes: 256 * 1024, parts: 70 }
+/** Limits of a form, its files' sizes apart. A list repeats its field, up to 100 times. */
+const LIMITS = { fields: 250, fieldBytes: 256 * 1024, parts: 290 }
 export const MAX_FILES = 30
 
 export interface MultipartSend {
@@ -183,7 +183,7 @@ function refuseFile(name: string, fileName: string, before: number): GatewayErro
 }
 
 function tooManyParts(): GatewayError {
-  return new GatewayError('bad_request', 'The form has too many fields')
+  return new GatewayError('bad_request', `The form has too many fields: expected at most ${LIMITS.fields}`)
 }
 
 /** A stream that broke off is a form that isn't whole. */
