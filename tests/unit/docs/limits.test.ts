@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { parseEnvironment } from '../../../src/config/index.ts'
 import { MAX_TEXT_BYTES } from '../../../src/domain/limits.ts'
 import { MAX_KEY_LENGTH } from '../../../src/http/plugins/idempotency.ts'
-import { MAX_FILES } from '../../../src/http/routes/messages/multipart.ts'
+import { MAX_FILES } from '../../../src/http/uploads/multipart.ts'
 
 const textOf = (name: string) => readFileSync(join(import.meta.dir, '..', '..', '..', name), 'utf8')
 const LIMITS = textOf('docs/limits.md').replaceAll(/\s+/g, ' ')

@@ -13,7 +13,7 @@ import { AcceptedMessage, Message } from '../../../domain/views/message.ts'
 import { ContactCard, Location, NewPoll, SEND_AS } from '../../../domain/views/message-content.ts'
 import { model, oneOf } from '../../../domain/views/schema.ts'
 import { AS_INTEGER, knownOnly, pageLimit } from '../../schemas.ts'
-import { MAX_FILES } from './multipart.ts'
+import { MAX_FILES } from '../../uploads/multipart.ts'
 
 const EACH_AT_MOST = `Each has at most ${MAX_RECIPIENT_LENGTH} characters.`
 

@@ -5,12 +5,12 @@ import { Message } from '../../../domain/views/message.ts'
 import type { SendContent } from '../../../domain/views/message-content.ts'
 import { noSuchDevice } from '../../../modules/devices/refusals.ts'
 import { fileOfCard } from '../../../modules/sending/content/request.ts'
-import { budgetOf, MAX_UPLOAD_BYTES_HELD } from '../../in-flight.ts'
 import { noteRequest } from '../../request-notes.ts'
 import { answer, bearerRoute } from '../../route.ts'
 import { pageSize } from '../../schemas.ts'
 import type { Uploading } from '../../server.ts'
 import type { HttpServices } from '../../services.ts'
+import { uploadSink } from '../../uploads/upload.ts'
 import {
   MessageList,
   MessagePage,
@@ -22,7 +22,6 @@ import {
 } from './model.ts'
 import { contentOf } from './send-body.ts'
 import { readSendOnce } from './send-once.ts'
-import type { MultipartSink } from './upload.ts'
 
 export interface MessageRoutesOptions {
   services: Pick<HttpServices, 'devices' | 'messages' | 'media'>
@@ -54,17 +53,7 @@ export function messageRoutes({ services, uploading }: MessageRoutesOptions) {
       answer: answer(200, 'A message for each recipient', MessageQueued),
       errors: [404],
       run: async ({ request, params: { device_id: deviceId }, identityId, recorder }) => {
-        const sink: MultipartSink = {
-          stage: upload => media.stage({ ...upload, identityId }),
-          receive: stream => media.receive({ identityId, stream }),
-          describe: media.describe,
-          discard: media.discard,
-          receiving(receivedBytes, fieldBytes) {
-            // The file is on its way to the disk; the fields stay.
-            budgetOf(request).hold(Math.min(receivedBytes, MAX_UPLOAD_BYTES_HELD) + fieldBytes)
-            uploading(request, receivedBytes)
-          },
-        }
+        const sink = uploadSink(request, identityId, { media, uploading })
         const { fields, files, replay } = await readSendOnce(request, sink, () =>
           refuseUnknownDevice(identityId, deviceId),
         )

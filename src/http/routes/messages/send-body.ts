@@ -22,11 +22,11 @@ import {
 } from '../../body.ts'
 import { readForm } from '../../form-fields.ts'
 import { refuseUnknown } from '../../unknown-fields.ts'
+import { BASE64_FIELD, describeBase64, receiveBase64, refuseTooLong } from '../../uploads/base64-file.ts'
+import { readMultipart } from '../../uploads/multipart.ts'
+import type { MultipartSink } from '../../uploads/upload.ts'
 import { explainIssue } from '../../validation.ts'
-import { BASE64_FIELD, describeBase64, receiveBase64, refuseTooLong } from './base64-file.ts'
 import { OBJECTS, SendMessage, SendMessageForm } from './model.ts'
-import { readMultipart } from './multipart.ts'
-import type { MultipartSink } from './upload.ts'
 
 export interface SendBody {
   /** Without those of a file, which is among the files. */

@@ -1,8 +1,8 @@
 /** Reads a send, and tells if it repeats one that was answered, where it has an Idempotency-Key. */
 import { claimOnce, hasKey, noteContent } from '../../plugins/idempotency.ts'
-import { digesting } from './file-digest.ts'
+import { digesting } from '../../uploads/file-digest.ts'
+import type { MultipartSink } from '../../uploads/upload.ts'
 import { readSend, type SendBody } from './send-body.ts'
-import type { MultipartSink } from './upload.ts'
 
 /** A repeat is answered even if its device is gone by now; accepting a first send finds out. */
 const admitAny = async () => undefined

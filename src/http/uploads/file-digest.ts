@@ -3,7 +3,7 @@
  * recognised without the files in memory.
  */
 import { createHash, type Hash } from 'node:crypto'
-import type { StagedFile } from '../../../modules/media/media.ts'
+import type { StagedFile } from '../../modules/media/media.ts'
 import type { MultipartSink } from './upload.ts'
 
 /** Tells which files an upload had. */

@@ -1,7 +1,10 @@
-/** Where the files of a send go as they come in, and which names they may have. */
+/** Where uploaded files go as they come in, and which names they may have. */
 import { extname } from 'node:path'
-import { GatewayError } from '../../../domain/errors.ts'
-import type { IncomingFile, ReceivedFile, StagedFile } from '../../../modules/media/media.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { IncomingFile, ReceivedFile, StagedFile } from '../../modules/media/media.ts'
+import { budgetOf, MAX_UPLOAD_BYTES_HELD } from '../in-flight.ts'
+import type { Uploading } from '../server.ts'
+import type { HttpServices } from '../services.ts'
 
 /** A name that is longer couldn't be stored by whoever gets the file. */
 const MAX_NAME_BYTES = 255
@@ -16,6 +19,28 @@ export interface MultipartSink {
    * throws ends the reading.
    */
   receiving(receivedBytes: number, fieldBytes: number): void
+}
+
+/**
+ * @param identityId whose files they are
+ * @returns the sink for the body of a request
+ */
+export function uploadSink(
+  request: Request,
+  identityId: string,
+  { media, uploading }: Pick<HttpServices, 'media'> & { uploading: Uploading },
+): MultipartSink {
+  return {
+    stage: upload => media.stage({ ...upload, identityId }),
+    receive: stream => media.receive({ identityId, stream }),
+    describe: media.describe,
+    discard: media.discard,
+    receiving(receivedBytes, fieldBytes) {
+      // The file is on its way to the disk; the fields stay.
+      budgetOf(request).hold(Math.min(receivedBytes, MAX_UPLOAD_BYTES_HELD) + fieldBytes)
+      uploading(request, receivedBytes)
+    },
+  }
 }
 
 /** @param field that has the name */

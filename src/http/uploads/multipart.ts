@@ -1,10 +1,10 @@
-/** Reads a multipart send: fields into memory, up to a limit, and files straight to the disk. */
-import { GatewayError } from '../../../domain/errors.ts'
-import { bodyStream } from '../../../lib/body-reader.ts'
-import { decodeText, UndecodableText } from '../../../lib/charset.ts'
-import { boundaryOf, MalformedForm, type Part, partsOf } from '../../../lib/multipart.ts'
-import { transferDecoded, transferDecoder, WrongTransferEncoding } from '../../../lib/transfer-encoding.ts'
-import type { ReceivedFile, StagedFile } from '../../../modules/media/media.ts'
+/** Reads a multipart form: fields into memory, up to a limit, and files straight to the disk. */
+import { GatewayError } from '../../domain/errors.ts'
+import { bodyStream } from '../../lib/body-reader.ts'
+import { decodeText, UndecodableText } from '../../lib/charset.ts'
+import { boundaryOf, MalformedForm, type Part, partsOf } from '../../lib/multipart.ts'
+import { transferDecoded, transferDecoder, WrongTransferEncoding } from '../../lib/transfer-encoding.ts'
+import type { ReceivedFile, StagedFile } from '../../modules/media/media.ts'
 
 import { BASE64_FIELD, receiveBase64 } from './base64-file.ts'
 import { type MultipartSink, nameProblem } from './upload.ts'
@@ -13,7 +13,25 @@ import { type MultipartSink, nameProblem } from './upload.ts'
 const LIMITS = { fields: 250, fieldBytes: 256 * 1024, parts: 290 }
 export const MAX_FILES = 30
 
-export interface MultipartSend {
+/** The files that a form may have. */
+export interface FormFiles {
+  /** The field that they are in. */
+  field: string
+  max: number
+  /** True where a file may also be the text of `file_base64`. */
+  inBase64: boolean
+  /** @returns what is wrong with the name of a file */
+  nameProblem(fileName: string): GatewayError | null
+}
+
+const SENT_FILES: FormFiles = {
+  field: 'file',
+  max: MAX_FILES,
+  inBase64: true,
+  nameProblem: fileName => nameProblem(fileName, 'file'),
+}
+
+export interface MultipartForm {
   /** As they came: a name may be there several times. */
   fields: [name: string, value: string][]
   files: StagedFile[]
@@ -23,10 +41,15 @@ export interface MultipartSend {
 
 /**
  * If it rejects, nothing of the upload is left on the disk.
- * @throws GatewayError bad_request (malformed, too many parts or files, a file without
- * extension), payload_too_large, storage_full
+ * @param expected by default the files of a send
+ * @throws GatewayError bad_request (malformed, too many parts or files, a file whose name is
+ * wrong), payload_too_large, storage_full
  */
-export async function readMultipart(request: Request, sink: MultipartSink): Promise<MultipartSend> {
+export async function readMultipart(
+  request: Request,
+  sink: Omit<MultipartSink, 'describe'>,
+  expected = SENT_FILES,
+): Promise<MultipartForm> {
   if (!request.body) throw new GatewayError('bad_request', 'The body is empty')
   const boundary = boundaryOf(request.headers.get('content-type') ?? '')
   if (boundary === null)
@@ -41,11 +64,11 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
     for await (const part of partsOf(progress.count(bodyStream(request)), boundary)) {
       if (++parts > LIMITS.parts || fields.length > LIMITS.fields) throw tooManyParts()
       if (part.fileName !== null) {
-        const file = await stageFile(part, sink, charset, files.length)
+        const file = await stageFile(part, sink, { expected, charset, before: files.length })
         if (file) files.push(file)
         continue
       }
-      if (part.name === BASE64_FIELD) {
+      if (expected.inBase64 && part.name === BASE64_FIELD) {
         if (base64) throw new GatewayError('bad_request', `${BASE64_FIELD}: expected once, not several times`)
         base64 = await receiveBase64(part.body, sink)
         // A field that was left empty.
@@ -57,10 +80,10 @@ export async function readMultipart(request: Request, sink: MultipartSink): Prom
       if (part.name === FORM_CHARSET) charset = formCharset(field) || undefined
       else fields.push(field)
     }
-    return { fields: textsOf(fields, charset), files, base64 }
+    return { fields: textsOf(fields, charset, expected.field), files, base64 }
   } catch (error) {
     for (const file of [...files, ...(base64 ? [base64] : [])]) await sink.discard(file)
-    throw expectedFailure(error)
+    throw expectedFailure(error, expected.field)
   }
 }
 
@@ -92,45 +115,57 @@ function formCharset(field: KeptField): string {
 }
 
 /** Once all parts are read, as the one that says the form's charset may come last. */
-function textsOf(fields: readonly KeptField[], charset: string | undefined): MultipartSend['fields'] {
+function textsOf(
+  fields: readonly KeptField[],
+  charset: string | undefined,
+  fileField: string,
+): MultipartForm['fields'] {
   // Most often a file whose part has no name: no charset is at fault.
-  if (fields.some(({ name, bytes }) => name === 'file' && bytes.length > 0))
-    throw new GatewayError('bad_request', 'file: expected a file, not text')
+  if (fields.some(({ name, bytes }) => name === fileField && bytes.length > 0))
+    throw new GatewayError('bad_request', `${fileField}: expected a file, not text`)
   // A file input that was left empty, as some clients send it.
-  const filled = fields.filter(({ name }) => name !== 'file')
+  const filled = fields.filter(({ name }) => name !== fileField)
   return filled.map(field => [field.name, fieldText(field, charset)])
 }
 
 /** @returns undefined for a file input left empty, which browsers send without name and bytes */
 async function stageFile(
   { name, fileName: nameIn, mimeType, encoding, body }: Part,
-  sink: MultipartSink,
-  charset: string | undefined,
-  before: number,
+  sink: Pick<MultipartSink, 'stage'>,
+  { expected, charset, before }: { expected: FormFiles; charset: string | undefined; before: number },
 ): Promise<StagedFile | undefined> {
-  const fileName = fileNameOf(nameIn, charset)
-  // Bytes make it a file without an extension.
-  if (fileName === '' && (await isEmpty(body))) return undefined
-  const refusal = refuseFile(name, fileName, before)
+  const fileName = fileNameOf(nameIn, charset, expected.field)
+  // Bytes make it a file without a name.
+  const content = fileName === '' ? await filled(body) : body
+  if (!content) return undefined
+  const refusal = refuseFile(expected, name, fileName, before)
   if (refusal) throw refusal
-  return sink.stage({ fileName, mimeType, stream: transferDecoder(encoding)(body) })
+  return sink.stage({ fileName, mimeType, stream: transferDecoder(encoding)(content) })
 }
 
-function fileNameOf(nameIn: Part['fileName'], charset: string | undefined): string {
+function fileNameOf(nameIn: Part['fileName'], charset: string | undefined, field: string): string {
   try {
     return nameIn?.(charset) ?? ''
   } catch (error) {
     if (!(error instanceof UndecodableText)) throw error
     throw new GatewayError(
       'bad_request',
-      'file: expected its name in UTF-8, or in a charset declared before it',
+      `${field}: expected its name in UTF-8, or in a charset declared before it`,
     )
   }
 }
 
-async function isEmpty(body: Part['body']): Promise<boolean> {
-  for await (const { length } of body) if (length > 0) return false
-  return true
+/** @returns all of the body; undefined when there is nothing in it */
+async function filled(body: Part['body']): Promise<Part['body'] | undefined> {
+  const rest = body[Symbol.asyncIterator]()
+  let next = await rest.next()
+  while (!next.done && next.value.length === 0) next = await rest.next()
+  if (next.done) return undefined
+  const first = next.value
+  return (async function* () {
+    yield first
+    yield* { [Symbol.asyncIterator]: () => rest }
+  })()
 }
 
 /** As UTF-16, which a single character beyond Latin-1 makes of a whole text. */
@@ -173,13 +208,20 @@ function wrongEncoding(name: string, { message }: WrongTransferEncoding): Gatewa
   return new GatewayError('bad_request', `${name}: ${message}`)
 }
 
-function refuseFile(name: string, fileName: string, before: number): GatewayError | null {
-  if (name !== 'file') {
-    return new GatewayError('bad_request', `${name}: expected the file in a field named "file"`)
-  }
-  if (before === MAX_FILES)
-    return new GatewayError('bad_request', `file: expected at most ${MAX_FILES} files`)
-  return nameProblem(fileName, 'file')
+function refuseFile(
+  { field, max, nameProblem }: FormFiles,
+  name: string,
+  fileName: string,
+  before: number,
+): GatewayError | null {
+  if (name !== field)
+    return new GatewayError('bad_request', `${name}: expected the file in a field named "${field}"`)
+  if (before === max)
+    return new GatewayError(
+      'bad_request',
+      `${field}: expected ${max === 1 ? 'one file' : `at most ${max} files`}`,
+    )
+  return nameProblem(fileName)
 }
 
 function tooManyParts(): GatewayError {
@@ -187,8 +229,8 @@ function tooManyParts(): GatewayError {
 }
 
 /** A stream that broke off is a form that isn't whole. */
-function expectedFailure(cause: unknown): unknown {
-  if (cause instanceof WrongTransferEncoding) return wrongEncoding('file', cause)
+function expectedFailure(cause: unknown, fileField: string): unknown {
+  if (cause instanceof WrongTransferEncoding) return wrongEncoding(fileField, cause)
   if (cause instanceof MalformedForm && cause.field)
     return new GatewayError('bad_request', `${cause.field}: ${cause.message}`)
   if (cause instanceof MalformedForm)

@@ -1,7 +1,7 @@
 /** A file in the field `file_base64`: it goes to the disk as it comes in, like an upload. */
-import { GatewayError } from '../../../domain/errors.ts'
-import { transferDecoder, WrongTransferEncoding } from '../../../lib/transfer-encoding.ts'
-import type { ReceivedFile, StagedFile } from '../../../modules/media/media.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import { transferDecoder, WrongTransferEncoding } from '../../lib/transfer-encoding.ts'
+import type { ReceivedFile, StagedFile } from '../../modules/media/media.ts'
 import { type MultipartSink, nameProblem } from './upload.ts'
 
 export const BASE64_FIELD = 'file_base64'
