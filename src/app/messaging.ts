@@ -136,7 +136,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     queue,
     recipients,
     messages: repository,
-    acts: { ...acts, ...createChatActHandlers(parts.phones) },
+    acts: { ...acts, ...createChatActHandlers({ ...parts.phones, media }) },
     media,
     paceOf,
   })
@@ -188,6 +188,7 @@ export async function createMessaging(context: AppContext, parts: MessagingParts
     ...context,
     ...parts,
     ...parts.phones,
+    media,
     recipients,
     waiting,
     backlog,

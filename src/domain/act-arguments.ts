@@ -10,4 +10,6 @@ export interface ActArguments {
   member?: { written: string; userId: string }
   /** Seconds after which messages disappear; 0: never. */
   disappearingS?: number
+  /** The picture goes, and none comes. */
+  withoutAvatar?: true
 }

@@ -45,6 +45,7 @@ export function shownStatus(status: MessageStatus): ShownMessageStatus {
 export const CHAT_ACT_TYPES = [
   'rename',
   'set_topic',
+  'set_avatar',
   'set_disappearing',
   'add_member',
   'remove_member',

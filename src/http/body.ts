@@ -17,17 +17,22 @@ const MAX_SHOWN = 80
 
 /**
  * @param nulls fields whose null means something
+ * @param expected content types, as an error names them
  * @returns the parsed body, without other fields that are null, as null means absent; `{}` when
  * there is no body
  * @throws GatewayError unsupported_media_type, payload_too_large, bad_request (not JSON)
  */
-export async function readJson(request: Request, nulls: readonly string[] = []): Promise<unknown> {
+export async function readJson(
+  request: Request,
+  nulls: readonly string[] = [],
+  expected = 'application/json',
+): Promise<unknown> {
   const contentType = request.headers.get('content-type') ?? ''
   if (isJson(contentType)) return withoutNulls(await parseJson(request), nulls)
   // A page of another site can send any other type with the browser's stored credentials, unasked
   // (CORS).
   if (!isUnasked(request) && (await isEmpty(request))) return {}
-  throw wrongType(contentType, 'application/json')
+  throw wrongType(contentType, expected)
 }
 
 /** Says which header is to be sent; many clients send one that nobody asked them for. */

@@ -140,13 +140,16 @@ describe('the document', () => {
     }
   })
 
-  test('has both bodies of a send, and JSON alone elsewhere', () => {
+  test('has both bodies of what takes files, and JSON alone elsewhere', () => {
     for (const { name, operation } of operations()) {
       const types = Object.keys(operation.requestBody?.content ?? {})
-      if (name.endsWith('/message')) expect(types).toEqual(['application/json', 'multipart/form-data'])
+      if (name.endsWith('/message') || name === 'patch /api/v1/chats/{chat_id}')
+        expect(types).toEqual(['application/json', 'multipart/form-data'])
       else if (operation.requestBody) expect(types, name).toEqual(['application/json'])
     }
-    expect(JSON.stringify(document.components.schemas.SendMessageForm)).toContain('"format":"binary"')
+    const { SendMessageForm, ChatChangeForm } = document.components.schemas
+    for (const form of [SendMessageForm, ChatChangeForm])
+      expect(JSON.stringify(form)).toContain('"format":"binary"')
   })
 
   test('is OpenAPI 3.0: no JSON Schema beyond it, and every reference leads somewhere', () => {

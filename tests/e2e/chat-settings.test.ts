@@ -52,6 +52,76 @@ test('a name, a topic and a time after which messages disappear', async () => {
   expect(shown).toMatchObject({ name: 'Friends', topic: 'Plans', muted: true, archived: false })
 })
 
+/** A picture of one pixel. */
+const PIXEL = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64')
+
+function pictureForm(fields: Record<string, string> = {}): FormData {
+  const form = new FormData()
+  for (const [name, value] of Object.entries(fields)) form.append(name, value)
+  // Browsers call it “blob”, without an extension.
+  form.append('avatar', new Blob([PIXEL]))
+  return form
+}
+
+test('a picture comes to the phones, with what else the form has, and goes again', async () => {
+  const { gateway, account, chat } = await scene()
+  await using _gateway = gateway
+  const onPhone = async () => {
+    const { body } =
+      await gateway.client.sandbox.get<{ name: string; avatar_url: string | null }[]>('/groups')
+    return body.find(({ name }) => name === 'Orchestra')?.avatar_url
+  }
+  const form = pictureForm({ name: 'Orchestra', muted: 'true' })
+  const { status, body } = await account.api.patch<{ data: ActionView[] }>(chat, form)
+  expect([status, body.data.map(({ type }) => type)]).toEqual([202, ['rename', 'set_avatar']])
+  await untilSent(account, body.data)
+  const shown = await waitFor(
+    async () => {
+      const found = (await account.api.get<ChatView>(chat)).body
+      return found.avatar_url === null ? undefined : found
+    },
+    { what: 'the picture' },
+  )
+  expect(shown).toMatchObject({ name: 'Orchestra', muted: true })
+  expect(shown.capabilities?.changes).toContain('set_avatar')
+  expect(Buffer.from(await (await fetch(shown.avatar_url ?? '')).arrayBuffer())).toEqual(PIXEL)
+  expect(await onPhone()).toEqual(expect.any(String))
+
+  const removed = await account.api.patch<{ data: ActionView[] }>(chat, { avatar: null })
+  expect(removed.body.data.map(({ type }) => type)).toEqual(['set_avatar'])
+  await untilSent(account, removed.body.data)
+  expect(await onPhone()).toBeNull()
+  await waitFor(async () => (await account.api.get<ChatView>(chat)).body.avatar_url === null, {
+    what: 'no picture any more',
+  })
+})
+
+test('a direct chat has no picture of its own, and a repeat of a form is answered as before', async () => {
+  const { gateway, account, device, chat, ann } = await scene()
+  await using _gateway = gateway
+  await account.send(device, { contact: ann.number, text: 'hello' })
+  await ann.waitForText('hello')
+  const dm = await waitFor(
+    async () => (await account.api.get<{ data: ChatView[] }>('/api/v1/chats?kind=dm')).body.data[0],
+    { what: 'the direct chat' },
+  )
+  const refused = await account.api.patch(`/api/v1/chats/${dm.id}`, pictureForm())
+  expect(refused).toMatchObject({ status: 422, body: { feature: 'm.room.avatar', limit: null } })
+
+  const once = async (fields?: Record<string, string>) => {
+    const response = await fetch(account.address.url + chat, {
+      method: 'PATCH',
+      headers: { authorization: `Bearer ${account.token}`, 'idempotency-key': 'picture' },
+      body: pictureForm(fields),
+    })
+    return { status: response.status, text: await response.text() }
+  }
+  const first = await once()
+  expect(first.status).toBe(202)
+  expect(await once()).toEqual(first)
+  expect((await once({ name: 'Other' })).status).toBe(422)
+})
+
 test('members are added and removed, and made admins where the bridge lets us', async () => {
   const { gateway, account, ben, chat, members } = await scene()
   await using _gateway = gateway

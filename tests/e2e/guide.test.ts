@@ -41,7 +41,7 @@ const STATUSES: Record<string, number[]> = {
   'Add a device': [201],
   'Add a webhook': [201],
   'Make or join a group': [201, 201],
-  'Change it': [202, 202],
+  'Change it': [202, 202, 202],
   'What a chat takes': [422],
   'React, edit, unsend': [202],
   'Mark it as read': [202],

@@ -99,6 +99,7 @@ export async function testHttp(
     db,
     ...moduleOn(db, { clock }),
     devices: nobodys,
+    media: { discard: async () => undefined },
     recipients: unresolved,
     waiting: { lanesOfPeople: async () => [] },
     backlog: { enter: () => undefined, leave: () => undefined },

@@ -126,8 +126,9 @@ function dialect(value: Record<string, unknown>): Record<string, unknown> {
   if (isObject(value[AS_INTEGER])) return { type: 'integer', ...value[AS_INTEGER] }
   if (isObject(value[AS_TEXTS])) return { type: 'object', ...value[AS_TEXTS] }
   if ('const' in value) return { type: typeof value.const, enum: [value.const] }
+  if (value.type === 'null') return { ...value, ...NULL }
   if (!Array.isArray(anyOf)) return value
-  const options = anyOf.filter(option => option.type !== 'null')
+  const options = anyOf.filter(option => !isNull(option))
   const [named] = options
   // One that the document has under a name stays as it is, beside null.
   if (options.length === 1 && anyOf.length === 2 && named?.[NAME]) return { ...rest, anyOf: [named, NULL] }
@@ -136,6 +137,8 @@ function dialect(value: Record<string, unknown>): Record<string, unknown> {
 }
 
 const NULL = { type: 'object', nullable: true, enum: [null] }
+const isNull = ({ enum: values }: Record<string, unknown>) =>
+  Array.isArray(values) && values.length === 1 && values[0] === null
 
 function oneOfThem(options: Record<string, unknown>[]): Record<string, unknown> {
   if (options.length === 1) return options[0] ?? {}

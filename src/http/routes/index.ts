@@ -39,7 +39,7 @@ export function apiRoutes(options: ApiRoutesOptions): Route[] {
     ...linkRoutes(services),
     ...contactRoutes(services),
     ...chatRoutes(services),
-    ...groupRoutes(services),
+    ...groupRoutes(options),
     ...platformRoutes(services),
     ...messageRoutes(options),
     ...actionRoutes(services),

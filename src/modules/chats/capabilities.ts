@@ -22,6 +22,7 @@ import { isSameType, OGG_OPUS } from '../../lib/media-type.ts'
 type SettingFeature =
   | 'm.room.name'
   | 'm.room.topic'
+  | 'm.room.avatar'
   | 'com.beeper.disappearing_timer'
   | 'invite'
   | 'kick'

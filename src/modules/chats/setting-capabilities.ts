@@ -10,6 +10,7 @@ const STATED: Readonly<
 > = {
   rename: ['state', 'm.room.name', 'lets nobody rename this chat'],
   set_topic: ['state', 'm.room.topic', 'takes no topic here'],
+  set_avatar: ['state', 'm.room.avatar', 'takes no picture here'],
   set_disappearing: ['state', 'com.beeper.disappearing_timer', 'lets no messages disappear here'],
   add_member: ['memberActions', 'invite', 'lets nobody be added here'],
   remove_member: ['memberActions', 'kick', 'lets nobody be removed here'],

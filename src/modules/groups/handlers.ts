@@ -10,23 +10,26 @@ import { unsupportedReason } from '../chats/capabilities.ts'
 import type { ChatRepository } from '../chats/chat-repository.ts'
 import type { ChatRooms, EnteredChat } from '../chats/chat-rooms.ts'
 import { unsupportedSetting } from '../chats/setting-capabilities.ts'
+import type { MediaFiles } from '../media/media.ts'
 import type { ActHandler, ActTry } from '../sending/outbox.ts'
 import { ADMIN_LEVEL, levelsContent } from './members.ts'
 
 export interface ChatActHandlersOptions {
   chats: Pick<ChatRepository, 'find'>
   chatRooms: Pick<ChatRooms, 'ensureEntered'>
+  media: Pick<MediaFiles, 'upload'>
 }
 
 export type ChatActHandlers = Readonly<Record<ChatActType, ActHandler>>
 
+type Content = Record<string, unknown>
 type Doing = (aimed: ActTry & { chat: EnteredChat }) => Promise<string | null>
 
 /** Marks state that an act has set. */
 const MARK = 'org.meshgate.transaction_id'
 const memberContent = z.object({ membership: z.string(), [MARK]: z.string().optional() })
 
-export function createChatActHandlers({ chats, chatRooms }: ChatActHandlersOptions): ChatActHandlers {
+export function createChatActHandlers({ chats, chatRooms, media }: ChatActHandlersOptions): ChatActHandlers {
   function onChat(doIt: Doing): ActHandler {
     return async attempt => {
       const { act } = attempt
@@ -44,11 +47,12 @@ export function createChatActHandlers({ chats, chatRooms }: ChatActHandlersOptio
 
   const withState = (
     type: string,
-    contentOf: (aimed: ActTry & { chat: EnteredChat }) => Record<string, unknown>,
+    contentOf: (aimed: ActTry & { chat: EnteredChat }) => Content | Promise<Content>,
   ) =>
-    onChat(aimed =>
-      aimed.session.sendState(aimed.chat.roomId, type, '', { ...contentOf(aimed), [MARK]: aimed.txnId }),
-    )
+    onChat(async aimed => {
+      const { session, chat, txnId } = aimed
+      return session.sendState(chat.roomId, type, '', { ...(await contentOf(aimed)), [MARK]: txnId })
+    })
 
   /** @param isThere by the membership before: nothing is left to do */
   const withMember = (membership: string, isThere: (before: string) => boolean) =>
@@ -75,6 +79,9 @@ export function createChatActHandlers({ chats, chatRooms }: ChatActHandlersOptio
   return {
     rename: withState('m.room.name', ({ act }) => ({ name: act.text ?? '' })),
     set_topic: withState('m.room.topic', ({ act }) => ({ topic: act.text ?? '' })),
+    set_avatar: withState('m.room.avatar', async ({ act }) =>
+      act.content?.withoutAvatar ? {} : { url: (await media.upload(act.mediaId ?? '')).mxcUri },
+    ),
     set_disappearing: withState('com.beeper.disappearing_timer', ({ act, chat }) => {
       const timer = (act.content?.disappearingS ?? 0) * 1_000
       return { type: timer === 0 ? '' : (chat.takes?.settings?.timerType ?? 'after_send'), timer }

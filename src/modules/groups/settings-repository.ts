@@ -7,12 +7,16 @@ import type { ChatUpdatedEvent } from '../../domain/events.ts'
 import type { ActionView } from '../../domain/views/action.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { ownEvent, writeEvent } from '../events/event-repository.ts'
+import type { StagedFile } from '../media/media.ts'
+import { storeFile } from '../media/repository.ts'
 import { acceptAct, actionView, type NewAct } from '../sending/act-repository.ts'
 
 export interface AcceptedSettings {
   chat: Chat
   device: Device
   rows: readonly NewAct[]
+  /** One of the rows refers to it. */
+  file: StagedFile | undefined
   own: { muted?: boolean | undefined; archived?: boolean | undefined }
   record?: ((tx: Tx, actions: ActionView[]) => Promise<void>) | undefined
 }
@@ -21,8 +25,12 @@ export type SettingsRepository = ReturnType<typeof createSettingsRepository>
 
 export function createSettingsRepository(db: Pick<Db, 'write'>) {
   return {
-    accept: ({ chat, device, rows, own, record }: AcceptedSettings, now: number): Promise<ActionView[]> =>
+    accept: (
+      { chat, device, rows, file, own, record }: AcceptedSettings,
+      now: number,
+    ): Promise<ActionView[]> =>
       db.write(async tx => {
+        if (file) await storeFile(tx, file, now)
         const actions: ActionView[] = []
         for (const row of rows) actions.push(actionView(await acceptAct(tx, row, now)))
         await changeOwn(tx, chat, device, own, now)

@@ -20,6 +20,7 @@ import { resolveContact } from '../chats/resolve.ts'
 import { unsupportedSetting } from '../chats/setting-capabilities.ts'
 import { loggedOut } from '../devices/refusals.ts'
 import type { Recorder } from '../idempotency/types.ts'
+import type { MediaFiles, StagedFile } from '../media/media.ts'
 import type { NewAct } from '../sending/act-repository.ts'
 import type { Backlog, Pace } from '../sending/limits.ts'
 import type { WaitingMessages } from '../sending/queue/lane-repository.ts'
@@ -33,6 +34,7 @@ export interface SettingsOptions {
   chats: Pick<ChatRepository, 'featuresOf'>
   bridges: Pick<Bridges, 'forPlatform'>
   phones: Pick<PeoplesPhones, 'note'>
+  media: Pick<MediaFiles, 'discard'>
   recipients: Pick<Recipients, 'keyOf'>
   waiting: Pick<WaitingMessages, 'lanesOfPeople'>
   backlog: Pick<Backlog, 'enter' | 'leave'>
@@ -45,6 +47,8 @@ export interface SettingsOptions {
 export interface ChatChange {
   name?: string | undefined
   topic?: string | undefined
+  /** Null: none any more. */
+  avatar?: StagedFile | null | undefined
   /** Seconds; 0: never. */
   disappearingS?: number | undefined
   muted?: boolean | undefined
@@ -63,6 +67,7 @@ interface Asked {
   act: ChatActType
   text?: string
   content?: ActArguments
+  file?: StagedFile
 }
 
 /** Keeps the answer. */
@@ -76,7 +81,8 @@ const MEMBER_ACTS = [
 ] as const
 
 export function createSettings(options: SettingsOptions) {
-  const { repository, access, chats, bridges, phones, recipients, waiting, backlog, paceOf, clock } = options
+  const { repository, access, chats, bridges, phones, media, recipients, waiting, backlog, paceOf, clock } =
+    options
 
   /** The lane in which a send to the chat would wait now. */
   async function laneOf(device: Device, chat: Chat): Promise<Pick<NewAct, 'lane' | 'recipientKind'>> {
@@ -105,7 +111,7 @@ export function createSettings(options: SettingsOptions) {
     const place = await laneOf(device, chat)
     const { identityId, id: recipient } = chat
     const rows = asked.map(
-      ({ act, text, content }): NewAct => ({
+      ({ act, text, content, file }): NewAct => ({
         id: timeOrderedId('act_'),
         identityId,
         deviceRowId: device.id,
@@ -115,11 +121,13 @@ export function createSettings(options: SettingsOptions) {
         target: null,
         text: text ?? null,
         content: content ?? null,
+        mediaId: file?.id ?? null,
       }),
     )
+    const file = asked.find(one => one.file)?.file
     backlog.enter(identityId, rows.length, paceOf(device.platform).intervalMs)
     try {
-      return await repository.accept({ chat, device, rows, own, record }, clock.now())
+      return await repository.accept({ chat, device, rows, file, own, record }, clock.now())
     } catch (error) {
       backlog.leave(identityId, rows.length)
       throw error
@@ -147,27 +155,26 @@ export function createSettings(options: SettingsOptions) {
      * @param reference the chat's id, or that of a room that it is or was in
      * @returns an action for each field that the network has to take
      * @throws GatewayError bad_request (nothing is to change), not_found, conflict,
-     * unsupported_by_chat, too_many_requests
+     * unsupported_by_chat, too_many_requests; a staged picture is then discarded
      */
     async update(
       identityId: string,
       reference: string,
-      { name, topic, disappearingS, ...own }: ChatChange,
+      { muted, archived, ...change }: ChatChange,
       record?: Record,
     ): Promise<ActionView[]> {
-      const asked: Asked[] = [
-        ...(name === undefined ? [] : [{ act: 'rename', text: name } as const]),
-        ...(topic === undefined ? [] : [{ act: 'set_topic', text: topic } as const]),
-        ...(disappearingS === undefined
-          ? []
-          : [{ act: 'set_disappearing', content: { disappearingS } } as const]),
-      ]
-      if (asked.length === 0 && own.muted === undefined && own.archived === undefined)
-        throw new GatewayError(
-          'bad_request',
-          'expected at least one of name, topic, disappearing_s, muted, archived',
-        )
-      return accept(await access.find(identityId, reference), asked, record, own)
+      try {
+        const asked = askedOf(change)
+        if (asked.length === 0 && muted === undefined && archived === undefined)
+          throw new GatewayError(
+            'bad_request',
+            'expected at least one of name, topic, avatar, disappearing_s, muted, archived',
+          )
+        return await accept(await access.find(identityId, reference), asked, record, { muted, archived })
+      } catch (error) {
+        if (change.avatar) await media.discard(change.avatar)
+        throw error
+      }
     },
 
     /** @returns an action for each person. @throws GatewayError as `update`, naming the person */
@@ -200,4 +207,15 @@ export function createSettings(options: SettingsOptions) {
       throw new GatewayError('unprocessable', 'only the person of a direct chat can be blocked')
     },
   }
+}
+
+/** The fields that the network has to take, as acts. */
+function askedOf({ name, topic, avatar, disappearingS }: Omit<ChatChange, 'muted' | 'archived'>): Asked[] {
+  const asked: Asked[] = []
+  if (name !== undefined) asked.push({ act: 'rename', text: name })
+  if (topic !== undefined) asked.push({ act: 'set_topic', text: topic })
+  if (avatar === null) asked.push({ act: 'set_avatar', content: { withoutAvatar: true } })
+  else if (avatar !== undefined) asked.push({ act: 'set_avatar', file: avatar })
+  if (disappearingS !== undefined) asked.push({ act: 'set_disappearing', content: { disappearingS } })
+  return asked
 }

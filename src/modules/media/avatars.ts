@@ -29,7 +29,7 @@ export interface Picture {
 }
 
 /** Networks keep them far smaller. */
-const MAX_BYTES = 5 * 1024 * 1024
+export const MAX_PICTURE_BYTES = 5 * 1024 * 1024
 
 export type Avatars = ReturnType<typeof createAvatars>
 
@@ -73,7 +73,7 @@ export function createAvatars(options: AvatarsOptions) {
           'signature: the token that this address was made for is no longer good',
         )
       const response = await (await sessionOf(identityId)).download(mxcUri)
-      const bytes = response.body && (await readPieces(response.body, MAX_BYTES))
+      const bytes = response.body && (await readPieces(response.body, MAX_PICTURE_BYTES))
       if (!bytes)
         throw new GatewayError('not_found', 'the picture is empty, or larger than a picture of somebody')
       return { bytes: new Uint8Array(bytes), mimeType: response.headers.get('content-type') ?? '' }

@@ -5,7 +5,7 @@ import { rowsBy } from '../../db/row-statements.ts'
 import { identities, type Media, media } from '../../db/schema/index.ts'
 import { textParam } from '../../db/stable-params.ts'
 import { statement } from '../../db/statement.ts'
-import type { Reader } from '../../db/transaction.ts'
+import type { Reader, Tx } from '../../db/transaction.ts'
 import { usableTokenOf } from '../tenants/usable-token-repository.ts'
 
 const byId = rowsBy(media, 'id')
@@ -28,6 +28,16 @@ const used = statement(orm =>
     // Spelled out, as a partial index is found by its text.
     .where(sql`${media.identityId} = ${textParam('identityId')} and ${media.stored} = 1`),
 )
+
+/** Stores the row of a file that is to be sent, with what refers to it. */
+export async function storeFile(
+  tx: Tx,
+  file: Omit<Media, 'createdAt' | 'updatedAt' | 'sourceUrl'> & { sourceUrl?: string },
+  now: number,
+): Promise<void> {
+  await tx.run(orm => orm.insert(media).values({ ...file, createdAt: now, updatedAt: now }))
+  if (file.sourceUrl !== undefined) tx.emit('file-awaited')
+}
 
 export type MediaRepository = ReturnType<typeof createMediaRepository>
 

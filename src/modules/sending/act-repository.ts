@@ -24,7 +24,7 @@ import { openLane } from './queue/lane-repository.ts'
 export type NewAct = Pick<
   Message,
   'id' | 'identityId' | 'deviceRowId' | 'lane' | 'recipientKind' | 'recipient' | 'target' | 'text'
-> & { act: ActType; content: ActArguments | null }
+> & { act: ActType; content: ActArguments | null; mediaId?: string | null }
 
 /** Acts that say something of their own. */
 const SAID: Partial<Record<ActType, { kind: MessageKind; event: MessageEventName; type: string }>> = {
@@ -46,7 +46,7 @@ const insertAct = statement(orm =>
     .insert(messages)
     .values({
       ...given('id', 'identityId', 'deviceRowId', 'lane', 'recipientKind', 'recipient'),
-      ...given('act', 'target', 'text', 'content', 'status'),
+      ...given('act', 'target', 'text', 'content', 'mediaId', 'status'),
       attempts: 0,
       resends: 0,
       createdAt: param('now'),
@@ -154,7 +154,7 @@ export function noteAct(tx: Tx, act: NewAct, now: number): Promise<Act> {
 }
 
 async function storeAct(tx: Tx, act: NewAct, status: MessageStatus, now: number): Promise<Act> {
-  return (await tx.get(insertAct, { ...act, status, now })) as Act
+  return (await tx.get(insertAct, { ...act, mediaId: act.mediaId ?? null, status, now })) as Act
 }
 
 /** @returns null when the identity has no such act */

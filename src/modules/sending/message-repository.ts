@@ -4,7 +4,7 @@
  */
 import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm'
 import type { Db } from '../../db/open.ts'
-import { chats, type Device, devices, events, type Message, media, messages } from '../../db/schema/index.ts'
+import { chats, type Device, devices, events, type Message, messages } from '../../db/schema/index.ts'
 import { type Orm, sqlStatement, statement } from '../../db/statement.ts'
 import type { Reader, Tx } from '../../db/transaction.ts'
 import { shownStatus } from '../../domain/states.ts'
@@ -12,6 +12,7 @@ import type { MessageView } from '../../domain/views/message.ts'
 import { rfc3339 } from '../../lib/clock.ts'
 import { isChatOf } from '../chats/chat-repository.ts'
 import type { NewFile } from '../media/media.ts'
+import { storeFile } from '../media/repository.ts'
 import { actsOnMessages } from './act-repository.ts'
 import { openLane } from './queue/lane-repository.ts'
 
@@ -135,10 +136,7 @@ export function createMessageRepository(db: Pick<Db, 'read' | 'write'>) {
       record?: (tx: Tx) => Promise<void>,
     ) =>
       db.write(async tx => {
-        for (const file of files ?? []) {
-          await tx.run(orm => orm.insert(media).values({ ...file, createdAt: now, updatedAt: now }))
-          if (file.sourceUrl !== undefined) tx.emit('file-awaited')
-        }
+        for (const file of files ?? []) await storeFile(tx, file, now)
         for (const row of rows) {
           if (row.sendAt == null) {
             if (row.content || row.metadata) await tx.run(insertWithParts, { ...asJson(row), now })

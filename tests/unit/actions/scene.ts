@@ -110,7 +110,7 @@ export function actionsScene() {
     ...parts,
     queue: store.queue,
     messages: store.repository,
-    acts: { ...acts, ...createChatActHandlers(parts) },
+    acts: { ...acts, ...createChatActHandlers({ ...parts, media: noMedia }) },
     media: noMedia,
   }
   const outbox = () =>

@@ -40,6 +40,7 @@ const FEATURES: Record<Unsupported['feature'], true> = {
   allowed_reactions: true,
   'm.room.name': true,
   'm.room.topic': true,
+  'm.room.avatar': true,
   'com.beeper.disappearing_timer': true,
   invite: true,
   kick: true,

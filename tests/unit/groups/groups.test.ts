@@ -1,7 +1,9 @@
 /** Making groups and joining them, with a scripted bridge. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { media, messages } from '../../../src/db/schema/index.ts'
 import { GatewayError } from '../../../src/domain/errors.ts'
 import type { BridgeContact, RoomEvent } from '../../../src/domain/ports.ts'
+import { featuresOf, rememberFeatures } from '../../../src/modules/chats/chat-repository.ts'
 import { createDeviceRepository } from '../../../src/modules/devices/device-repository.ts'
 import { createGroupsModule, type GroupsModule } from '../../../src/modules/groups/index.ts'
 import { insertChat, insertDevice } from '../../support/rows.ts'
@@ -20,6 +22,7 @@ let state: Record<string, RoomEvent[]>
 let linked: string[]
 let closed: string[]
 let forgotten: string[]
+let discarded: string[]
 beforeEach(() => {
   calls = []
   failed = new Map()
@@ -27,6 +30,7 @@ beforeEach(() => {
   linked = []
   closed = []
   forgotten = []
+  discarded = []
   module = testModule({
     bridge: {
       resolveIdentifier: async (_user, _login, identifier) => personCalled(identifier),
@@ -53,6 +57,7 @@ beforeEach(() => {
       find: async (identityId, deviceId) =>
         (await all(identityId)).find(device => device.deviceId === deviceId) ?? null,
     },
+    media: { discard: async file => void discarded.push(file.id) },
     waiting: { lanesOfPeople: async () => [] },
     backlog: { enter: () => undefined, leave: () => undefined },
     paceOf: () => ({ intervalMs: 0, jitter: 0, burst: 1 }),
@@ -174,4 +179,38 @@ test('the account is shown as typing for ten seconds, or no longer', async () =>
     ['!r:s', null],
   ])
   await expect(groups.showTyping('id_1', 'chat_x', true)).rejects.toMatchObject({ code: 'not_found' })
+})
+
+describe('a picture', () => {
+  const file = {
+    ...{ id: 'file_1', identityId: 'id_1', fileName: 'avatar', mimeType: 'image/png', sizeBytes: 9 },
+    ...{ width: 1, height: 1, durationMs: 0, blurHash: '', waveform: null, mxcUri: null, stored: true },
+  }
+
+  test('waits as an act, with its file', async () => {
+    const { id } = insertChat(module.db, { kind: 'group' })
+    const actions = await groups.update('id_1', id, { avatar: file })
+    expect(actions).toMatchObject([{ type: 'set_avatar', status: 'queued', chat_id: id }])
+    expect(module.db.orm.select().from(messages).all()).toMatchObject([{ mediaId: 'file_1', content: null }])
+    expect(module.db.orm.select().from(media).all()).toMatchObject([file])
+    expect(discarded).toEqual([])
+  })
+
+  test('of no chat is not kept', async () => {
+    await expect(groups.update('id_1', 'chat_x', { avatar: file })).rejects.toMatchObject({
+      code: 'not_found',
+    })
+    expect(discarded).toEqual(['file_1'])
+  })
+
+  test('that the chat doesn’t take is not kept', async () => {
+    const features = featuresOf({ id: 'x', state: {} })
+    await module.db.write(tx => rememberFeatures(tx, features))
+    const { id } = insertChat(module.db, { features: features.digest })
+    const refused = { code: 'unsupported_by_chat', message: expect.stringContaining('takes no picture here') }
+    await expect(groups.update('id_1', id, { avatar: file })).rejects.toMatchObject(refused)
+    await expect(groups.update('id_1', id, { avatar: null })).rejects.toMatchObject(refused)
+    expect(discarded).toEqual(['file_1'])
+    expect(module.db.orm.select().from(media).all()).toEqual([])
+  })
 })

@@ -1,10 +1,13 @@
 /** How acts on a chat are done in its room, and again after a crash. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import type { Media } from '../../../src/db/schema/index.ts'
 import type { ActArguments } from '../../../src/domain/act-arguments.ts'
+import { GatewayError } from '../../../src/domain/errors.ts'
 import type { MatrixSession, RoomEvent } from '../../../src/domain/ports.ts'
 import type { ChatActType } from '../../../src/domain/states.ts'
 import { featuresOf, rememberFeatures } from '../../../src/modules/chats/chat-repository.ts'
 import { createChatActHandlers } from '../../../src/modules/groups/handlers.ts'
+import type { MediaFiles } from '../../../src/modules/media/media.ts'
 import type { ActTry } from '../../../src/modules/sending/outbox.ts'
 import { insertChat, insertDevice } from '../../support/rows.ts'
 import { testModule } from '../../support/test-module.ts'
@@ -34,10 +37,27 @@ function session(): Partial<MatrixSession> {
   }
 }
 
-async function doIt(act: ChatActType, more: { text?: string; content?: ActArguments } = {}) {
-  const row = { identityId: 'id_1', recipient: chat.id, act, text: null, content: null, ...more }
+/** The homeserver has one picture. */
+const media: Pick<MediaFiles, 'upload'> = {
+  async upload(id) {
+    if (id === 'file_1') return { file: {} as Media, mxcUri: 'mxc://s/1' }
+    throw new GatewayError('not_found', 'the file is no longer kept')
+  },
+}
+
+type More = { text?: string; content?: ActArguments; mediaId?: string }
+async function doIt(act: ChatActType, more: More = {}) {
+  const row = {
+    identityId: 'id_1',
+    recipient: chat.id,
+    act,
+    text: null,
+    content: null,
+    mediaId: null,
+    ...more,
+  }
   const attempt = { act: row, session: session(), txnId: 'act_1', isRepeat: false } as unknown as ActTry
-  const done = await createChatActHandlers(module)[act](attempt)
+  const done = await createChatActHandlers({ ...module, media })[act](attempt)
   return typeof done === 'string' ? done : done.eventId
 }
 const member = (membership: string, content: Record<string, unknown> = {}): RoomEvent => ({
@@ -50,6 +70,8 @@ describe('state', () => {
   test.each([
     ['rename', { text: 'Team' }, 'm.room.name', { name: 'Team' }],
     ['set_topic', { text: 'Plans' }, 'm.room.topic', { topic: 'Plans' }],
+    ['set_avatar', { mediaId: 'file_1' }, 'm.room.avatar', { url: 'mxc://s/1' }],
+    ['set_avatar', { content: { withoutAvatar: true } }, 'm.room.avatar', {}],
     [
       'set_disappearing',
       { content: { disappearingS: 60 } },
@@ -66,6 +88,11 @@ describe('state', () => {
     expect(await doIt(act, more)).toBe('$1')
     expect(calls).toEqual([['!r:s', type, '', { ...content, [MARK]: 'act_1' }]])
   })
+})
+
+test('a picture that was erased meanwhile doesn’t take the other away', async () => {
+  await expect(doIt('set_avatar')).rejects.toMatchObject({ code: 'not_found' })
+  expect(calls).toEqual([])
 })
 
 describe('a member', () => {

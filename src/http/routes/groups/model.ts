@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox'
 import { t } from 'elysia'
 import { ACTION_EXAMPLE, Action } from '../../../domain/views/action.ts'
 import { model } from '../../../domain/views/schema.ts'
+import { MAX_PICTURE_BYTES } from '../../../modules/media/avatars.ts'
 import { knownOnly } from '../../schemas.ts'
 
 const MAX_PARTICIPANTS = 1_000
@@ -52,22 +53,42 @@ const people = (description: string) =>
     t.Array(t.String({ minLength: 1, maxLength: 255 }), { minItems: 1, maxItems: MAX_CHANGED, description }),
   )
 
+const CHANGED = {
+  name: t.Optional(t.String({ minLength: 1, maxLength: 255 })),
+  topic: t.Optional(t.String({ maxLength: 4_096, description: 'Empty: none any more.' })),
+  disappearing_s: t.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 31_536_000,
+      description: 'Seconds after which messages disappear; 0: never. A network takes some times only.',
+    }),
+  ),
+  muted: t.Optional(t.Boolean({ description: 'Kept by the gateway: the network is not told.' })),
+  archived: t.Optional(t.Boolean({ description: 'As `muted`.' })),
+}
+
 export const ChatChange = model(
   'ChatChange',
   {
-    name: t.Optional(t.String({ minLength: 1, maxLength: 255 })),
-    topic: t.Optional(t.String({ maxLength: 4_096, description: 'Empty: none any more.' })),
-    disappearing_s: t.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: 31_536_000,
-        description: 'Seconds after which messages disappear; 0: never. A network takes some times only.',
-      }),
-    ),
-    muted: t.Optional(t.Boolean({ description: 'Kept by the gateway: the network is not told.' })),
-    archived: t.Optional(t.Boolean({ description: 'As `muted`.' })),
+    ...CHANGED,
+    avatar: t.Optional(t.Null({ description: 'Null: no picture any more. A form with the file sets it.' })),
   },
   { ...knownOnly, examples: [{ name: 'Team', muted: true }] },
+)
+
+/** For the document alone: the picture is streamed, not validated as a whole. */
+export const ChatChangeForm = model(
+  'ChatChangeForm',
+  {
+    ...CHANGED,
+    avatar: t.Optional(
+      t.String({
+        format: 'binary',
+        description: `A picture of up to ${MAX_PICTURE_BYTES / 1024 ** 2} MiB: JPEG, PNG, GIF or WebP.`,
+      }),
+    ),
+  },
+  { ...knownOnly, examples: [{ name: 'Team' }] },
 )
 
 export const MembersChange = model(

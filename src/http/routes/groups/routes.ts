@@ -3,18 +3,36 @@ import { Action, type ActionView } from '../../../domain/views/action.ts'
 import { Chat } from '../../../domain/views/chat.ts'
 import { CreatedGroup, Members } from '../../../domain/views/group.ts'
 import { answer, bearerRoute } from '../../route.ts'
+import type { Uploading } from '../../server.ts'
 import type { HttpServices } from '../../services.ts'
+import { uploadSink } from '../../uploads/upload.ts'
 import { ChatPath } from '../chats/model.ts'
 import { DeviceParams, PlatformQuery } from '../devices/contact-model.ts'
 import { messageAnswer } from '../message-answer.ts'
 import { Nothing } from '../webhooks/delivery-model.ts'
-import { Actions, Backfill, ChatChange, GroupLink, MembersChange, NewGroup, Typing } from './model.ts'
+import { readChatChange } from './chat-change.ts'
+import {
+  Actions,
+  Backfill,
+  ChatChange,
+  ChatChangeForm,
+  GroupLink,
+  MembersChange,
+  NewGroup,
+  Typing,
+} from './model.ts'
 
 const FETCHING = 'Older messages are being fetched'
 /** Messages, where nobody says how many: what a bridge mostly fetches at a time. */
 const DEFAULT_BACKFILL = 50
 
-export function groupRoutes({ groups, conversations }: Pick<HttpServices, 'groups' | 'conversations'>) {
+export interface GroupRoutesOptions {
+  services: Pick<HttpServices, 'groups' | 'conversations' | 'media'>
+  uploading: Uploading
+}
+
+export function groupRoutes({ services, uploading }: GroupRoutesOptions) {
+  const { groups, conversations, media } = services
   return [
     bearerRoute('POST', '/api/v1/devices/:device_id/groups', {
       id: 'createGroup',
@@ -54,14 +72,17 @@ export function groupRoutes({ groups, conversations }: Pick<HttpServices, 'group
       description:
         'Each change that the network has to take is an action with a status of its own. `muted` and `archived` are kept by the gateway alone, and done at once.',
       params: ChatPath,
-      body: ChatChange,
+      reads: { 'application/json': ChatChange, 'multipart/form-data': ChatChangeForm },
       answer: answer(202, 'Where the changes stand', Actions),
-      records: true,
       errors: [404, 409, 422],
-      run: async ({ identityId, params, body, recorder }) => {
-        const { disappearing_s: disappearingS, ...change } = body
+      run: async ({ request, identityId, params, recorder }) => {
+        const sink = uploadSink(request, identityId, { media, uploading })
+        const { fields, avatar, replay } = await readChatChange(request, sink)
+        if (replay) return replay
+        const { disappearing_s: disappearingS, ...others } = fields
         const record = recorder((data: ActionView[]) => ({ data }))
-        return { data: await groups.update(identityId, params.chat_id, { ...change, disappearingS }, record) }
+        const change = { ...others, avatar, disappearingS }
+        return { data: await groups.update(identityId, params.chat_id, change, record) }
       },
     }),
     bearerRoute('PATCH', '/api/v1/chats/:chat_id/members', {

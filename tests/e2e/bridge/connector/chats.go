@@ -82,6 +82,8 @@ func wrapAvatar(data []byte) *bridgev2.Avatar {
 	return &bridgev2.Avatar{
 		ID:  networkid.AvatarID(hex.EncodeToString(hash[:16])),
 		Get: func(context.Context) ([]byte, error) { return data, nil },
+
+		Remove: len(data) == 0,
 	}
 }
 

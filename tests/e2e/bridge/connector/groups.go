@@ -191,7 +191,7 @@ func (c *TestnetClient) HandleMatrixRoomTopic(_ context.Context, msg *bridgev2.M
 
 // HandleMatrixRoomAvatar implements bridgev2.RoomAvatarHandlingNetworkAPI.
 func (c *TestnetClient) HandleMatrixRoomAvatar(ctx context.Context, msg *bridgev2.MatrixRoomAvatar) (bool, error) {
-	var data []byte
+	data := []byte{} // removes it
 	if msg.Content.URL != "" {
 		var err error
 		if data, err = c.main.Bridge.Bot.DownloadMedia(ctx, msg.Content.URL, nil); err != nil {

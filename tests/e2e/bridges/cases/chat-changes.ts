@@ -7,6 +7,8 @@ import { waitFor } from '../../../support/wait-for.ts'
 import { type LinkedUser, linkedUser, type SettingOf, untilEnded } from './setting.ts'
 
 const DAY_S = 86_400
+/** A GIF of one pixel. */
+const PICTURE = 'R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7'
 
 export function chatChangeCases(setting: SettingOf): void {
   const path = (chat: string) => `/api/v1/chats/${chat}`
@@ -50,6 +52,22 @@ export function chatChangeCases(setting: SettingOf): void {
     const refused = await user.account.api.patch(path(chat), { name: 'Band', disappearing_s: 61 })
     expect(refused).toMatchObject({ status: 422, body: { feature: 'com.beeper.disappearing_timer' } })
     expect((await now()).name).toBe('Orchestra')
+  })
+
+  test('a group has a picture on the network, and none again', async () => {
+    await using user = await linkedUser(setting())
+    const friend = await setting().testnet.newPhone()
+    const { chat, now } = await ownGroup(user, [friend])
+    const shown = async () => (await user.account.api.get<ChatView>(path(chat))).body.avatar_url
+    const form = new FormData()
+    form.append('avatar', new Blob([Buffer.from(PICTURE, 'base64')]))
+    const actions = await changed(user, path(chat), form)
+    expect(actions.map(({ type }) => type)).toEqual(['set_avatar'])
+    expect((await now()).avatar).toBe(PICTURE)
+    await waitFor(async () => (await shown()) !== null, { what: 'the picture' })
+    await changed(user, path(chat), { avatar: null })
+    expect((await now()).avatar).toBeUndefined()
+    await waitFor(async () => (await shown()) === null, { what: 'no picture any more' })
   })
 
   test('messages disappear after a time, and no longer', async () => {
