@@ -418,11 +418,22 @@ async function asReaderWouldTypeIt(code: string): Promise<string> {
     const all = (await client.admin.get<{ id: number }[]>('/api/v1/tokens')).body
     typed = typed.replace('{token_id}', String(all.at(-1)?.id))
   }
+  if (typed.includes('-X DELETE') && typed.includes('{chat_id}')) await cancelWaiting()
   typed = typed.replace('{link_id}', linkId).replace('{chat_id}', chatId)
   if (typed.includes(PRINTED_MESSAGE)) typed = typed.replace(PRINTED_MESSAGE, await receivedMessage())
   typed = typed.replace('{delivery_id}', deliveryId)
   if (typed.includes('{code}')) typed = typed.replace('{code}', (await qrPayload()).split('/').at(-1) ?? '')
   return PORT === STANDARD_PORT ? typed : typed.replaceAll('localhost:8080', new URL(gateway.url).host)
+}
+
+/** As the guide says of a chat in which something waits. */
+async function cancelWaiting(): Promise<void> {
+  const { api } = account()
+  const all = async () => (await api.get<{ id: string; status: string }[]>('/api/v1/messages')).body
+  for (const { id, status } of await all())
+    if (status === 'queued') await api.delete(`/api/v1/messages/${id}`)
+  const isOver = async () => (await all()).every(({ status }) => status !== 'queued' && status !== 'sending')
+  await waitFor(isOver, { what: 'nothing to wait', deadlineMs: DEADLINE_MS })
 }
 
 /** The id that a webhook would show; the sandbox's phones have replied by now. */

@@ -20,7 +20,7 @@ import type { Tx } from '../../db/transaction.ts'
 import { isMessageEvent, type MessageEvent } from '../../domain/events.ts'
 import type { MessageKind } from '../../domain/states.ts'
 import { noteActivity } from './activity-repository.ts'
-import { eraseHistory, type NewChatMessage, writeHistory } from './history-repository.ts'
+import { editHistory, eraseHistory, type NewChatMessage, writeHistory } from './history-repository.ts'
 
 const SENT = 'earlier_sent'
 const TOLD = 'earlier_events'
@@ -50,6 +50,14 @@ const takenBack = sqlStatement<{ eventId: string }>(`
   SELECT event_id AS eventId FROM chat_messages
   WHERE identity_id = $identityId AND relates_to = $relatesTo AND relates_to IS NOT NULL
     AND kind = 'reaction' AND sender_user_id = $senderUserId AND deleted_at IS NULL`)
+
+// Somebody may edit a message before it is taken in. The text is in the event alone.
+const editedSince = sqlStatement<{ text: string; sentAt: number }>(`
+  SELECT e.payload ->> '$.message' AS text, c.sent_at AS sentAt FROM chat_messages AS c
+  JOIN events AS e ON e.identity_id = c.identity_id AND e.event_id = c.event_id
+  WHERE c.identity_id = $identityId AND c.relates_to = $eventId AND c.relates_to IS NOT NULL
+    AND c.kind = 'edit' AND c.deleted_at IS NULL
+  ORDER BY c.sent_at DESC LIMIT 1`)
 
 type WithFile<Row> = { row: Row; file: Media | null }
 
@@ -84,6 +92,8 @@ async function takeSent(tx: Tx, rows: WithFile<Message>[]): Promise<WithFile<Mes
   for (const { row, file } of rows) {
     const { id: messageId, identityId, deviceRowId, roomId, eventId, mediaId, replyTo, createdAt } = row
     if (eventId === null || roomId === null || row.act !== null || row.captionOf !== null) continue
+    // It was erased.
+    if (row.text === null && row.content === null && mediaId === null) continue
     const message: NewChatMessage = {
       ...{ identityId, deviceRowId, roomId, eventId, messageId, mediaId, replyTo },
       senderUserId: '',
@@ -124,6 +134,8 @@ async function takeEvent(tx: Tx, row: EventRow, payload: MessageEvent, file: Med
   }
   const { event, type, kind, message: text, location, reply_to: replyTo, media: info } = payload
   const { poll, vote, call } = payload
+  // It was deleted or erased before it could be taken in.
+  if (text === '' && !info && !location && !poll && !vote && !call) return
   const message: NewChatMessage = {
     ...{ identityId, deviceRowId, roomId, eventId, senderUserId, mediaId, kind, text, replyTo, relatesTo },
     direction: event === 'message.own' ? 'out' : 'in',
@@ -142,9 +154,11 @@ async function takeEvent(tx: Tx, row: EventRow, payload: MessageEvent, file: Med
 /** Its age stays that of the row it comes from, for retention. */
 async function take(tx: Tx, message: NewChatMessage, storedAt: number): Promise<void> {
   const { isNew } = await writeHistory(tx, message, storedAt)
-  const { identityId, roomId, relatesTo, sentAt: at } = message
-  if (isNew && relatesTo === null)
-    await noteActivity(tx, { identityId, roomId, at, cameIn: 0, hasWritten: false, isPast: true })
+  const { identityId, roomId, eventId, relatesTo, sentAt: at } = message
+  if (!isNew || relatesTo !== null) return
+  const edit = await tx.get(editedSince, { identityId, eventId })
+  if (edit) await editHistory(tx, message, { ...edit, content: null })
+  await noteActivity(tx, { identityId, roomId, at, cameIn: 0, hasWritten: false, isPast: true })
 }
 
 function kindOfFile(mimeType: string): MessageKind {

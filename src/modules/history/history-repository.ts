@@ -136,10 +136,10 @@ export async function writeHistory(
 }
 
 /** Gives a message the text of an edit, unless it was edited later or deleted. */
-async function editHistory(
+export async function editHistory(
   tx: Tx,
   message: SaidEvent,
-  { text, content, sentAt: editedAt }: NewChatMessage,
+  { text, content, sentAt: editedAt }: Pick<NewChatMessage, 'text' | 'content' | 'sentAt'>,
 ): Promise<void> {
   const before = await tx.get(chatMessage, { ...message })
   if (before?.roomId !== message.roomId || before.deletedAt !== null) return

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { chatMessages, events, media, settings } from '../../../src/db/schema/index.ts'
 import { createEarlierRepository } from '../../../src/modules/history/earlier-repository.ts'
+import { eraseHistory, writeHistory } from '../../../src/modules/history/history-repository.ts'
 import { insertChat, insertDevice, insertEvent, insertMessage, LINKED_AT } from '../../support/rows.ts'
 import { testModule } from '../../support/test-module.ts'
 
@@ -13,6 +14,7 @@ const migration = (way: string) => readFileSync(join(MIGRATIONS, `0058_earlier_m
 let module: ReturnType<typeof testModule>
 let count = 0
 beforeEach(() => {
+  count = 0
   module = testModule()
   insertDevice(module.db)
   insertChat(module.db)
@@ -54,6 +56,33 @@ function told(message: string, change: Record<string, unknown> = {}): string {
   insertEvent(module.db, { eventId, payload: payload as never, receivedAt: LINKED_AT + count })
   return eventId
 }
+
+test('what is edited or deleted before it is taken in stays so', async () => {
+  const hello = told('hello')
+  const secret = told('secret')
+  insertMessage(module.db, { id: 'msg_gone', eventId: '$gone', roomId: '!r:s', text: null })
+  run('up')
+  const said = { identityId: 'id_1', deviceRowId: 'dev_1', roomId: '!r:s', senderUserId: '@whatsapp_1:s' }
+  const edit = told('* hello!', {
+    kind: 'edit',
+    event: 'message.edited',
+    relates_to: hello,
+    message: 'hello!',
+  })
+  await module.db.write(async tx => {
+    const content = { event: 'message.edited', type: 'm.text', media: null, location: null } as const
+    const by = { ...said, direction: 'in', kind: 'edit', replyTo: null, content } as const
+    await writeHistory(
+      tx,
+      { ...by, eventId: edit, text: 'hello!', relatesTo: hello, sentAt: LINKED_AT + 9_000 },
+      1,
+    )
+    await eraseHistory(tx, { ...said, eventId: secret }, 1)
+  })
+  await takeAll()
+  expect(row(hello)).toMatchObject({ text: 'hello!', editedAt: LINKED_AT + 9_000 })
+  expect([row(secret), row('$gone')]).toEqual([undefined, undefined])
+})
 
 test('what came in, was edited, deleted or reacted to is as it stands', async () => {
   const hello = told('hello')
