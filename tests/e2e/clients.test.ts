@@ -1,6 +1,7 @@
 /**
  * Clients that generators make from openapi.json compile, and each sends a text and a file to a
- * running gateway. Redocly finds nothing wrong with the document.
+ * running gateway; one also sends the other kinds of messages, reacts and searches. Redocly finds
+ * nothing wrong with the document.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import { cpSync, existsSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -54,6 +55,8 @@ withPackages('a client of @hey-api/openapi-ts', async () => {
   await succeeds(npm('openapi-ts', '-i', DOCUMENT, '-o', 'generated/hey'))
   await compiles('hey-api')
   await sends('hey-api', [process.execPath, 'hey-api.ts'])
+  const shown = (part: string) => person.waitForMessage(each => JSON.stringify(each).includes(part), part)
+  for (const part of ['"by hey-api"', 'When, hey-api?', 'is mentioned by hey-api', '👍']) await shown(part)
 })
 
 withPython('a client of openapi-python-client', async () => {
