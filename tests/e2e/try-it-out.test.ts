@@ -8,7 +8,7 @@ import openapi from '../../openapi.json'
 import { INITIALIZER } from '../../src/http/routes/docs/page.ts'
 import { chromium } from '../support/chromium.ts'
 import { tempDir } from '../support/temp-dir.ts'
-import { type TryItOutScene, tryItOutScene } from '../support/try-it-out-scene.ts'
+import { PNG, type TryItOutScene, tryItOutScene } from '../support/try-it-out-scene.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const STREAM = 'text/event-stream'
@@ -64,8 +64,9 @@ test.skipIf(!chromium)(
   async () => {
     await using scene = await tryItOutScene()
     using folder = tempDir()
-    const file = folder.file('hello.txt')
-    await Bun.write(file, 'hello')
+    // A chat takes a picture, and a message any file.
+    const file = folder.file('a.png')
+    await Bun.write(file, PNG)
     const browser = await playwright.launch({
       executablePath: chromium ?? '',
       args: ['--no-sandbox', '--disable-gpu'],

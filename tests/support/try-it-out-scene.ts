@@ -14,7 +14,7 @@ import { waitFor } from './wait-for.ts'
 const DEVICE = '237123456789'
 const PERSON = '1234567890'
 const MEMBERS = ['4915112345678', '4915187654321']
-const PNG = Buffer.from(
+export const PNG = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
   'base64',
 )
