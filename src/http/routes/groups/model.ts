@@ -54,17 +54,22 @@ const people = (description: string) =>
   )
 
 const CHANGED = {
-  name: t.Optional(t.String({ minLength: 1, maxLength: 255 })),
-  topic: t.Optional(t.String({ maxLength: 4_096, description: 'Empty: none any more.' })),
+  name: t.Optional(t.String({ minLength: 1, maxLength: 255, examples: ['Team'] })),
+  topic: t.Optional(
+    t.String({ maxLength: 4_096, description: 'Empty: none any more.', examples: ['Where we plan'] }),
+  ),
   disappearing_s: t.Optional(
     Type.Integer({
       minimum: 0,
       maximum: 31_536_000,
       description: 'Seconds after which messages disappear; 0: never. A network takes some times only.',
+      examples: [0],
     }),
   ),
-  muted: t.Optional(t.Boolean({ description: 'Kept by the gateway: the network is not told.' })),
-  archived: t.Optional(t.Boolean({ description: 'As `muted`.' })),
+  muted: t.Optional(
+    t.Boolean({ description: 'Kept by the gateway: the network is not told.', examples: [true] }),
+  ),
+  archived: t.Optional(t.Boolean({ description: 'As `muted`.', examples: [false] })),
 }
 
 export const ChatChange = model(
