@@ -22,6 +22,9 @@ export const PLATFORM = 'wa'
 /** Its login flows. */
 export const FLOWS = ['choose', 'code', 'cookies', 'emoji', 'novel', 'phone', 'qr']
 
+/** Synapse doubles its waits for a bridge that was away: up to a minute if it starts slowly. */
+const END_DEADLINE_MS = 100_000
+
 export interface LinkedUser extends AsyncDisposable {
   account: Account
   phone: TestnetPhone
@@ -89,6 +92,6 @@ export function untilEnded({ account }: LinkedUser, { id }: Pick<ActionView, 'id
       const isEnd = ['sent', 'failed', 'cancelled'].includes(body.status)
       return isEnd && body.reason !== 'status_timeout' && body
     },
-    { what: `an end of ${id}`, deadlineMs: 45_000 },
+    { what: `an end of ${id}`, deadlineMs: END_DEADLINE_MS },
   )
 }
