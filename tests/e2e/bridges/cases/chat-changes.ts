@@ -45,10 +45,10 @@ export function chatChangeCases(setting: SettingOf): void {
     const actions = await changed(user, path(chat), { name: 'Orchestra', topic: 'Strings' })
     expect(actions.map(({ type }) => type)).toEqual(['rename', 'set_topic'])
     expect(await now()).toMatchObject({ name: 'Orchestra', topic: 'Strings' })
-    expect((await user.account.api.get<ChatView>(path(chat))).body).toMatchObject({
-      name: 'Orchestra',
-      topic: 'Strings',
-    })
+    // The room's change comes back to the gateway.
+    const shown = async () => (await user.account.api.get<ChatView>(path(chat))).body
+    await waitFor(async () => (await shown()).topic === 'Strings', { what: 'the topic' })
+    expect((await shown()).name).toBe('Orchestra')
     const refused = await user.account.api.patch(path(chat), { name: 'Band', disappearing_s: 61 })
     expect(refused).toMatchObject({ status: 422, body: { feature: 'com.beeper.disappearing_timer' } })
     expect((await now()).name).toBe('Orchestra')
