@@ -31,6 +31,7 @@ import type { MediaFiles } from '../media/media.ts'
 import { type Act, actionView, replaceText } from '../sending/act-repository.ts'
 import { checkContent } from '../sending/content/request.ts'
 import type { Backlog, Pace } from '../sending/limits.ts'
+import { laneOf } from '../sending/queue/lane-of.ts'
 import type { WaitingMessages } from '../sending/queue/lane-repository.ts'
 import type { Recipients } from '../sending/recipients.ts'
 import type { MessageEndings } from '../sending/statuses/ending-repository.ts'
@@ -89,20 +90,8 @@ interface Aim {
 export type Actions = ReturnType<typeof createActions>
 
 export function createActions(options: ActionsOptions) {
-  const {
-    acts,
-    targets,
-    chats,
-    devices,
-    recipients,
-    waiting,
-    endings,
-    statuses,
-    media,
-    backlog,
-    paceOf,
-    clock,
-  } = options
+  const { acts, targets, chats, devices, recipients, endings, statuses, media, backlog, paceOf, clock } =
+    options
 
   /** @throws GatewayError not_found, conflict, unprocessable */
   async function aimAt({ identityId, messageId }: MessageRef): Promise<Aim> {
@@ -129,16 +118,14 @@ export function createActions(options: ActionsOptions) {
     const living = await chats.living(identityId, chat)
     refuseOtherRoom(living, roomId)
     const takes = await chats.featuresOf(living)
-    return { ...(await laneOf(device, living, sent)), recipient: living.id, takes }
+    return { ...(await laneIn(device, living, sent)), recipient: living.id, takes }
   }
 
-  /** The lane in which a send to the chat would wait now. */
-  async function laneOf(device: Device, chat: Chat, sent: Target['sent']) {
-    const kind: RecipientKind = sent?.recipientKind ?? (chat.kind === 'dm' ? 'contact' : 'group')
-    const recipient = sent?.recipient ?? chat.roomId
-    const key = await recipients.keyOf(device, kind, recipient)
-    const [other] = await waiting.lanesOfPeople(device.id, [{ key, recipient }])
-    return { lane: other ?? `${device.id}/${key}`, recipientKind: kind }
+  /** Where a send to the chat would wait now. */
+  async function laneIn(device: Device, chat: Chat, sent: Target['sent']) {
+    const recipientKind: RecipientKind = sent?.recipientKind ?? (chat.kind === 'dm' ? 'contact' : 'group')
+    const lane = await laneOf(options, device, recipientKind, sent?.recipient ?? chat.roomId)
+    return { lane, recipientKind }
   }
 
   async function accept(
@@ -302,7 +289,7 @@ export function createActions(options: ActionsOptions) {
       if (device.state === 'logged_out') throw loggedOut(device)
       const eventId =
         upTo === undefined ? await targets.newestIn(chat) : await eventIn(chat, identityId, upTo)
-      const { lane, recipientKind } = await laneOf(device, chat, null)
+      const { lane, recipientKind } = await laneIn(device, chat, null)
       const place = { lane, recipientKind, recipient: chat.id, takes: null }
       const before = async (tx: Tx) => {
         if (eventId !== null) await markRead(tx, { identityId, roomId: chat.roomId, eventId })

@@ -23,20 +23,17 @@ import type { Recorder } from '../idempotency/types.ts'
 import type { MediaFiles, StagedFile } from '../media/media.ts'
 import type { NewAct } from '../sending/act-repository.ts'
 import type { Backlog, Pace } from '../sending/limits.ts'
-import type { WaitingMessages } from '../sending/queue/lane-repository.ts'
-import type { Recipients } from '../sending/recipients.ts'
+import { type LaneParts, laneOf } from '../sending/queue/lane-of.ts'
 import type { ChatAccess } from './chat-access.ts'
 import type { SettingsRepository } from './settings-repository.ts'
 
-export interface SettingsOptions {
+export interface SettingsOptions extends LaneParts {
   repository: SettingsRepository
   access: Pick<ChatAccess, 'find'>
   chats: Pick<ChatRepository, 'featuresOf'>
   bridges: Pick<Bridges, 'forPlatform'>
   phones: Pick<PeoplesPhones, 'note'>
   media: Pick<MediaFiles, 'discard'>
-  recipients: Pick<Recipients, 'keyOf'>
-  waiting: Pick<WaitingMessages, 'lanesOfPeople'>
   backlog: Pick<Backlog, 'enter' | 'leave'>
   paceOf(platform: string): Pace
   matrixUserOf(identityId: string): Promise<string>
@@ -81,16 +78,7 @@ const MEMBER_ACTS = [
 ] as const
 
 export function createSettings(options: SettingsOptions) {
-  const { repository, access, chats, bridges, phones, media, recipients, waiting, backlog, paceOf, clock } =
-    options
-
-  /** The lane in which a send to the chat would wait now. */
-  async function laneOf(device: Device, chat: Chat): Promise<Pick<NewAct, 'lane' | 'recipientKind'>> {
-    const recipientKind: RecipientKind = chat.kind === 'dm' ? 'contact' : 'group'
-    const key = await recipients.keyOf(device, recipientKind, chat.roomId)
-    const [other] = await waiting.lanesOfPeople(device.id, [{ key, recipient: chat.roomId }])
-    return { lane: other ?? `${device.id}/${key}`, recipientKind }
-  }
+  const { repository, access, chats, bridges, phones, media, backlog, paceOf, clock } = options
 
   /**
    * @param own the gateway's own part of the change
@@ -108,7 +96,8 @@ export function createSettings(options: SettingsOptions) {
       const unsupported = unsupportedSetting(act, takes, content?.disappearingS)
       if (unsupported) throw unsupportedByChat(device.platform, unsupported)
     }
-    const place = await laneOf(device, chat)
+    const recipientKind: RecipientKind = chat.kind === 'dm' ? 'contact' : 'group'
+    const lane = await laneOf(options, device, recipientKind, chat.roomId)
     const { identityId, id: recipient } = chat
     const rows = asked.map(
       ({ act, text, content, file }): NewAct => ({
@@ -116,7 +105,8 @@ export function createSettings(options: SettingsOptions) {
         identityId,
         deviceRowId: device.id,
         recipient,
-        ...place,
+        recipientKind,
+        lane,
         act,
         target: null,
         text: text ?? null,
