@@ -287,8 +287,6 @@ export function createOutbox(options: OutboxOptions): Worker {
         stored = settling
         return settling
       }
-      // It was claimed behind another, and sent back before.
-      if (message.resendAt !== null && message.resendAt > clock.now()) return { heldUntil: message.resendAt }
       const settlement = await send(message, behind, sentJustNow, () => stored).catch(error =>
         settlementOf(error, message),
       )
